@@ -1,0 +1,49 @@
+"""`dyso ...`: one module a command, imported when it is the one that was asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import tyro
+
+from dyso.spec import UserError
+
+COMMANDS = {
+    "doctor": "check that this machine can render, and say what to do",
+    "generate": "make the dataset of a spec on this machine",
+    "render": "render one scene to PNG, EXR or npz",
+    "show": "print one record",
+    "stats": "distributions of patterns, categories, sizes, visibility",
+    "preview": "contact sheets, an animation and a page to browse",
+    "validate": "check checksums, counts and geometry of a dataset",
+}
+
+
+def usage() -> str:
+    """Gives the overview that `dyso --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {about}" for name, about in COMMANDS.items()]
+    return "\n".join(
+        ["usage: dyso COMMAND ...", "", *lines, "", "dyso COMMAND --help tells more."]
+    )
+
+
+def main() -> None:
+    """Runs the command line; exits with 2 on bad input, 130 on Ctrl-C."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help", "help"):
+        print(usage())
+        return
+    name = sys.argv[1]
+    if name not in COMMANDS:
+        sys.exit(f"dyso: no command {name!r}\n\n{usage()}")
+    command = importlib.import_module(f"dyso.cli.{name}").main
+    try:
+        status = tyro.cli(command, prog=f"dyso {name}", args=sys.argv[2:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(status)

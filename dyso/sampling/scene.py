@@ -1,0 +1,169 @@
+"""`Scene`: everything that decides the pixels of one scene, as plain values.
+
+SI units and radians; quaternions (w, x, y, z); z is up in the world and the floor is
+z = 0. Camera axes are OpenCV's: x right, y down, z forward.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from dyso.spec import Render
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+Color = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """A rigid transform to the world: X_world = R(quaternion) X_local + position."""
+
+    position: Vector
+    quaternion: Quaternion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """A procedural material for an object that brings none.
+
+    Attributes:
+      texture: the procedural pattern that mixes the two colours.
+      colors: two scene-linear albedos in [0, 1].
+      scale: pattern repeats per object size.
+      offset: shifts the pattern in object space, in object sizes.
+      roughness: of the principled BSDF, in [0, 1].
+      metallic: of the principled BSDF, in [0, 1].
+      bump: strength of the bump that follows the pattern, in [0, 1].
+    """
+
+    texture: Literal["noise", "marble", "cells", "waves", "checker", "bricks"]
+    colors: tuple[Color, Color]
+    scale: float
+    offset: Vector
+    roughness: float
+    metallic: float
+    bump: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneObject:
+    """One object.
+
+    Its own frame has the centre of its mesh's axis-aligned bounding box at the origin
+    and is scaled so that the box's longest side is `size`.
+
+    Attributes:
+      asset_id: its id in the object catalog.
+      category: its category's name.
+      category_id: index of the category in the catalog, plus one.
+      size: metres.
+      poses: object to world, one a dynamics step. What contact asks for beyond them
+        (the exact height, settling) the worker computes.
+      material: replaces the mesh's own material; None keeps it.
+    """
+
+    asset_id: str
+    category: str
+    category_id: int
+    size: float
+    poses: tuple[Pose, ...]
+    material: Material | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """One pinhole camera; `pose` maps camera axes to the world.
+
+    Attributes:
+      pose: camera to world.
+      focal_length: metres.
+      sensor_width: metres.
+    """
+
+    pose: Pose
+    focal_length: float
+    sensor_width: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """The HDRI, which lights the scene and, on its backdrop, surrounds it.
+
+    Attributes:
+      asset_id: its id in the background catalog.
+      rotation: radians about the vertical.
+      backdrop: `dome` or `environment`, see `dyso.spec.Backgrounds`.
+      dome_radius: metres.
+      dome_height: metres.
+    """
+
+    asset_id: str
+    rotation: float
+    backdrop: Literal["dome", "environment"]
+    dome_radius: float
+    dome_height: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One scene of a dataset.
+
+    Attributes:
+      dataset: the spec's name.
+      spec_hash: the dataset's identity.
+      split: the split's name.
+      index: the scene's index in its split.
+      attempt: how often it was sampled again before it was accepted.
+      resolution: height and width in pixels.
+      objects: instance id = position in this tuple plus one; 0 is background.
+      contact: see `dyso.spec.Dynamics`.
+      settle_time: seconds of physics where contact is `settle`.
+      pattern: the camera pattern's name.
+      cameras: in the order of the trajectory.
+      background: what surrounds the objects.
+      render: samples, denoiser, view transform and layers.
+      render_seed: seeds the path tracer, in [0, 2**31).
+    """
+
+    dataset: str
+    spec_hash: str
+    split: str
+    index: int
+    attempt: int
+    resolution: tuple[int, int]
+    objects: tuple[SceneObject, ...]
+    contact: Literal["rest", "settle", "free"]
+    settle_time: float
+    pattern: str
+    cameras: tuple[Camera, ...]
+    background: Background
+    render: Render
+    render_seed: int
+
+    @property
+    def steps(self) -> int:
+        """Dynamics steps in the scene."""
+        return len(self.objects[0].poses)
+
+    @property
+    def name(self) -> str:
+        """`scene_<index>`, as readers of the official release parse it."""
+        return f"scene_{self.index}"
+
+    def to_json(self) -> str:
+        """Gives one line of JSON that `from_json` reads back exactly."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Scene:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ValueError: it is not a scene.
+        """
+        import pydantic
+
+        return pydantic.TypeAdapter(cls).validate_json(text)

@@ -1,0 +1,36 @@
+"""Specs: what a dataset is, said whole in one YAML file."""
+
+from dyso.spec.catalog import Asset, Catalog, ResolvedSpec, selected_objects
+from dyso.spec.errors import UserError
+from dyso.spec.loader import load_resolved, load_spec, save_resolved
+from dyso.spec.schema import (
+    REQUIRED_LAYERS,
+    Backgrounds,
+    Cameras,
+    Dynamics,
+    Objects,
+    Patterns,
+    Render,
+    Spec,
+    Visibility,
+)
+
+__all__ = [
+    "REQUIRED_LAYERS",
+    "Asset",
+    "Backgrounds",
+    "Cameras",
+    "Catalog",
+    "Dynamics",
+    "Objects",
+    "Patterns",
+    "Render",
+    "ResolvedSpec",
+    "Spec",
+    "UserError",
+    "Visibility",
+    "load_resolved",
+    "load_spec",
+    "save_resolved",
+    "selected_objects",
+]

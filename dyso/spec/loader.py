@@ -1,0 +1,171 @@
+"""Reads specs from YAML, and resolved specs from the JSON kept with the data.
+
+Every error of a spec is reported at once, as `file:line: key: what is wrong`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from dyso.spec import schema
+from dyso.spec.catalog import ResolvedSpec
+from dyso.spec.errors import UserError
+from dyso.spec.schema import Spec
+
+MAX_BYTES = 1 << 20
+_Location = tuple[str | int, ...]
+
+
+def load_spec(path: str | Path) -> Spec:
+    """Reads and validates a spec.
+
+    Args:
+      path: a YAML file of at most 1 MiB.
+
+    Raises:
+      UserError: the file cannot be read or is not a valid spec; one line an error.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: a spec is at most {MAX_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read: {reason}") from error
+    root, data = _parse(path, text)
+    lines: dict[_Location, int] = {(): 1}
+    problems = _index_lines(root, (), lines)
+    try:
+        # By way of JSON, whose strict mode reads lists as tuples and nothing else.
+        spec = pydantic.TypeAdapter(Spec).validate_json(
+            json.dumps(data, default=lambda value: {"not JSON": str(value)})
+        )
+    except pydantic.ValidationError as error:
+        problems += [_problem(data, item) for item in error.errors()]
+    if problems:
+        raise UserError(
+            "\n".join(
+                f"{path}:{_line(lines, location)}: {message}"
+                for location, message in sorted(
+                    problems, key=lambda item: _line(lines, item[0])
+                )
+            )
+        )
+    return spec
+
+
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    try:
+        # Aliases could make a small file grow without bound, and no spec needs them.
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                line = token.start_mark.line + 1
+                raise UserError(f"{path}:{line}: YAML aliases are not supported")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return root, yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}:{line}: not valid YAML: {problem}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from error
+
+
+def _index_lines(
+    node: yaml.Node | None, location: _Location, lines: dict[_Location, int]
+) -> list[tuple[_Location, str]]:
+    """Fills `lines` with where each key stands; gives the repeated keys."""
+    repeated: list[tuple[_Location, str]] = []
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            inner = (*location, str(key.value))
+            if inner in seen:
+                repeated.append((inner, f"{_dotted(inner)}: is given twice"))
+            seen.add(inner)
+            lines[inner] = key.start_mark.line + 1
+            repeated += _index_lines(value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*location, index)] = value.start_mark.line + 1
+            repeated += _index_lines(value, (*location, index), lines)
+    return repeated
+
+
+def _problem(data: Any, error: Any) -> tuple[_Location, str]:
+    location: _Location = tuple(part for part in error["loc"] if part != "[key]")
+    got = error["input"]
+    match error["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            message = "unknown key" + _did_you_mean(data, location)
+        case "missing":
+            message = "is required"
+        case "predicate_failed":
+            message = f"must be {_predicate_text(error['msg'])}, got {_short(got)}"
+        case "dataclass_type" | "dataclass_exact_type":
+            message = f"must be a mapping of keys to values, got {_short(got)}"
+        case _:
+            text = error["msg"].removeprefix("Input should be ")
+            message = f"must be {text}, got {_short(got)}"
+    return location, f"{_dotted(location)}: {message}"
+
+
+def _predicate_text(message: str) -> str:
+    """Gives what a predicate of the schema asks for: its docstring."""
+    name = message.split("'")[1].rpartition(".")[2]
+    return (getattr(schema, name).__doc__ or "").rstrip(".")
+
+
+def _did_you_mean(data: Any, location: _Location) -> str:
+    fields = {
+        name
+        for kind in vars(schema).values()
+        if isinstance(kind, type)
+        for name in getattr(kind, "__dataclass_fields__", {})
+    }
+    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _line(lines: dict[_Location, int], location: _Location) -> int:
+    while location not in lines:
+        location = location[:-1]
+    return lines[location]
+
+
+def _dotted(location: _Location) -> str:
+    return ".".join(str(part) for part in location) or "spec"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def save_resolved(resolved: ResolvedSpec) -> str:
+    """Gives the JSON that is kept with the data as `spec.json`."""
+    return json.dumps(asdict(resolved), indent=1) + "\n"
+
+
+def load_resolved(path: str | Path) -> ResolvedSpec:
+    """Reads the `spec.json` of a dataset.
+
+    Raises:
+      UserError: it is missing or not a resolved spec.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return pydantic.TypeAdapter(ResolvedSpec).validate_json(text)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, pydantic.ValidationError) as error:
+        raise UserError(f"{path}: not a resolved spec") from error
