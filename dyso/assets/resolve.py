@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dyso.spec import ResolvedSpec, Spec, load_spec
+from dyso.assets import starter
+from dyso.assets.manifest import read_catalog
+from dyso.spec import Catalog, ResolvedSpec, Spec, UserError, load_spec
 
 
 def load(path: str | Path) -> ResolvedSpec:
@@ -20,6 +22,27 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
       folder: where its relative paths start.
 
     Raises:
-      UserError: a manifest is missing or broken, or leaves a split without assets.
+      UserError: a manifest is missing or broken, a category is in none, or the
+        held-out share leaves a split without assets.
     """
-    raise NotImplementedError
+    objects = _catalog(spec.objects.catalog, folder, "FileBasedObject")
+    backgrounds = _catalog(spec.backgrounds.catalog, folder, "Texture")
+    unknown = sorted(set(spec.objects.categories) - set(objects.categories()))
+    if unknown:
+        raise UserError(
+            f"objects.categories: {', '.join(unknown)}: not in the catalog "
+            f"{objects.name}, which has {', '.join(objects.categories())}"
+        )
+    return ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
+
+
+def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:
+    if name == "starter":
+        return read_catalog(str(starter.build()[asset_type]), asset_type)
+    location = name if "://" in name else str(folder / name)
+    if "://" not in name and not Path(location).is_file():
+        raise UserError(
+            f"{location}: no such manifest; the spec's catalogs are `starter` or the "
+            "path or URL of a Kubric asset manifest"
+        )
+    return read_catalog(location, asset_type)

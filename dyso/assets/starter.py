@@ -1,0 +1,228 @@
+"""Starter assets: objects and HDRIs that come with the worker's dependencies.
+
+Meshes and textures from `pybullet_data`, photographic HDRIs from Blender's studio
+lights, laid out once in the cache folder as Kubric archives with two manifests. So a
+first dataset needs no account and no download, and goes the way every other goes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dyso.spec import UserError
+
+VERSION = 1
+SHAPES = 100
+AXES = {"axis_forward": "Y", "axis_up": "Z"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Where an object comes from, relative to pybullet_data."""
+
+    mesh: str
+    category: str
+    texture: str = ""
+
+
+_OBJECTS = {
+    "ball": _Source(mesh="soccerball.obj", category="toy", texture="colors16.png"),
+    "bunny": _Source(mesh="bunny.obj", category="animal"),
+    "block": _Source(mesh="jenga/jenga.obj", category="toy", texture="jenga/jenga.png"),
+    "box": _Source(mesh="toys/concave_box.obj", category="toy"),
+    "cone": _Source(mesh="racecar/meshes/cone.obj", category="shape"),
+    "cube": _Source(mesh="cube.obj", category="toy", texture="cube.png"),
+    "cylinder": _Source(mesh="toys/cylinder.obj", category="toy"),
+    "domino": _Source(
+        mesh="domino/domino.obj", category="toy", texture="domino/domino.jpg"
+    ),
+    "duck": _Source(mesh="duck.obj", category="animal", texture="duckCM.png"),
+    "lego": _Source(mesh="lego/lego.obj", category="toy"),
+    "mug": _Source(mesh="objects/mug.obj", category="tableware"),
+    "prism": _Source(mesh="toys/prism.obj", category="toy"),
+    "shape_sorter": _Source(mesh="toys/shape_sorter.obj", category="toy"),
+    "table": _Source(
+        mesh="table/table.obj", category="furniture", texture="table/table.png"
+    ),
+    "teddy": _Source(mesh="teddy2_VHACD_CHs.obj", category="animal"),
+    "torus": _Source(mesh="torus/torus_textured.obj", category="shape"),
+    "tray": _Source(
+        mesh="tray/tray_textured.obj", category="tableware", texture="tray/tray.jpg"
+    ),
+    "wheel": _Source(
+        mesh="racecar/meshes/left_front_wheel.obj",
+        category="vehicle",
+        texture="racecar/meshes/wheel.jpg",
+    ),
+}
+
+
+def _objects() -> dict[str, _Source]:
+    shapes = {
+        f"shape_{i:03d}": _Source(
+            mesh=f"random_urdfs/{i:03d}/{i:03d}.obj", category="shape"
+        )
+        for i in range(SHAPES)
+    }
+    return _OBJECTS | shapes
+
+
+def cache_folder() -> Path:
+    """Gives the folder for files that can be made again: `$XDG_CACHE_HOME/dyso`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyso"
+
+
+def build(cache: Path | None = None) -> dict[str, Path]:
+    """Lays out the starter assets in the cache, unless they are there already.
+
+    Args:
+      cache: the cache folder; default `cache_folder()`.
+
+    Returns:
+      The manifests' paths by asset type, `FileBasedObject` and `Texture`.
+
+    Raises:
+      UserError: bpy or pybullet is not installed, or the cache cannot be written.
+    """
+    folder = (cache or cache_folder()) / f"starter-{VERSION}"
+    if not folder.is_dir():
+        meshes = _package("pybullet_data")
+        hdris = next(_package("bpy").glob("*/datafiles/studiolights/world"))
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix="starter-", dir=folder.parent))
+        except OSError as error:
+            raise UserError(
+                f"{folder.parent}: cannot write the cache: {error.strerror}; "
+                "set XDG_CACHE_HOME to a folder that can be written"
+            ) from error
+        try:
+            _write_objects(temporary / "objects", meshes)
+            _write_hdris(temporary / "hdris", hdris)
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # Else another process was first: the same files.
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return {
+        "FileBasedObject": folder / "objects" / "manifest.json",
+        "Texture": folder / "hdris" / "manifest.json",
+    }
+
+
+def _package(name: str) -> Path:
+    """Finds an installed package without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"the starter assets come with {name}, which is not installed: "
+            "pip install 'dyso[generate]'"
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _write_objects(folder: Path, source: Path) -> None:
+    folder.mkdir()
+    assets: dict[str, Any] = {}
+    for asset_id, item in _objects().items():
+        mesh = (source / item.mesh).read_bytes()
+        vertices = np.array(
+            [line.split()[1:4] for line in re.findall(rb"^v\s.*$", mesh, re.MULTILINE)],
+            dtype=np.float64,
+        )
+        files = {"visual_geometry.obj": _with_material(mesh, bool(item.texture))}
+        if item.texture:
+            texture = "texture" + Path(item.texture).suffix
+            files[texture] = (source / item.texture).read_bytes()
+            files["visual_geometry.mtl"] = (
+                f"newmtl textured\nKd 1 1 1\nKs 0.2 0.2 0.2\nNs 60\nmap_Kd {texture}\n"
+            ).encode()
+        assets[asset_id] = {
+            "asset_type": "FileBasedObject",
+            "license": "see the source package",
+            "kwargs": {
+                "bounds": [vertices.min(0).tolist(), vertices.max(0).tolist()],
+                "mass": 1.0,
+                "render_filename": "{asset_dir}/visual_geometry.obj",
+                "render_import_kwargs": AXES,
+                "simulation_filename": None,
+            },
+            "metadata": {
+                "category": item.category,
+                "source": f"pybullet_data/{item.mesh}",
+                "textured": bool(item.texture),
+                "sha256": _write_archive(folder / f"{asset_id}.tar.gz", files),
+            },
+        }
+    _write_manifest(folder, "starter_objects", assets)
+
+
+def _with_material(mesh: bytes, textured: bool) -> bytes:
+    """Drops the mesh's own material lines; names ours where there is a texture."""
+    lines = [
+        line
+        for line in mesh.splitlines()
+        if not line.startswith((b"mtllib", b"usemtl", b"g ", b"o "))
+    ]
+    head = [b"mtllib visual_geometry.mtl", b"usemtl textured"] if textured else []
+    return b"\n".join(head + lines) + b"\n"
+
+
+def _write_hdris(folder: Path, source: Path) -> None:
+    folder.mkdir()
+    assets: dict[str, Any] = {}
+    for path in sorted(source.glob("*.exr")):
+        name = path.name
+        assets[path.stem] = {
+            "asset_type": "Texture",
+            "license": "CC0",
+            "kwargs": {"filename": "{asset_dir}/" + name},
+            "metadata": {
+                "author": "Greg Zaal, polyhaven.com",
+                "source": f"bpy/datafiles/studiolights/world/{name}",
+                "sha256": _write_archive(
+                    folder / f"{path.stem}.tar.gz", {name: path.read_bytes()}
+                ),
+            },
+        }
+    _write_manifest(folder, "starter_hdris", assets)
+
+
+def _write_manifest(folder: Path, name: str, assets: dict[str, Any]) -> None:
+    text = json.dumps({"name": name, "assets": assets}, indent=1)
+    (folder / "manifest.json").write_text(text)
+
+
+def _write_archive(path: Path, files: dict[str, bytes]) -> str:
+    """Writes a Kubric archive; gives the sha256 of the files' names and bytes.
+
+    The checksum is not the archive's, whose bytes depend on the zlib that made it.
+    """
+    digest = hashlib.sha256()
+    # Level 1: these are read more often than they are moved.
+    with (
+        gzip.open(path, "wb", 1) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as t,
+    ):
+        for name, data in {**files, "data.json": b"{}"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            t.addfile(info, io.BytesIO(data))
+            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()

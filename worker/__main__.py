@@ -1,0 +1,110 @@
+"""`python -m dyso.worker`: serves scenes, or renders one and exits.
+
+Serving: a request is a line of JSON on standard input, `{"scene": {...}, "output":
+"views.npz"}`; the answer is a line on standard output, `{"ok": true, "timings": {...},
+"versions": {...}}` once the file is there, or `{"ok": false, "reason": ..., "message":
+..., "asset": ...}`. The process ends when its input does, or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+
+def main() -> None:
+    """Parses the command line and serves or renders."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dyso.worker",
+        description="Serve scenes, one JSON line each, or render one and exit.",
+    )
+    parser.add_argument("--objects", required=True, help="manifest of the objects")
+    parser.add_argument("--backgrounds", required=True, help="manifest of the HDRIs")
+    parser.add_argument("--scratch", help="folder for temporary files")
+    parser.add_argument("--scene", help="a Scene as JSON: render this one and exit")
+    parser.add_argument("--output", help="with --scene: the .npz to write")
+    arguments = parser.parse_args()
+    if bool(arguments.scene) != bool(arguments.output):
+        parser.error("--scene and --output go together")
+    answers = _claim_stdout()
+    with _scratch(arguments.scratch) as scratch:
+        from .stage import Stage
+
+        stage = Stage(arguments.objects, arguments.backgrounds, scratch)
+        try:
+            if arguments.scene:
+                request = {
+                    "scene": json.loads(Path(arguments.scene).read_text()),
+                    "output": arguments.output,
+                }
+                answer = _answer(stage, request)
+                print(json.dumps(answer), file=answers, flush=True)
+                sys.exit(not answer["ok"])
+            print(json.dumps({"ready": True}), file=answers, flush=True)
+            for line in sys.stdin:
+                answer = _answer(stage, json.loads(line))
+                print(json.dumps(answer), file=answers, flush=True)
+        finally:
+            stage.close()
+
+
+def _claim_stdout() -> TextIO:
+    """Keeps standard output for answers; Blender's own chatter goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+@contextlib.contextmanager
+def _scratch(folder: str | None) -> Iterator[Path]:
+    """Gives a folder in memory where there is one; removes it in the end."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    path = Path(tempfile.mkdtemp(prefix="dyso-worker-", dir=folder or memory))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _answer(stage, request: dict) -> dict:  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    from dyso.sampling.scene import Scene
+
+    from .errors import AssetError
+
+    parent = os.getppid()
+
+    def alive() -> None:
+        if os.getppid() != parent:
+            sys.exit("the parent process is gone")
+
+    try:
+        scene = Scene.from_json(json.dumps(request["scene"]))
+        views = stage.render(scene, alive)
+        np.savez(request["output"], **views.arrays())
+    except AssetError as error:
+        return {
+            "ok": False,
+            "reason": "asset",
+            "message": str(error),
+            "asset": error.asset,
+        }
+    except Exception as error:
+        traceback.print_exc()
+        message = f"{type(error).__name__}: {error}"
+        return {"ok": False, "reason": "error", "message": message, "asset": ""}
+    return {"ok": True, "timings": views.timings, "versions": views.versions}
+
+
+if __name__ == "__main__":
+    main()

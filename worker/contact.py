@@ -1,0 +1,70 @@
+"""Exact object poses: the sampled ones, brought into contact with the floor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dyso.geometry import quaternion_multiply, quaternion_to_matrix
+from dyso.sampling.scene import Scene
+
+from .meshes import ObjectMesh
+
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+
+
+def true_poses(
+    scene: Scene, meshes: list[ObjectMesh], scratch: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives positions [N, T, 3] and quaternions [N, T, 4] with contact applied.
+
+    Args:
+      scene: its poses are exact but for what needs the mesh.
+      meshes: one an object.
+      scratch: a folder for the physics' files.
+    """
+    positions = np.array([[p.position for p in o.poses] for o in scene.objects])
+    quaternions = np.array([[p.quaternion for p in o.poses] for o in scene.objects])
+    if scene.contact == "settle":
+        _settle(scene, meshes, scratch, positions, quaternions)
+        # What lies in a heap stays as physics left it; one object touches exactly.
+        first = 0 if len(meshes) == 1 else 1
+    else:
+        first = 0
+    for mesh, position, quaternion in zip(meshes, positions, quaternions, strict=True):
+        start = position[0, 2]
+        heights = -_lowest(mesh, quaternion)
+        position[first:, 2] = (
+            heights[0] + position[first:, 2] - start
+            if scene.contact == "free"
+            else heights[first:]
+        )
+    return positions, quaternions
+
+
+def _lowest(mesh: ObjectMesh, quaternions: np.ndarray) -> np.ndarray:
+    """Gives the lowest z [T] of a mesh at the origin, turned by each of [T, 4]."""
+    return (quaternion_to_matrix(quaternions)[:, 2] @ mesh.hull.T).min(-1)
+
+
+def _settle(
+    scene: Scene,
+    meshes: list[ObjectMesh],
+    scratch: Path,
+    positions: np.ndarray,
+    quaternions: np.ndarray,
+) -> None:
+    """Lets step 0 come to rest, in place; later steps keep their relative motion."""
+    from .physics import settle
+
+    moves = np.diff(positions, axis=1)
+    turns = quaternion_multiply(quaternions[:, 1:], quaternions[:, :-1] * _CONJUGATE)
+    positions[:, 0], quaternions[:, 0] = settle(
+        meshes, positions[:, 0], quaternions[:, 0], scene.settle_time, scratch
+    )
+    for step in range(1, scene.steps):
+        positions[:, step] = positions[:, step - 1] + moves[:, step - 1]
+        quaternions[:, step] = quaternion_multiply(
+            turns[:, step - 1], quaternions[:, step - 1]
+        )

@@ -1,0 +1,133 @@
+"""Ground truth by rays through the pixels' centres: depth, instance, normal, NOCS.
+
+Exact to float precision, where a path tracer's own passes stand for whichever point
+of the pixel a sample fell on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import trimesh
+
+from dyso import geometry
+from dyso.sampling.scene import Background
+
+from .meshes import ObjectMesh
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Passes:
+    """The ground truth of one view, H x W pixels.
+
+    Attributes:
+      depth: [H, W] metres, Euclidean; infinity where nothing is hit.
+      instance: [H, W] uint8.
+      normal: [H, W, 3], unit, world frame, towards the camera; 0 where nothing is hit.
+      object_coordinates: [H, W, 3] from 0 to 1; 0 on the background.
+    """
+
+    depth: np.ndarray
+    instance: np.ndarray
+    normal: np.ndarray
+    object_coordinates: np.ndarray
+
+
+def cast(
+    intrinsics: np.ndarray,
+    extrinsics: np.ndarray,
+    resolution: tuple[int, int],
+    meshes: list[ObjectMesh],
+    object_to_world: np.ndarray,
+    background: Background,
+) -> Passes:
+    """Casts one ray a pixel.
+
+    Args:
+      intrinsics: [3, 3].
+      extrinsics: [3, 4], world to camera.
+      resolution: height and width.
+      meshes: one an object.
+      object_to_world: [N, 3, 4].
+      background: the backdrop.
+    """
+    grid = geometry.pixel_grid(*resolution, np)
+    origins, directions = geometry.rays(intrinsics, extrinsics, grid)
+    depth, normal = _backdrop(background, origins, directions)
+    instance = np.zeros(resolution, np.uint8)
+    coordinates = np.zeros((*resolution, 3))
+    for i, (mesh, pose) in enumerate(zip(meshes, object_to_world, strict=True)):
+        near = _window(mesh.sizes, pose, intrinsics, extrinsics, resolution)
+        inverse = geometry.invert(pose)
+        local_origins = geometry.transform(inverse, origins[near].reshape(-1, 3))
+        local_directions = directions[near].reshape(-1, 3) @ inverse[:, :3].T
+        if not len(local_origins):
+            continue
+        triangle, ray, points = mesh.rays.intersects_id(
+            local_origins, local_directions, multiple_hits=False, return_locations=True
+        )
+        distance = np.linalg.norm(points - local_origins[ray], axis=-1)
+        rows, columns = (index[near].ravel()[ray] for index in np.indices(resolution))
+        nearer = distance < depth[rows, columns]
+        at = rows[nearer], columns[nearer]
+        points, triangle = points[nearer], triangle[nearer]
+        depth[at] = distance[nearer]
+        instance[at] = i + 1
+        coordinates[at] = points / np.maximum(mesh.sizes, 1e-9) + 0.5
+        world = _shading_normals(mesh, triangle, points) @ pose[:, :3].T
+        away = (world * directions[at]).sum(-1) > 0
+        normal[at] = np.where(away[:, None], -world, world)
+    return Passes(
+        depth=depth,
+        instance=instance,
+        normal=normal,
+        object_coordinates=np.clip(coordinates, 0, 1),
+    )
+
+
+def _backdrop(
+    background: Background, origins: np.ndarray, directions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives depth and normals of the dome, seen from inside; of nothing otherwise."""
+    if background.backdrop == "environment":
+        return np.full(directions.shape[:-1], np.inf), np.zeros_like(directions)
+    with np.errstate(divide="ignore"):
+        floor = -origins[..., 2] / directions[..., 2]
+    half = (origins * directions).sum(-1)
+    outside = (origins**2).sum(-1) - background.dome_radius**2
+    sky = -half + np.sqrt(half**2 - outside)
+    on_floor = (floor > 0) & (floor < sky)
+    depth = np.where(on_floor, floor, sky)
+    inward = -(origins + depth[..., None] * directions) / background.dome_radius
+    return depth, np.where(on_floor[..., None], (0.0, 0.0, 1.0), inward)
+
+
+def _window(
+    sizes: np.ndarray,
+    pose: np.ndarray,
+    intrinsics: np.ndarray,
+    extrinsics: np.ndarray,
+    resolution: tuple[int, int],
+) -> tuple[slice, slice]:
+    """Gives the rows and columns outside of which the object cannot be seen."""
+    signs = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3)).reshape(3, -1).T
+    corners = geometry.transform(pose, signs * sizes)
+    pixels, _, z = geometry.project(corners, intrinsics, extrinsics)
+    if z.min() <= 0:
+        return slice(None), slice(None)
+    low = np.floor(pixels.min(0)).astype(int) - 1
+    high = np.ceil(pixels.max(0)).astype(int) + 1
+    (x0, y0), (x1, y1) = low.clip(0), high.clip(0)
+    return slice(y0, min(y1, resolution[0])), slice(x0, min(x1, resolution[1]))
+
+
+def _shading_normals(
+    mesh: ObjectMesh, triangle: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+    """Interpolates the corners' normals; gives unit vectors in the object's frame."""
+    corners = mesh.vertices[mesh.triangles[triangle]]
+    weights = trimesh.triangles.points_to_barycentric(corners, points)
+    normals = (weights[..., None] * mesh.normals[triangle]).sum(1)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return normals / np.maximum(length, 1e-12)

@@ -1,0 +1,134 @@
+"""Kubric's Blender view on today's bpy, cut down to the colour of one view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import kubric as kb
+import numpy as np
+from kubric.renderer.blender import AttributeSetter, Blender, register_object3d_setters
+from kubric.renderer.blender_utils import prepare_blender_object
+from PIL import Image
+
+from dyso.spec import Render
+
+from .errors import AssetError
+
+MAX_BOUNCES = 6
+
+
+class CyclesView(Blender):
+    """Renders a Kubric scene's colour with Cycles.
+
+    Kubric's own view also renders depth, segmentation and normals, in a second view
+    layer and by EXR files. Here these come from rays (see `passes`), which hit the
+    pixels' centres exactly, so that one plain image is all that Cycles makes.
+    """
+
+    def __init__(self, scene: kb.Scene, settings: Render, scratch: Path):
+        """Resets Blender and links it to the scene.
+
+        Args:
+          scene: the Kubric scene.
+          settings: samples, denoiser and view transform.
+          scratch: a folder for the rendered image.
+        """
+        super().__init__(
+            scene,
+            scratch_dir=scratch,
+            adaptive_sampling=False,
+            use_denoising=settings.denoise,
+            samples_per_pixel=settings.samples,
+        )
+        self._image = scratch / "view.png"
+        blender = self.blender_scene
+        blender.view_layers.remove(blender.view_layers["AuxOutputs"])
+        blender.view_layers[0].use_pass_z = False
+        blender.use_nodes = False
+        blender.view_settings.view_transform = settings.view_transform
+        render = blender.render
+        render.use_persistent_data = True
+        render.dither_intensity = 0.0
+        render.filepath = str(self._image)
+        render.image_settings.file_format = "PNG"
+        render.image_settings.color_mode = "RGB"
+        render.image_settings.compression = 0
+        cycles = blender.cycles
+        cycles.denoiser = "OPENIMAGEDENOISE"
+        cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+        cycles.max_bounces = MAX_BOUNCES
+        cycles.caustics_reflective = False
+        cycles.caustics_refractive = False
+
+    def color(self, seed: int) -> np.ndarray:
+        """Renders the scene's camera; gives uint8 [H, W, 3].
+
+        Args:
+          seed: of the path tracer.
+        """
+        self.blender_scene.cycles.seed = seed % 2**31
+        bpy.ops.render.render(write_still=True)
+        with Image.open(self._image) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def add_asset(self, asset: kb.Asset) -> Any:
+        """Adds an asset; meshes and the dome differ from Kubric's."""
+        if isinstance(asset, kb.FileBasedObject):
+            return self._add_mesh(asset)
+        return super().add_asset(asset)
+
+    @prepare_blender_object
+    def _add_mesh(self, asset: kb.FileBasedObject) -> bpy.types.Object:
+        path = asset.render_filename
+        if not Path(path).is_file():
+            raise AssetError(asset.asset_id, f"has no file {Path(path).name}")
+        axes = asset.render_import_kwargs
+        before = set(bpy.data.objects)
+        try:
+            if path.endswith((".glb", ".gltf")):
+                # The importer turns y up into z up in the mesh data's parents.
+                bpy.ops.import_scene.gltf(filepath=path)
+            elif path.endswith(".obj"):
+                bpy.ops.wm.obj_import(
+                    filepath=path,
+                    use_split_objects=False,
+                    forward_axis=_axis(axes.get("axis_forward", "-Z")),
+                    up_axis=_axis(axes.get("axis_up", "Y")),
+                )
+            else:
+                raise AssetError(asset.asset_id, f"{Path(path).name}: not OBJ or glTF")
+        except RuntimeError as error:
+            raise AssetError(asset.asset_id, f"cannot be read: {error}") from error
+        added = [item for item in bpy.data.objects if item not in before]
+        blender_object = _joined(asset.asset_id, added)
+        register_object3d_setters(asset, blender_object)
+        asset.observe(AttributeSetter(blender_object, "scale"), "scale")
+        return blender_object
+
+
+def _axis(name: str) -> str:
+    """Translates an axis name of the former OBJ importer to today's."""
+    return name.replace("-", "NEGATIVE_")
+
+
+def _joined(asset_id: str, added: list[bpy.types.Object]) -> bpy.types.Object:
+    """Makes one mesh object, its transform in the mesh, of all that was imported."""
+    meshes = [item for item in added if item.type == "MESH"]
+    if not meshes:
+        raise AssetError(asset_id, "the file has no mesh")
+    for item in added:
+        item.select_set(item in meshes)
+    bpy.context.view_layer.objects.active = meshes[0]
+    if len(meshes) > 1:
+        bpy.ops.object.join()
+    joined = bpy.context.view_layer.objects.active
+    joined.data.transform(joined.matrix_world)
+    joined.parent = None
+    joined.matrix_world.identity()
+    for item in list(bpy.data.objects):
+        if item in added and item is not joined and item.type != "MESH":
+            bpy.data.objects.remove(item)
+    joined.select_set(False)
+    return joined

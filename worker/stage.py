@@ -1,0 +1,184 @@
+"""Scene -> Kubric scene -> Views."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import bpy
+import kubric as kb
+import numpy as np
+
+from dyso import geometry
+from dyso.render.views import Views
+from dyso.sampling.scene import Camera, Pose, Scene
+
+from . import backdrop, materials, meshes, passes
+from .assets import Assets
+from .contact import true_poses
+from .renderer import CyclesView
+
+# Turns OpenCV's camera axes into Blender's: half a turn about x.
+_HALF_TURN = np.array([0.0, 1.0, 0.0, 0.0])
+
+
+class Stage:
+    """Renders scenes, one after another, from two catalogs."""
+
+    def __init__(self, objects: str, backgrounds: str, scratch: Path):
+        """Reads the manifests.
+
+        Args:
+          objects: the object manifest's path or URL.
+          backgrounds: the HDRI manifest's.
+          scratch: a folder of our own, for fetched assets and rendered images.
+        """
+        self._scratch = scratch
+        self._objects = Assets.open(objects, scratch)
+        self._backgrounds = Assets.open(backgrounds, scratch)
+
+    def render(self, scene: Scene, alive: Callable[[], None] = lambda: None) -> Views:
+        """Renders all views of a scene.
+
+        Args:
+          scene: what to render.
+          alive: called between views; may raise to stop.
+
+        Raises:
+          AssetError: an asset is missing or cannot be used.
+        """
+        clock = _Clock()
+        with clock("stage"):
+            height, width = scene.resolution
+            kubric_scene = kb.Scene(resolution=(width, height))
+            view = CyclesView(kubric_scene, scene.render, self._scratch)
+            self._surround(scene, view)
+            items, object_meshes = self._place(scene, kubric_scene, view)
+            camera = kb.PerspectiveCamera()
+            kubric_scene += camera
+            kubric_scene.camera = camera
+        with clock("contact"):
+            files = self._scratch / "physics"
+            positions, quaternions = true_poses(scene, object_meshes, files)
+            shutil.rmtree(files, ignore_errors=True)
+        shape = (scene.steps, len(scene.cameras))
+        colors = np.empty((*shape, height, width, 3), np.uint8)
+        truth = np.empty(shape, object)
+        poses = geometry.pose_matrix(positions, quaternions)
+        for step in range(scene.steps):
+            for item, position, quaternion in zip(
+                items, positions[:, step], quaternions[:, step], strict=True
+            ):
+                item.position, item.quaternion = position, quaternion
+            for c, seen_by in enumerate(scene.cameras):
+                alive()
+                with clock("render"):
+                    _aim(camera, seen_by)
+                    seed = scene.render_seed + step * len(scene.cameras) + c
+                    colors[step, c] = view.color(seed)
+                with clock("passes"):
+                    truth[step, c] = passes.cast(
+                        *camera_matrices(seen_by, scene.resolution),
+                        scene.resolution,
+                        object_meshes,
+                        poses[:, step],
+                        scene.background,
+                    )
+
+        def layer(name: str, dtype: type) -> np.ndarray:
+            images = [getattr(item, name) for item in truth.ravel()]
+            return np.stack(images).reshape(*shape, *images[0].shape).astype(dtype)
+
+        instance = layer("instance", np.uint8)
+        categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
+        return Views(
+            color=colors,
+            depth=layer("depth", np.float32),
+            instance=instance,
+            category=categories[instance],
+            normal=layer("normal", np.float32)
+            if "normal" in scene.render.layers
+            else None,
+            object_coordinates=layer("object_coordinates", np.float32)
+            if "object_coordinates" in scene.render.layers
+            else None,
+            positions=positions,
+            quaternions=quaternions,
+            sizes=np.array([mesh.sizes for mesh in object_meshes]),
+            timings=clock.seconds,
+            versions={"bpy": bpy.app.version_string, "kubric": kb.__version__},
+        )
+
+    def close(self) -> None:
+        """Removes what was fetched."""
+        self._objects.close()
+        self._backgrounds.close()
+
+    def _surround(self, scene: Scene, view: CyclesView) -> None:
+        background = scene.background
+        texture = self._backgrounds.create(background.asset_id)
+        image = backdrop.load_hdri(background.asset_id, texture.filename)
+        rotation = (0.0, 0.0, background.rotation)
+        view._set_ambient_light_hdri(texture.filename, rotation)
+        view._set_background_hdri(texture.filename, rotation)
+        if background.backdrop == "dome":
+            backdrop.add_dome(background, image)
+
+    def _place(
+        self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView
+    ) -> tuple[list[kb.FileBasedObject], list[meshes.ObjectMesh]]:
+        items, object_meshes = [], []
+        for number, described in enumerate(scene.objects, start=1):
+            item = self._objects.create(described.asset_id, name=f"object_{number}")
+            kubric_scene += item
+            blender_object = item.linked_objects[view]
+            mesh = meshes.normalize(blender_object, described.asset_id, described.size)
+            if described.material is not None:
+                materials.apply(described.material, blender_object, described.size)
+            items.append(item)
+            object_meshes.append(mesh)
+        return items, object_meshes
+
+
+def camera_matrices(
+    camera: Camera, resolution: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives intrinsics [3, 3] and extrinsics [3, 4] of a sampled camera."""
+    intrinsics = geometry.intrinsics(
+        camera.focal_length, camera.sensor_width, *resolution
+    )
+    return intrinsics, geometry.invert(_matrix(camera.pose))
+
+
+def _matrix(pose: Pose) -> np.ndarray:
+    return geometry.pose_matrix(np.array(pose.position), np.array(pose.quaternion))
+
+
+def _aim(camera: kb.PerspectiveCamera, described: Camera) -> None:
+    camera.position = described.pose.position
+    camera.quaternion = geometry.quaternion_multiply(
+        np.array(described.pose.quaternion), _HALF_TURN
+    )
+    camera.focal_length = described.focal_length * 1000
+    camera.sensor_width = described.sensor_width * 1000
+
+
+class _Clock:
+    """Adds up seconds by stage, and the process's core-seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start, cpu = time.monotonic(), sum(os.times()[:2])
+        yield
+        for key, spent in (
+            (stage, time.monotonic() - start),
+            ("cpu", sum(os.times()[:2]) - cpu),
+        ):
+            self.seconds[key] = self.seconds.get(key, 0.0) + spent
