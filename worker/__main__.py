@@ -18,7 +18,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def _scratch(folder: str | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _answer(stage, request: dict) -> dict:  # type: ignore[no-untyped-def]
+def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from dyso.sampling.scene import Scene

@@ -19,6 +19,10 @@ from dyso.sampling.scene import Background
 
 from .errors import AssetError
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (Rec. 709)
+# The radiance of a white card on the floor that looks well exposed through Filmic.
+NORMAL_WHITE = 1.5
+
 
 def load_hdri(asset_id: str, path: str) -> bpy.types.Image:
     """Opens an HDRI.
@@ -30,7 +34,7 @@ def load_hdri(asset_id: str, path: str) -> bpy.types.Image:
         image = bpy.data.images.load(path, check_existing=True)
     except RuntimeError as error:
         raise AssetError(asset_id, f"cannot be read: {error}") from error
-    if 0 in image.size or not image.has_data and not len(image.pixels):
+    if 0 in image.size:
         raise AssetError(asset_id, "cannot be read as an image")
     pixels = radiance(image)
     if not np.isfinite(pixels).all():
@@ -61,16 +65,34 @@ def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
     return np.einsum("h,hwc->c", weight * area, pixels.astype(np.float64))
 
 
-def add_dome(background: Background, image: bpy.types.Image) -> None:
-    """Adds the floor and the hemisphere to the current Blender scene."""
+def exposure(irradiance: np.ndarray, adaptation: float) -> float:
+    """Gives the exposure in stops for a floor lit by `irradiance` [3].
+
+    Args:
+      irradiance: see `floor_irradiance`.
+      adaptation: `dyso.spec.Render.auto_exposure`.
+    """
+    white = float(irradiance @ LUMINANCE) / math.pi
+    return adaptation * math.log2(NORMAL_WHITE / max(white, 1e-6))
+
+
+def add_dome(
+    background: Background, image: bpy.types.Image, irradiance: np.ndarray
+) -> None:
+    """Adds the floor and the hemisphere to the current Blender scene.
+
+    Args:
+      background: the dome's size.
+      image: the HDRI.
+      irradiance: [3], see `floor_irradiance`.
+    """
     radius = background.dome_radius
-    irradiance = np.maximum(floor_irradiance(radiance(image)), 1e-6)
 
     floor = _new_object("dome_floor", *_disc(radius))
     tree, color = _projected(floor, background, image)
     albedo = tree.nodes.new("ShaderNodeVectorMath")
     albedo.operation = "MULTIPLY"
-    albedo.inputs[1].default_value = tuple(math.pi / irradiance)
+    albedo.inputs[1].default_value = tuple(math.pi / np.maximum(irradiance, 1e-6))
     diffuse = tree.nodes.new("ShaderNodeBsdfDiffuse")
     tree.links.new(color, albedo.inputs[0])
     tree.links.new(albedo.outputs[0], diffuse.inputs["Color"])
@@ -122,7 +144,9 @@ def _disc(radius: float) -> tuple[list, list]:
     return ring, [tuple(range(len(ring)))]
 
 
-def _hemisphere(radius: float, segments: int = 256, rings: int = 64) -> tuple[list, list]:
+def _hemisphere(
+    radius: float, segments: int = 256, rings: int = 64
+) -> tuple[list, list]:
     """Gives a hemisphere of quads, closed by a fan at the zenith."""
     vertices = [
         (radius * x * math.cos(e), radius * y * math.cos(e), radius * math.sin(e))
@@ -130,7 +154,12 @@ def _hemisphere(radius: float, segments: int = 256, rings: int = 64) -> tuple[li
         for x, y in _circle(segments)
     ] + [(0.0, 0.0, radius)]
     faces: list[tuple[int, ...]] = [
-        (r * segments + s, r * segments + t, (r + 1) * segments + t, (r + 1) * segments + s)
+        (
+            r * segments + s,
+            r * segments + t,
+            (r + 1) * segments + t,
+            (r + 1) * segments + s,
+        )
         for r in range(rings - 1)
         for s, t in ((s, (s + 1) % segments) for s in range(segments))
     ]

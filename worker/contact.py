@@ -45,7 +45,7 @@ def true_poses(
 
 def _lowest(mesh: ObjectMesh, quaternions: np.ndarray) -> np.ndarray:
     """Gives the lowest z [T] of a mesh at the origin, turned by each of [T, 4]."""
-    return (quaternion_to_matrix(quaternions)[:, 2] @ mesh.hull.T).min(-1)
+    return (quaternion_to_matrix(quaternions)[:, 2] @ mesh.points.T).min(-1)
 
 
 def _settle(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import bpy
 import mathutils
@@ -36,20 +37,14 @@ class ObjectMesh:
         return trimesh.ray.ray_pyembree.RayMeshIntersector(mesh)
 
     @cached_property
-    def hull(self) -> np.ndarray:
-        """Vertices [k, 3] of the convex hull, all that a flat floor can touch."""
-        return self.convex.vertices
-
-    @cached_property
-    def convex(self) -> trimesh.Trimesh:
-        """The convex hull; a flat mesh is given a millimetre of thickness."""
-        points = self.vertices[np.unique(self.triangles)]
-        if np.linalg.matrix_rank(points - points.mean(0), tol=1e-6) < 3:
-            points = np.concatenate([points - 5e-4, points + 5e-4])
-        return trimesh.convex.convex_hull(points)
+    def points(self) -> np.ndarray:
+        """The vertices [k, 3] that belong to a face."""
+        return self.vertices[np.unique(self.triangles)]
 
 
-def normalize(blender_object: bpy.types.Object, asset_id: str, size: float) -> ObjectMesh:
+def normalize(
+    blender_object: bpy.types.Object, asset_id: str, size: float
+) -> ObjectMesh:
     """Centres the mesh's bounding box and scales its longest side to `size` metres.
 
     Changes the mesh data, so that the Blender object's own transform is the pose.
@@ -84,8 +79,8 @@ def normalize(blender_object: bpy.types.Object, asset_id: str, size: float) -> O
     )
 
 
-def _array(items: object, name: str, dtype: type, width: int) -> np.ndarray:
+def _array(items: Any, name: str, dtype: Any, width: int) -> np.ndarray:
     """Reads one attribute of a Blender collection as an array [len(items), width]."""
-    values = np.empty(len(items) * width, dtype)  # type: ignore[arg-type]
-    items.foreach_get(name, values)  # type: ignore[attr-defined]
+    values = np.empty(len(items) * width, dtype)
+    items.foreach_get(name, values)
     return values.reshape(-1, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ class CyclesView(Blender):
                 # The importer turns y up into z up in the mesh data's parents.
                 bpy.ops.import_scene.gltf(filepath=path)
             elif path.endswith(".obj"):
+                _refuse_nan(asset.asset_id, path)
                 bpy.ops.wm.obj_import(
                     filepath=path,
                     use_split_objects=False,
@@ -106,6 +108,12 @@ class CyclesView(Blender):
         register_object3d_setters(asset, blender_object)
         asset.observe(AttributeSetter(blender_object, "scale"), "scale")
         return blender_object
+
+
+def _refuse_nan(asset_id: str, path: str) -> None:
+    """Blender's importer reads a vertex that is not a number as 0, without a word."""
+    if re.search(rb"(?im)^v[ \t][^\n]*(nan|inf)", Path(path).read_bytes()):
+        raise AssetError(asset_id, "the mesh has coordinates that are not finite")
 
 
 def _axis(name: str) -> str:

@@ -125,8 +125,12 @@ class Stage:
         rotation = (0.0, 0.0, background.rotation)
         view._set_ambient_light_hdri(texture.filename, rotation)
         view._set_background_hdri(texture.filename, rotation)
+        irradiance = backdrop.floor_irradiance(backdrop.radiance(image))
+        view.blender_scene.view_settings.exposure = backdrop.exposure(
+            irradiance, scene.render.auto_exposure
+        )
         if background.backdrop == "dome":
-            backdrop.add_dome(background, image)
+            backdrop.add_dome(background, image, irradiance)
 
     def _place(
         self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView

@@ -33,7 +33,10 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
             f"objects.categories: {', '.join(unknown)}: not in the catalog "
             f"{objects.name}, which has {', '.join(objects.categories())}"
         )
-    return ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
+    resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
+    for split in spec.splits:
+        resolved.objects_of(split), resolved.backgrounds_of(split)
+    return resolved
 
 
 def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:

@@ -133,7 +133,8 @@ def unproject(depth: Array, intrinsics: Array, extrinsics: Array) -> Array:
       extrinsics: [..., 3, 4].
     """
     xp = namespace(depth)
-    grid = pixel_grid(*depth.shape[-2:], xp)
+    height, width = depth.shape[-2:]
+    grid = pixel_grid(height, width, xp)
     origins, directions = rays(
         intrinsics[..., None, None, :, :], extrinsics[..., None, None, :, :], grid
     )

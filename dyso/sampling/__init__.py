@@ -1,0 +1,28 @@
+"""Sampling: every scene of a dataset, from its spec alone, with numpy alone."""
+
+from dyso.sampling.sample import UnseenScene, sample_scene
+from dyso.sampling.scene import (
+    Background,
+    Camera,
+    Color,
+    Material,
+    Pose,
+    Quaternion,
+    Scene,
+    SceneObject,
+    Vector,
+)
+
+__all__ = [
+    "Background",
+    "Camera",
+    "Color",
+    "Material",
+    "Pose",
+    "Quaternion",
+    "Scene",
+    "SceneObject",
+    "UnseenScene",
+    "Vector",
+    "sample_scene",
+]

@@ -1,6 +1,6 @@
 """Specs: what a dataset is, said whole in one YAML file."""
 
-from dyso.spec.catalog import Asset, Catalog, ResolvedSpec, selected_objects
+from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
 from dyso.spec.errors import UserError
 from dyso.spec.loader import load_resolved, load_spec, save_resolved
 from dyso.spec.schema import (
@@ -32,5 +32,4 @@ __all__ = [
     "load_resolved",
     "load_spec",
     "save_resolved",
-    "selected_objects",
 ]

@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
-from dyso.spec.schema import Objects, Spec
+from dyso.spec.errors import UserError
+from dyso.spec.schema import Spec
 
 Vector = tuple[float, float, float]
+_Division = tuple[tuple["Asset", ...], tuple["Asset", ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +54,24 @@ class Catalog:
         """Gives the categories in order; category id = index + 1, 0 is background."""
         return tuple(sorted({asset.category for asset in self.assets}))
 
+    @cached_property
+    def category_ids(self) -> dict[str, int]:
+        """Each category's id by its name."""
+        return {name: index + 1 for index, name in enumerate(self.categories())}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedSpec:
-    """A spec together with the catalogs that it names: all that decides a dataset."""
+    """A spec together with the catalogs that it names: all that decides a dataset.
+
+    What is costly for a large catalog is computed once and kept.
+    """
 
     spec: Spec
     objects: Catalog
     backgrounds: Catalog
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The dataset's identity: 16 hex digits.
 
@@ -82,8 +93,58 @@ class ResolvedSpec:
             "backgrounds": [asdict(asset) for asset in self.backgrounds.assets],
         }
 
+    def objects_of(self, split: str) -> tuple[Asset, ...]:
+        """Gives the objects, of the spec's categories, that a split may show.
 
-def selected_objects(objects: Objects, catalog: Catalog) -> Sequence[Asset]:
-    """Gives the catalog's assets that the spec's `categories` let through."""
-    wanted = set(objects.categories)
-    return [a for a in catalog.assets if not wanted or a.category in wanted]
+        Raises:
+          UserError: the spec leaves a split without objects.
+        """
+        return self._objects[split != "train"]
+
+    def backgrounds_of(self, split: str) -> tuple[Asset, ...]:
+        """Gives the HDRIs that a split may show.
+
+        Raises:
+          UserError: the spec leaves a split without backgrounds.
+        """
+        return self._backgrounds[split != "train"]
+
+    @cached_property
+    def _objects(self) -> _Division:
+        wanted = set(self.spec.objects.categories)
+        selected = [
+            a for a in self.objects.assets if not wanted or a.category in wanted
+        ]
+        return self._divide("objects", selected, self.spec.objects.held_out)
+
+    @cached_property
+    def _backgrounds(self) -> _Division:
+        share = self.spec.backgrounds.held_out
+        return self._divide("backgrounds", self.backgrounds.assets, share)
+
+    def _divide(
+        self, section: str, assets: Sequence[Asset], held_out: float
+    ) -> _Division:
+        """Divides assets, in an order that the seed decides, for train and the others.
+
+        The order is that of hashes, so an asset more or less moves few of the others.
+        """
+        train = "train" in self.spec.splits
+        others = len(self.spec.splits) > train
+        count = 0
+        if held_out:
+            count = max(round(held_out * len(assets)), int(others))
+            count = min(count, len(assets) - train)
+        if not assets or (held_out and others and not count):
+            raise UserError(
+                f"{section}: held_out {held_out} leaves a split without assets: "
+                f"{len(assets)} to choose from; use a larger catalog or held_out: 0"
+            )
+        if not count:
+            return tuple(assets), tuple(assets)
+        order = sorted(assets, key=lambda a: _digest(self.spec.seed, section, a.id))
+        return tuple(order[count:]), tuple(order[:count])
+
+
+def _digest(seed: int, section: str, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{section}/{name}".encode()).digest()

@@ -113,6 +113,10 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
             message = f"must be {_predicate_text(error['msg'])}, got {_short(got)}"
         case "dataclass_type" | "dataclass_exact_type":
             message = f"must be a mapping of keys to values, got {_short(got)}"
+        case "too_long":
+            message = f"must have at most {error['ctx']['max_length']} items"
+        case "too_short":
+            message = f"must have at least {error['ctx']['min_length']} items"
         case _:
             text = error["msg"].removeprefix("Input should be ")
             message = f"must be {text}, got {_short(got)}"
@@ -122,7 +126,8 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
 def _predicate_text(message: str) -> str:
     """Gives what a predicate of the schema asks for: its docstring."""
     name = message.split("'")[1].rpartition(".")[2]
-    return (getattr(schema, name).__doc__ or "").rstrip(".")
+    text = (getattr(schema, name).__doc__ or "").rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def _did_you_mean(data: Any, location: _Location) -> str:

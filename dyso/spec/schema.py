@@ -28,23 +28,23 @@ def _positive(value: tuple[float, float]) -> bool:
 
 
 def _safe_name(value: str) -> bool:
-    """a lower-case name of letters, digits and underscores."""
+    """A lower-case name of letters, digits and underscores."""
     return value.isidentifier() and value == value.lower()
 
 
 def _semantic(value: str) -> bool:
-    """a version such as 1.0.0."""
+    """A version such as 1.0.0."""
     parts = value.split(".")
     return len(parts) == 3 and all(part.isdigit() for part in parts)
 
 
 def _has_scenes(value: dict[str, int]) -> bool:
-    """at least one split, and every split with at least one scene."""
+    """At least one split, and every split with at least one scene."""
     return bool(value) and min(value.values()) >= 1
 
 
 def _image_layers(value: tuple[str, ...]) -> bool:
-    """distinct layers, with color, depth, instance and category among them."""
+    """Distinct layers, with color, depth, instance and category among them."""
     return len(set(value)) == len(value) and set(REQUIRED_LAYERS) <= set(value)
 
 
@@ -224,7 +224,7 @@ class Patterns:
 
 
 def _has_weight(value: Patterns) -> bool:
-    """at least one pattern with a weight above 0."""
+    """At least one pattern with a weight above 0."""
     return sum(value.weights().values()) > 0
 
 
@@ -251,7 +251,10 @@ class Cameras:
     focal_length: Positive = 35.0
     sensor_width: Positive = 32.0
     distance: PositiveRange = (6.0, 9.0)
-    elevation: Annotated[tuple[Elevation, Elevation], Predicate(_ordered)] = (12.0, 45.0)
+    elevation: Annotated[tuple[Elevation, Elevation], Predicate(_ordered)] = (
+        12.0,
+        45.0,
+    )
     target_height: NonNegative = 0.7
     target_noise: NonNegative = 0.3
     position_noise: NonNegative = 0.05
@@ -284,6 +287,9 @@ class Render:
       samples: paths a pixel.
       denoise: run OpenImageDenoise on the colour.
       view_transform: Blender's name for the map from scene-linear light to colour.
+      auto_exposure: how far the exposure follows the HDRI's light, as a camera's
+        does: 0 leaves it as it is, 1 makes a level grey card equally bright under
+        every HDRI. In between, dark places stay darker without going black.
       layers: what is kept of every view. The first four are always there; `normal`
         is in the world frame; `object_coordinates` are NOCS, the position in the
         object's bounding box.
@@ -292,6 +298,7 @@ class Render:
     samples: Annotated[int, Ge(1), Le(65_536)] = 16
     denoise: bool = True
     view_transform: Literal["Filmic", "Standard", "AgX", "Raw"] = "Filmic"
+    auto_exposure: Share = 0.5
     layers: Annotated[tuple[Layer, ...], Predicate(_image_layers)] = REQUIRED_LAYERS
     __pydantic_config__ = STRICT
 

@@ -1,0 +1,118 @@
+"""Camera trajectories: shift, pan, zoom, random, and the half-sphere shell.
+
+The figures of every pattern are explained in `dyso.spec.Patterns`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dyso.geometry import quaternion_to_matrix
+from dyso.sampling.poses import viewing
+from dyso.spec import Cameras
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectory:
+    """The C cameras of a scene, in order.
+
+    Attributes:
+      pattern: the pattern's name.
+      positions: metres, camera centres.
+      quaternions: camera to world.
+      focal_lengths: metres.
+    """
+
+    pattern: str
+    positions: Float[np.ndarray, "C 3"]
+    quaternions: Float[np.ndarray, "C 4"]
+    focal_lengths: Float[np.ndarray, " C"]
+
+
+def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
+    """Draws a pattern by weight, and a trajectory of it.
+
+    The noise on the positions turns no camera of `shift`, `pan` and `zoom`; those of
+    `random` and `shell` look at the target from where the noise has put them.
+    """
+    weights = cameras.patterns.weights()
+    chances = np.array(list(weights.values()))
+    pattern = list(weights)[rng.choice(len(chances), p=chances / chances.sum())]
+    target = np.array([0.0, 0.0, cameras.target_height])
+    target[:2] += rng.normal(0, cameras.target_noise, 2)
+    count = 1 if pattern != "shell" else cameras.count
+    out = _outward(rng, cameras, count)
+    # Where the trajectory's middle looks from, and how; a shell has as many as cameras.
+    positions = target + rng.uniform(*cameras.distance, count)[:, None] * out
+    quaternions = _towards(positions, target)
+    noise = rng.normal(0, cameras.position_noise, (cameras.count, 3))
+    steps = rng.choice([-1, 1]) * _steps(cameras.count)
+    focal_lengths = np.full(cameras.count, cameras.focal_length / 1000)
+    patterns = cameras.patterns
+    if pattern in ("shift", "zoom"):
+        right, _, forward = quaternion_to_matrix(quaternions[0]).T
+        if pattern == "shift":
+            along = right * rng.uniform(*patterns.shift.extent)
+        elif patterns.zoom.by == "position":
+            along = forward * rng.uniform(*patterns.zoom.extent)
+        else:
+            along = np.zeros(3)
+            focal_lengths *= rng.uniform(*patterns.zoom.factor) ** steps
+        positions = positions + steps[:, None] * along
+    elif pattern == "pan":
+        yaw, pitch = _angles(positions, target)
+        arc = np.radians(rng.uniform(*patterns.pan.arc))
+        quaternions = viewing(yaw + steps * arc, pitch.repeat(cameras.count))
+    elif pattern == "random":
+        radius = rng.uniform(*patterns.random.radius)
+        positions = positions + radius * _in_ball(rng, cameras.count)
+    positions = positions + noise
+    if pattern in ("random", "shell"):
+        quaternions = _towards(positions, target)
+    return Trajectory(
+        pattern=pattern,
+        positions=positions,
+        quaternions=np.broadcast_to(quaternions, (cameras.count, 4)),
+        focal_lengths=focal_lengths,
+    )
+
+
+def _steps(count: int) -> Float[np.ndarray, " count"]:
+    """Gives even steps from -1/2 to 1/2; the middle for a single camera."""
+    return np.linspace(-0.5, 0.5, count) if count > 1 else np.zeros(1)
+
+
+def _outward(
+    rng: np.random.Generator, cameras: Cameras, count: int
+) -> Float[np.ndarray, "count 3"]:
+    """Draws unit vectors from the target to cameras."""
+    azimuth = rng.uniform(0, 2 * np.pi, count)
+    elevation = np.radians(rng.uniform(*cameras.elevation, count))
+    flat = np.cos(elevation)
+    return np.stack(
+        [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], axis=-1
+    )
+
+
+def _in_ball(rng: np.random.Generator, count: int) -> Float[np.ndarray, "count 3"]:
+    """Draws points uniformly in the unit ball."""
+    directions = rng.normal(size=(count, 3))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    return directions * rng.uniform(size=(count, 1)) ** (1 / 3)
+
+
+def _angles(
+    positions: Float[np.ndarray, "n 3"], target: Float[np.ndarray, " 3"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Gives yaw and pitch, in radians, that look from positions at a target."""
+    x, y, z = (target - positions).T
+    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+
+
+def _towards(
+    positions: Float[np.ndarray, "n 3"], target: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, "n 4"]:
+    return viewing(*_angles(positions, target))

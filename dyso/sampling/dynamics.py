@@ -1,0 +1,150 @@
+"""Where objects lie, and how they move from one dynamics step to the next.
+
+Meshes are not known here, so an object is its bounding box: its lowest corner touches
+the floor. The worker replaces these heights by those of exact contact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dyso.geometry import (
+    quaternion_from_axis_angle,
+    quaternion_multiply,
+    quaternion_to_matrix,
+)
+from dyso.spec import Dynamics
+
+# Places tried for an object that must not overlap those before it.
+PLACES = 200
+
+# The corners of the box from -1 to 1.
+CORNERS = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3), axis=-1).reshape(8, 3)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Motion:
+    """The poses of N objects in T dynamics steps.
+
+    Attributes:
+      positions: metres, centres of the objects' bounding boxes.
+      quaternions: object to world.
+    """
+
+    positions: Float[np.ndarray, "N T 3"]
+    quaternions: Float[np.ndarray, "N T 4"]
+
+
+def sample_motion(
+    placement: np.random.Generator,
+    motion: np.random.Generator,
+    dynamics: Dynamics,
+    half: Float[np.ndarray, "N 3"],
+) -> Motion | None:
+    """Draws the poses of every object in every step.
+
+    Step 0's objects do not overlap: side by side for `rest` and `free`, one above the
+    other for `settle`. Later steps move each object alone, so there they may.
+
+    Args:
+      placement: draws step 0.
+      motion: draws the steps after it.
+      dynamics: the spec's.
+      half: metres, half the sides of each object's bounding box.
+
+    Returns:
+      The poses, or None where no room was found for an object.
+    """
+    count, later = len(half), dynamics.steps - 1
+    first = _random_rotations(placement, count)
+    if dynamics.contact == "settle":
+        start = _stacked(placement, dynamics.area, half)
+    else:
+        places = _side_by_side(placement, dynamics.area, half, first)
+        if places is None:
+            return None
+        start = np.concatenate([places, lying_height(half, first)[:, None]], axis=-1)
+
+    moves = motion.normal(0, dynamics.jitter, (count, later, 3))
+    axes = motion.normal(size=(count, later, 3))
+    axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
+    angles = motion.uniform(0, np.radians(dynamics.max_rotation), (count, later))
+    turns = quaternion_from_axis_angle(axes, angles)
+
+    rotations = [first]
+    for step in range(later):
+        rotations.append(quaternion_multiply(turns[:, step], rotations[-1]))
+    quaternions = np.stack(rotations, axis=1)
+    positions = np.cumsum(np.concatenate([start[:, None], moves], axis=1), axis=1)
+    if dynamics.contact != "free":
+        positions[:, 1:, 2] = lying_height(half[:, None], quaternions[:, 1:])
+    return Motion(positions=positions, quaternions=quaternions)
+
+
+def lying_height(
+    half: Float[np.ndarray, "*n 3"], quaternions: Float[np.ndarray, "*n 4"]
+) -> Float[np.ndarray, "*n"]:
+    """Gives the height of a box's centre whose lowest corner touches the floor."""
+    return (abs(quaternion_to_matrix(quaternions)[..., 2, :]) * half).sum(-1)
+
+
+def _random_rotations(
+    rng: np.random.Generator, count: int
+) -> Float[np.ndarray, "count 4"]:
+    """Draws rotations uniformly."""
+    q = rng.normal(size=(count, 4))
+    return q / np.linalg.norm(q, axis=-1, keepdims=True)
+
+
+def _in_disc(
+    rng: np.random.Generator, radius: float, count: int
+) -> Float[np.ndarray, "count 2"]:
+    """Draws points uniformly in a disc."""
+    angle = rng.uniform(0, 2 * np.pi, count)
+    distance = radius * np.sqrt(rng.uniform(size=count))
+    return distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def _side_by_side(
+    rng: np.random.Generator,
+    area: float,
+    half: Float[np.ndarray, "N 3"],
+    quaternions: Float[np.ndarray, "N 4"],
+) -> Float[np.ndarray, "N 2"] | None:
+    """Draws places on the floor such that the boxes' bounding circles are disjoint."""
+    corners = CORNERS * half[:, None]
+    flat = corners @ quaternion_to_matrix(quaternions)[:, :2].swapaxes(1, 2)
+    radii = np.linalg.norm(flat, axis=-1).max(-1)
+    places = np.zeros((len(half), 2))
+    for n in range(len(half)):
+        tries = _in_disc(rng, area, PLACES if n else 1)
+        gaps = np.linalg.norm(tries[:, None] - places[:n], axis=-1)
+        free = np.flatnonzero((gaps > radii[:n] + radii[n]).all(-1))
+        if not len(free):
+            return None
+        places[n] = tries[free[0]]
+    return places
+
+
+def _stacked(
+    rng: np.random.Generator, area: float, half: Float[np.ndarray, "N 3"]
+) -> Float[np.ndarray, "N 3"]:
+    """Draws places over the disc, each as low as bounding spheres let it be."""
+    radii = np.linalg.norm(half, axis=-1)
+    positions = np.zeros((len(half), 3))
+    positions[:, :2] = _in_disc(rng, area, len(half))
+    for n, radius in enumerate(radii):
+        reach = radii[:n] + radius
+        gaps = np.linalg.norm(positions[:n, :2] - positions[n, :2], axis=-1)
+        near = gaps < reach
+        rise = np.sqrt(reach[near] ** 2 - gaps[near] ** 2)
+        middles = positions[:n, 2][near]
+        height = radius
+        for low, high in sorted(zip(middles - rise, middles + rise, strict=True)):
+            if low < height < high:
+                height = high
+        positions[n, 2] = height
+    return positions

@@ -1,0 +1,174 @@
+"""`sample_scene`: a scene as a pure function of (spec, split, index, attempt)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from jaxtyping import Float
+
+from dyso.sampling.cameras import Trajectory, sample_cameras
+from dyso.sampling.dynamics import Motion, sample_motion
+from dyso.sampling.materials import sample_material
+from dyso.sampling.poses import DECIMALS, pose
+from dyso.sampling.rng import Streams
+from dyso.sampling.scene import Background, Camera, Scene, SceneObject
+from dyso.sampling.visibility import fault
+from dyso.spec import Asset, ResolvedSpec
+
+
+class UnseenScene(Exception):
+    """Every attempt that the spec allows gave a scene that cannot be shown.
+
+    Attributes:
+      split: the split's name.
+      index: the scene's index in its split.
+      attempts: how many were sampled here; 0 if the first was past the bound.
+      reason: the condition that failed most, or that no attempt was left.
+    """
+
+    def __init__(self, split: str, index: int, attempts: int, reason: str):
+        super().__init__(split, index, attempts, reason)
+        self.split, self.index = split, index
+        self.attempts, self.reason = attempts, reason
+
+    def __str__(self) -> str:
+        return (
+            f"split {self.split!r}, scene {self.index}: none of {self.attempts} "
+            f"attempts can be shown: {self.reason}"
+        )
+
+
+def sample_scene(
+    resolved: ResolvedSpec, split: str, index: int, attempt: int = 0
+) -> Scene:
+    """Samples one scene; the same call always gives the same scene.
+
+    Goes on from `attempt` to the next number until the scene is seen as the spec's
+    `visibility` asks, its cameras are above the floor, in the dome and outside the
+    objects, and its objects have room. The scene says which attempt it is.
+
+    Args:
+      resolved: the spec and its catalogs.
+      split: a name of the spec's splits, though any name has scenes.
+      index: from 0; may lie beyond the split's end.
+      attempt: the first attempt to sample; what follows a scene that could not be
+        rendered is its attempt plus one.
+
+    Raises:
+      UnseenScene: no attempt below `visibility.attempts` gave such a scene.
+      UserError: the spec leaves the split without assets.
+    """
+    faults: Counter[str] = Counter()
+    for number in range(attempt, resolved.spec.visibility.attempts):
+        scene = _sample(resolved, split, index, number)
+        if isinstance(scene, Scene):
+            return scene
+        faults[scene] += 1
+    [(reason, count)] = faults.most_common(1) or [("no attempt is left", 0)]
+    total = faults.total()
+    share = f" ({count} of {total})" if count else ""
+    raise UnseenScene(split, index, total, reason + share)
+
+
+def _sample(
+    resolved: ResolvedSpec, split: str, index: int, attempt: int
+) -> Scene | str:
+    """Samples one attempt; gives what is wrong where it cannot be shown."""
+    spec = resolved.spec
+    streams = Streams(seed=spec.seed, split=split, index=index, attempt=attempt)
+    assets = _choose_objects(streams.named("object"), resolved, split)
+    half = np.stack([_half_sides(asset, spec.objects.size) for asset in assets])
+    motion = sample_motion(
+        streams.named("placement"), streams.named("dynamics"), spec.dynamics, half
+    )
+    if motion is None:
+        return "no room for the objects in dynamics.area"
+    trajectory = sample_cameras(streams.named("cameras"), spec.cameras)
+    wrong = fault(spec, trajectory, motion, half)
+    if wrong:
+        return wrong
+    return Scene(
+        dataset=spec.name,
+        spec_hash=resolved.hash,
+        split=split,
+        index=index,
+        attempt=attempt,
+        resolution=spec.resolution,
+        objects=_objects(streams.named("material"), resolved, assets, motion),
+        contact=spec.dynamics.contact,
+        settle_time=spec.dynamics.settle_time,
+        pattern=trajectory.pattern,
+        cameras=_cameras(trajectory, spec.cameras.sensor_width / 1000),
+        background=_background(streams.named("background"), resolved, split),
+        render=spec.render,
+        render_seed=int(streams.named("render").integers(2**31)),
+    )
+
+
+def _choose_objects(
+    rng: np.random.Generator, resolved: ResolvedSpec, split: str
+) -> list[Asset]:
+    """Draws how many objects a scene has and, with replacement, which."""
+    low, high = resolved.spec.objects.count
+    pool = resolved.objects_of(split)
+    count = rng.integers(low, high + 1)
+    return [pool[i] for i in rng.integers(len(pool), size=count)]
+
+
+def _half_sides(asset: Asset, size: float) -> Float[np.ndarray, " 3"]:
+    """Gives half the sides of the bounding box whose longest side is `size`."""
+    lower, upper = asset.bounds
+    sides = np.subtract(upper, lower)
+    return sides * (size / 2 / sides.max())
+
+
+def _objects(
+    rng: np.random.Generator,
+    resolved: ResolvedSpec,
+    assets: list[Asset],
+    motion: Motion,
+) -> tuple[SceneObject, ...]:
+    return tuple(
+        SceneObject(
+            asset_id=asset.id,
+            category=asset.category,
+            category_id=resolved.objects.category_ids[asset.category],
+            size=resolved.spec.objects.size,
+            poses=tuple(map(pose, positions, quaternions)),
+            material=None if asset.textured else sample_material(rng),
+        )
+        for asset, positions, quaternions in zip(
+            assets, motion.positions, motion.quaternions, strict=True
+        )
+    )
+
+
+def _cameras(trajectory: Trajectory, sensor_width: float) -> tuple[Camera, ...]:
+    return tuple(
+        Camera(
+            pose=pose(position, quaternion),
+            focal_length=round(float(focal_length), DECIMALS),
+            sensor_width=sensor_width,
+        )
+        for position, quaternion, focal_length in zip(
+            trajectory.positions,
+            trajectory.quaternions,
+            trajectory.focal_lengths,
+            strict=True,
+        )
+    )
+
+
+def _background(
+    rng: np.random.Generator, resolved: ResolvedSpec, split: str
+) -> Background:
+    pool = resolved.backgrounds_of(split)
+    backgrounds = resolved.spec.backgrounds
+    return Background(
+        asset_id=pool[rng.integers(len(pool))].id,
+        rotation=round(rng.uniform(0, 2 * np.pi), DECIMALS),
+        backdrop=backgrounds.backdrop,
+        dome_radius=backgrounds.dome_radius,
+        dome_height=backgrounds.dome_height,
+    )

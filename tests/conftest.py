@@ -1,0 +1,102 @@
+"""Fixtures for all tests."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from dyso.assets import resolve
+from dyso.render import Renderer
+from dyso.spec import (
+    Asset,
+    Cameras,
+    Catalog,
+    Dynamics,
+    Render,
+    ResolvedSpec,
+    Spec,
+)
+
+ALL_LAYERS = (
+    "color",
+    "depth",
+    "instance",
+    "category",
+    "normal",
+    "object_coordinates",
+)
+
+# The same examples in every run, and no failure because a machine was busy.
+hypothesis.settings.register_profile("dyso", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("dyso")
+
+MakeResolved = Callable[..., ResolvedSpec]
+
+
+@pytest.fixture(scope="session")
+def make_resolved() -> MakeResolved:
+    """A function that makes a resolved spec without files.
+
+    `make_resolved(assets=40, hdris=6, **fields of the Spec)` has that many made-up
+    assets, whose boxes have different sides and centres.
+    """
+
+    def make(assets: int = 40, hdris: int = 6, **fields: Any) -> ResolvedSpec:
+        objects = tuple(
+            Asset(
+                id=f"object_{i:05}",
+                category=f"category_{i % 7}",
+                bounds=((-0.1, -0.2, 0.0), (0.1 + i % 3, 0.5, 0.4 + i % 5)),
+                textured=i % 2 == 0,
+            )
+            for i in range(assets)
+        )
+        backgrounds = tuple(Asset(id=f"hdri_{i:05}") for i in range(hdris))
+        return ResolvedSpec(
+            spec=Spec(
+                **{
+                    "name": "test",
+                    "splits": {"train": 100, "validation": 10, "test": 10},
+                    **fields,
+                }
+            ),
+            objects=Catalog(name="objects", manifest="o.json", assets=objects),
+            backgrounds=Catalog(name="hdris", manifest="h.json", assets=backgrounds),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def resolved(make_resolved: MakeResolved) -> ResolvedSpec:
+    """The schema's defaults over made-up assets."""
+    return make_resolved()
+
+
+@pytest.fixture(scope="session")
+def starter() -> ResolvedSpec:
+    """A small spec on the starter assets: 24 x 24 pixels, 2 samples, all layers."""
+    return resolve(
+        Spec(
+            name="tiny",
+            splits={"train": 6, "test": 3},
+            resolution=(24, 24),
+            dynamics=Dynamics(steps=2),
+            cameras=Cameras(count=2),
+            render=Render(samples=2, denoise=False, layers=ALL_LAYERS),
+        ),
+        Path(),
+    )
+
+
+@pytest.fixture(scope="session")
+def renderer(starter: ResolvedSpec) -> Iterator[Renderer]:
+    """A real worker on the starter assets, shared by the tests that do not harm it."""
+    with Renderer(
+        objects=starter.objects.manifest,
+        backgrounds=starter.backgrounds.manifest,
+        timeout=120,
+    ) as started:
+        yield started

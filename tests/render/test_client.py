@@ -1,0 +1,92 @@
+"""The client's promises, kept with a real worker that is really harmed."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from dyso.render import Renderer, RenderError
+from dyso.sampling import sample_scene
+from dyso.spec import ResolvedSpec
+
+pytestmark = pytest.mark.slow
+
+
+def workers() -> set[int]:
+    """Process ids of this process's workers."""
+    listed = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return {int(pid) for pid, command in lines if "dyso.worker" in command}
+
+
+@pytest.fixture
+def own(starter: ResolvedSpec):
+    """A renderer of the test's own, and the worker process of it once it runs."""
+    before = workers()
+    with Renderer(
+        objects=starter.objects.manifest,
+        backgrounds=starter.backgrounds.manifest,
+        timeout=60,
+        recycle=2,
+    ) as renderer:
+        yield renderer, lambda: (workers() - before).pop()
+    assert workers() == before
+
+
+def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
+    renderer, process = own
+    scene = sample_scene(starter, "train", 0)
+    first = renderer.render(scene)
+    slow = dataclasses.replace(
+        scene, render=dataclasses.replace(scene.render, samples=4096)
+    )
+    threading.Timer(0.5, os.kill, (process(), signal.SIGSEGV)).start()
+    with pytest.raises(RenderError) as caught:
+        renderer.render(slow)
+    assert caught.value.reason == "crash"
+    assert "status -11" in str(caught.value)
+    again = renderer.render(scene)
+    assert (first.color == again.color).all()
+
+
+def test_hang_ends_at_the_time_out(own, starter: ResolvedSpec) -> None:
+    renderer, process = own
+    scene = sample_scene(starter, "train", 0)
+    renderer.render(scene)
+    os.kill(process(), signal.SIGSTOP)
+    renderer._timeout = 1.0
+    start = time.monotonic()
+    with pytest.raises(RenderError) as caught:
+        renderer.render(scene)
+    assert caught.value.reason == "timeout"
+    assert time.monotonic() - start < 30
+
+
+def test_worker_is_recycled(own, starter: ResolvedSpec) -> None:
+    renderer, process = own
+    scene = sample_scene(starter, "train", 0)
+    renderer.render(scene)
+    first = process()
+    renderer.render(scene)
+    assert process() == first
+    renderer.render(scene)
+    assert process() != first
+
+
+def test_error_carries_the_end_of_stderr(starter: ResolvedSpec) -> None:
+    with (
+        Renderer(objects="absent.json", backgrounds="absent.json") as renderer,
+        pytest.raises(RenderError) as caught,
+    ):
+        renderer.render(sample_scene(starter, "train", 0))
+    assert caught.value.reason == "crash"
+    assert "absent.json" in caught.value.stderr

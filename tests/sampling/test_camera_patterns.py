@@ -1,0 +1,215 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyso.geometry import look_at, quaternion_to_matrix
+from dyso.sampling.cameras import Trajectory, sample_cameras
+from dyso.spec import Cameras, Patterns
+
+SEEDS = range(200)
+seeds = st.integers(0, 2**32 - 1)
+QUIET = Cameras(position_noise=0.0, target_noise=0.0)
+TARGET = np.array([0.0, 0.0, QUIET.target_height])
+
+
+def only(pattern: str, cameras: Cameras = QUIET, **fields) -> Cameras:
+    """Gives cameras of one pattern alone."""
+    kinds = {name: getattr(Patterns(), name) for name in Patterns().weights()}
+    patterns = {name: replace(kind, weight=0.0) for name, kind in kinds.items()}
+    patterns[pattern] = replace(kinds[pattern], weight=1.0, **fields)
+    return replace(cameras, patterns=Patterns(**patterns))
+
+
+def sample(cameras: Cameras, seed: int) -> tuple[Trajectory, np.ndarray]:
+    """Gives a trajectory and its rotations, camera to world."""
+    trajectory = sample_cameras(np.random.default_rng(seed), cameras)
+    assert trajectory.positions.shape == (cameras.count, 3)
+    assert trajectory.quaternions.shape == (cameras.count, 4)
+    return trajectory, quaternion_to_matrix(trajectory.quaternions)
+
+
+def check_middle(position: np.ndarray, rotation: np.ndarray, cameras: Cameras) -> None:
+    """Checks distance and elevation from the target, and that it is looked at."""
+    offset = position - TARGET
+    distance = np.linalg.norm(offset)
+    low, high = cameras.distance
+    assert low - 1e-9 <= distance <= high + 1e-9
+    low, high = cameras.elevation
+    assert low - 1e-9 <= np.degrees(np.arcsin(offset[2] / distance)) <= high + 1e-9
+    np.testing.assert_allclose(rotation, look_at(position, TARGET), atol=1e-12)
+
+
+@given(seeds)
+def test_shift_moves_evenly_along_the_horizontal_axis_of_one_orientation(seed):
+    cameras = only("shift", extent=(1.0, 4.0))
+    trajectory, rotations = sample(cameras, seed)
+    assert (trajectory.quaternions == trajectory.quaternions[0]).all()
+    check_middle(trajectory.positions[2], rotations[2], cameras)
+    steps = np.diff(trajectory.positions, axis=0)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps[0], (4, 3)), atol=1e-12)
+    assert 1.0 <= 4 * np.linalg.norm(steps[0]) <= 4.0
+    along = steps[0] @ rotations[0]
+    np.testing.assert_allclose(along[1:], 0, atol=1e-12)
+    assert steps[0][2] == pytest.approx(0, abs=1e-12)
+
+
+@given(seeds)
+def test_pan_turns_evenly_about_the_vertical_from_one_position(seed):
+    cameras = only("pan", arc=(8.0, 30.0))
+    trajectory, rotations = sample(cameras, seed)
+    assert (trajectory.positions == trajectory.positions[0]).all()
+    check_middle(trajectory.positions[2], rotations[2], cameras)
+    turns = rotations[1:] @ rotations[:-1].swapaxes(1, 2)
+    np.testing.assert_allclose(
+        turns, np.broadcast_to(turns[0], turns.shape), atol=1e-12
+    )
+    np.testing.assert_allclose(turns[0] @ [0, 0, 1], [0, 0, 1], atol=1e-12)
+    yaw = np.degrees(np.arctan2(turns[0][1, 0], turns[0][0, 0]))
+    assert 8.0 <= 4 * abs(yaw) <= 30.0
+
+
+@given(seeds)
+def test_zoom_moves_evenly_along_the_optical_axis(seed):
+    cameras = only("zoom", extent=(1.5, 4.5))
+    trajectory, rotations = sample(cameras, seed)
+    assert (trajectory.quaternions == trajectory.quaternions[0]).all()
+    assert (trajectory.focal_lengths == 0.035).all()
+    check_middle(trajectory.positions[2], rotations[2], cameras)
+    steps = np.diff(trajectory.positions, axis=0)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps[0], (4, 3)), atol=1e-12)
+    np.testing.assert_allclose((steps[0] @ rotations[0])[:2], 0, atol=1e-12)
+    assert 1.5 <= 4 * np.linalg.norm(steps[0]) <= 4.5
+
+
+@given(seeds)
+def test_zoom_by_focal_length_stays_where_it_is(seed):
+    cameras = only("zoom", by="focal_length", factor=(1.3, 2.0))
+    trajectory, rotations = sample(cameras, seed)
+    assert (trajectory.positions == trajectory.positions[0]).all()
+    assert (trajectory.quaternions == trajectory.quaternions[0]).all()
+    check_middle(trajectory.positions[2], rotations[2], cameras)
+    ratios = trajectory.focal_lengths[1:] / trajectory.focal_lengths[:-1]
+    np.testing.assert_allclose(ratios, ratios[0])
+    assert 1.3 <= max(ratios[0], 1 / ratios[0]) ** 4 <= 2.0
+    assert trajectory.focal_lengths[2] == pytest.approx(0.035)
+
+
+@given(seeds)
+def test_random_cameras_lie_in_a_ball_and_look_at_the_target(seed):
+    cameras = only("random", replace(QUIET, count=8), radius=(0.5, 0.5))
+    trajectory, rotations = sample(cameras, seed)
+    gaps = trajectory.positions[:, None] - trajectory.positions
+    assert 0 < np.linalg.norm(gaps, axis=-1).max() <= 1.0
+    distances = np.linalg.norm(trajectory.positions - TARGET, axis=-1)
+    assert (distances >= 5.5).all()
+    assert (distances <= 9.5).all()
+    np.testing.assert_allclose(
+        rotations, look_at(trajectory.positions, TARGET), atol=1e-12
+    )
+
+
+@given(seeds)
+def test_shell_cameras_are_independent_and_look_at_the_target(seed):
+    cameras = only("shell", replace(QUIET, count=10, elevation=(0.0, 90.0)))
+    trajectory, rotations = sample(cameras, seed)
+    for position, rotation in zip(trajectory.positions, rotations, strict=True):
+        check_middle(position, rotation, cameras)
+    assert len({tuple(position) for position in trajectory.positions}) == 10
+
+
+def test_a_shell_spans_its_radii_elevations_and_azimuths():
+    cameras = only("shell", replace(QUIET, count=1000, elevation=(0.0, 90.0)))
+    offsets = sample(cameras, 0)[0].positions - TARGET
+    distances = np.linalg.norm(offsets, axis=-1)
+    elevations = np.degrees(np.arcsin(offsets[:, 2] / distances))
+    azimuths = np.degrees(np.arctan2(offsets[:, 1], offsets[:, 0]))
+    for values, low, high in (
+        (distances, 6, 9),
+        (elevations, 0, 90),
+        (azimuths, -180, 180),
+    ):
+        counts, _ = np.histogram(values, bins=4, range=(low, high))
+        assert counts.sum() == 1000
+        assert (counts > 200).all()
+
+
+def test_random_cameras_fill_the_ball():
+    # Uniform in volume: the ball of half the radius holds an eighth.
+    cameras = only("random", replace(QUIET, count=1000), radius=(2.0, 2.0))
+    positions = sample(cameras, 0)[0].positions
+    centre = positions.mean(0)
+    inner = (np.linalg.norm(positions - centre, axis=-1) < 1.0).mean()
+    assert inner == pytest.approx(1 / 8, abs=0.03)
+
+
+@pytest.mark.parametrize("pattern", ["shift", "pan", "zoom"])
+def test_noise_moves_positions_and_turns_nothing(pattern):
+    quiet = only(pattern)
+    noise = []
+    for seed in SEEDS:
+        still, _ = sample(quiet, seed)
+        noisy, _ = sample(replace(quiet, position_noise=0.05), seed)
+        np.testing.assert_array_equal(noisy.quaternions, still.quaternions)
+        noise.append(noisy.positions - still.positions)
+    assert np.std(noise) == pytest.approx(0.05, rel=0.1)
+    assert np.mean(noise) == pytest.approx(0, abs=0.005)
+
+
+@pytest.mark.parametrize("pattern", ["random", "shell"])
+def test_noisy_cameras_still_look_at_the_target(pattern):
+    for seed in SEEDS:
+        trajectory, rotations = sample(
+            only(pattern, replace(QUIET, position_noise=0.5)), seed
+        )
+        np.testing.assert_allclose(
+            rotations, look_at(trajectory.positions, TARGET), atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("pattern", ["shift", "pan", "zoom"])
+def test_trajectories_go_both_ways(pattern):
+    signs = set()
+    for seed in range(20):
+        trajectory, rotations = sample(only(pattern), seed)
+        if pattern == "pan":
+            way = (rotations[-1] @ rotations[0].T)[1, 0]
+        else:
+            axis = rotations[0][:, 0 if pattern == "shift" else 2]
+            way = (trajectory.positions[-1] - trajectory.positions[0]) @ axis
+        signs.add(np.sign(way))
+    assert signs == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("pattern", Patterns().weights())
+def test_a_single_camera_is_the_middle_of_its_trajectory(pattern):
+    cameras = only(pattern, replace(QUIET, count=1))
+    trajectory, rotations = sample(cameras, 0)
+    if pattern != "random":
+        check_middle(trajectory.positions[0], rotations[0], cameras)
+
+
+@pytest.mark.parametrize("pattern", Patterns().weights())
+@pytest.mark.parametrize("elevation", [90.0, -90.0])
+def test_cameras_straight_above_or_below_the_target_are_upright_too(pattern, elevation):
+    cameras = only(pattern, replace(QUIET, elevation=(elevation, elevation)))
+    _, rotations = sample(cameras, 0)
+    np.testing.assert_allclose(rotations[:, 2, 0], 0, atol=1e-12)
+    if pattern != "random":
+        np.testing.assert_allclose(rotations[:, 2, 2], -np.sign(elevation), atol=1e-12)
+
+
+def test_patterns_are_drawn_by_weight():
+    weights = {"shift": 3.0, "pan": 0.0, "zoom": 0.0, "random": 1.0}
+    patterns = Patterns(
+        **{
+            name: replace(getattr(Patterns(), name), weight=w)
+            for name, w in weights.items()
+        }
+    )
+    cameras = replace(QUIET, patterns=patterns)
+    drawn = [sample(cameras, seed)[0].pattern for seed in range(400)]
+    assert set(drawn) == {"shift", "random"}
+    assert drawn.count("shift") / 400 == pytest.approx(0.75, abs=0.08)

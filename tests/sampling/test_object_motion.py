@@ -1,0 +1,172 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyso.geometry import quaternion_to_matrix, rotation_angle
+from dyso.sampling.dynamics import CORNERS, Motion, lying_height, sample_motion
+from dyso.spec import Dynamics
+
+seeds = st.integers(0, 2**32 - 1)
+contacts = st.sampled_from(["rest", "settle", "free"])
+
+
+def sample(seed: int, dynamics: Dynamics, half: np.ndarray) -> Motion | None:
+    placement, motion = np.random.default_rng(seed).spawn(2)
+    return sample_motion(placement, motion, dynamics, half)
+
+
+def boxes(seed: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.1, 1.0, (count, 3))
+
+
+def lowest(motion: Motion, half: np.ndarray) -> np.ndarray:
+    """Gives the height [N, T] of each box's lowest corner, from all eight."""
+    corners = (CORNERS * half[:, None])[:, None]
+    points = corners @ quaternion_to_matrix(motion.quaternions).swapaxes(-1, -2)
+    return (points + motion.positions[:, :, None])[..., 2].min(-1)
+
+
+@given(seeds, st.floats(0, 180), contacts)
+def test_no_step_turns_by_more_than_the_bound(seed, bound, contact):
+    dynamics = Dynamics(max_rotation=bound, contact=contact, steps=9)
+    motion = sample(seed, dynamics, boxes(seed, 1))
+    q = motion.quaternions
+    np.testing.assert_allclose(np.linalg.norm(q, axis=-1), 1)
+    angles = rotation_angle(q[:, 1:], q[:, :-1])
+    assert np.degrees(angles).max() <= bound + 1e-6
+
+
+def test_turns_are_uniform_up_to_the_bound_about_any_axis():
+    dynamics = Dynamics(steps=1000, max_rotation=90.0)
+    motion = sample(0, dynamics, boxes(0, 1))
+    q = motion.quaternions[0]
+    angles = np.degrees(rotation_angle(q[1:], q[:-1]))
+    counts, _ = np.histogram(angles, bins=5, range=(0, 90))
+    assert counts.sum() == 999
+    assert (counts > 150).all()
+    turns = quaternion_to_matrix(q[1:]) @ quaternion_to_matrix(q[:-1]).swapaxes(1, 2)
+    skew = turns - turns.swapaxes(1, 2)
+    axes = np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=-1)
+    axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
+    np.testing.assert_allclose(axes.T @ axes / 999, np.eye(3) / 3, atol=0.06)
+    np.testing.assert_allclose(axes.mean(0), 0, atol=0.08)
+
+
+def test_first_poses_are_uniform():
+    q = np.concatenate(
+        [sample(s, Dynamics(), boxes(s, 1)).quaternions[:, 0] for s in range(1000)]
+    )
+    # The images of an axis are uniform on the sphere: no mean, equal variances.
+    for axis in np.eye(3):
+        turned = quaternion_to_matrix(q) @ axis
+        np.testing.assert_allclose(turned.mean(0), 0, atol=0.08)
+        np.testing.assert_allclose(turned.T @ turned / 1000, np.eye(3) / 3, atol=0.06)
+
+
+@given(seeds)
+def test_at_rest_the_lowest_corner_touches_the_floor_in_every_step(seed):
+    half = boxes(seed, 2)
+    motion = sample(seed, Dynamics(area=20.0), half)
+    np.testing.assert_allclose(lowest(motion, half), 0, atol=1e-12)
+
+
+@given(seeds)
+def test_free_objects_start_on_the_floor_and_move_in_height(seed):
+    half = boxes(seed, 2)
+    motion = sample(seed, Dynamics(area=20.0, contact="free", jitter=0.5), half)
+    np.testing.assert_allclose(lowest(motion, half)[:, 0], 0, atol=1e-12)
+    assert (np.diff(motion.positions[:, :, 2], axis=1) != 0).all()
+
+
+@pytest.mark.parametrize(("contact", "axes"), [("rest", 2), ("settle", 2), ("free", 3)])
+def test_moves_are_jittered_from_the_step_before(contact, axes):
+    dynamics = Dynamics(contact=contact, jitter=0.3, steps=1000)
+    moves = np.diff(sample(0, dynamics, boxes(0, 1)).positions[0], axis=0)[1:, :axes]
+    np.testing.assert_allclose(moves.std(0), 0.3, rtol=0.1)
+    np.testing.assert_allclose(moves.mean(0), 0, atol=0.05)
+
+
+@given(seeds, contacts)
+def test_without_jitter_and_rotation_nothing_moves(seed, contact):
+    half = boxes(seed, 1)
+    dynamics = Dynamics(contact=contact, jitter=0.0, max_rotation=0.0)
+    motion = sample(seed, dynamics, half)
+    np.testing.assert_array_equal(motion.quaternions[:, 1:], motion.quaternions[:, :-1])
+    settled = motion.positions[:, 1:]
+    np.testing.assert_array_equal(settled[:, 1:], settled[:, :-1])
+    np.testing.assert_array_equal(
+        motion.positions[:, 0, :2], motion.positions[:, 1, :2]
+    )
+
+
+@given(seeds, contacts, st.floats(0, 10))
+def test_objects_start_in_the_disc(seed, contact, area):
+    motion = sample(seed, Dynamics(contact=contact, area=area), boxes(seed, 1))
+    assert np.linalg.norm(motion.positions[:, 0, :2], axis=-1).max() <= area + 1e-12
+
+
+def test_places_are_uniform_in_the_disc():
+    starts = np.concatenate(
+        [sample(s, Dynamics(area=2.0), boxes(s, 1)).positions[:, 0] for s in range(800)]
+    )
+    inner = (np.linalg.norm(starts[:, :2], axis=-1) < 1.0).mean()
+    assert inner == pytest.approx(0.25, abs=0.05)
+
+
+@given(seeds, st.sampled_from(["rest", "free"]))
+def test_boxes_side_by_side_do_not_overlap(seed, contact):
+    half = boxes(seed, 6)
+    motion = sample(seed, Dynamics(area=6.0, contact=contact), half)
+    corners = (CORNERS * half[:, None]) @ quaternion_to_matrix(
+        motion.quaternions[:, 0]
+    ).swapaxes(-1, -2)
+    radii = np.linalg.norm(corners[..., :2], axis=-1).max(-1)
+    check_disjoint(motion.positions[:, 0, :2], radii)
+
+
+@given(seeds)
+def test_stacked_spheres_do_not_overlap_and_are_above_the_floor(seed):
+    half = boxes(seed, 32)
+    dynamics = Dynamics(steps=1, contact="settle", area=4.0)
+    motion = sample(seed, dynamics, half)
+    starts, radii = motion.positions[:, 0], np.linalg.norm(half, axis=-1)
+    check_disjoint(starts, radii)
+    assert (starts[:, 2] >= radii - 1e-12).all()
+
+
+@given(seeds)
+def test_stacked_spheres_are_as_low_as_they_can_be(seed):
+    half = boxes(seed, 16)
+    dynamics = Dynamics(steps=1, contact="settle", area=2.0)
+    starts = sample(seed, dynamics, half).positions[:, 0]
+    radii = np.linalg.norm(half, axis=-1)
+    for n in range(16):
+        # Anywhere from the floor up to its place, it would touch one before it.
+        for height in np.linspace(radii[n], starts[n, 2], 20, endpoint=False):
+            if height < starts[n, 2] - 1e-9:
+                lower = np.array([*starts[n, :2], height])
+                gaps = np.linalg.norm(starts[:n] - lower, axis=-1)
+                assert (gaps < radii[:n] + radii[n]).any()
+
+
+def check_disjoint(centres: np.ndarray, radii: np.ndarray) -> None:
+    gaps = np.linalg.norm(centres[:, None] - centres, axis=-1)
+    apart = gaps >= radii[:, None] + radii - 1e-9
+    assert (apart | np.eye(len(radii), dtype=bool)).all()
+
+
+def test_objects_that_have_no_room_are_refused():
+    half = np.ones((30, 3))
+    crowded = Dynamics(area=3.0)
+    assert sample(0, crowded, half) is None
+    assert sample(0, replace(crowded, contact="settle"), half) is not None
+
+
+def test_a_lying_box_is_as_high_as_its_half_side():
+    identity, on_its_side = [1.0, 0, 0, 0], [np.sqrt(0.5), np.sqrt(0.5), 0, 0]
+    half = np.broadcast_to([1.0, 2.0, 3.0], (2, 3))
+    heights = lying_height(half, np.array([identity, on_its_side]))
+    np.testing.assert_allclose(heights, [3, 2])

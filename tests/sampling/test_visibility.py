@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dyso.sampling.cameras import Trajectory
+from dyso.sampling.poses import viewing
+from dyso.sampling.visibility import seen_shares
+from dyso.spec import Spec
+
+SPEC = Spec(name="a", splits={"train": 1}, resolution=(64, 64))
+HALF = np.ones((1, 3))
+UPRIGHT = np.array([[[1.0, 0.0, 0.0, 0.0]]])
+
+
+def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> float:
+    """Gives how much is seen of a box 10 m along x from a camera at the origin."""
+    trajectory = Trajectory(
+        pattern="pan",
+        positions=np.zeros((1, 3)),
+        quaternions=viewing(np.array([yaw]), np.zeros(1)),
+        focal_lengths=np.array([focal_length]),
+    )
+    centre = np.array([[[10.0, 0.0, 0.0]]])
+    [[seen]] = seen_shares(spec, trajectory, centre, UPRIGHT, HALF)
+    return seen
+
+
+def test_what_is_in_front_is_seen():
+    assert share(0.0) == 1
+
+
+@pytest.mark.parametrize("yaw", [np.pi / 2, np.pi])
+def test_what_is_beside_or_behind_is_not(yaw):
+    assert share(yaw) == 0
+
+
+def test_the_edge_of_the_frame_cuts_the_box():
+    # The sensor is as wide as the lens is long: the frame ends at half over one.
+    edge = np.arctan(0.5)
+    assert 0.3 < share(edge) < 0.7
+    assert share(edge + 0.2) == 0
+    assert share(edge - 0.2) == 1
+
+
+def test_a_long_lens_sees_a_part():
+    # 1 m to each side at 10 m: parts at two thirds of it are out of frame, the
+    # middle of each axis is in.
+    assert share(0.0, focal_length=0.32) == pytest.approx(3 / 27)
+
+
+def test_a_wide_image_is_cut_above_and_below():
+    wide = replace(SPEC, resolution=(8, 256))
+    assert share(0.0, spec=wide) == pytest.approx(9 / 27)

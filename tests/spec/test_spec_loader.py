@@ -1,0 +1,202 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dyso.spec import (
+    Backgrounds,
+    Cameras,
+    Dynamics,
+    Objects,
+    Patterns,
+    Render,
+    Spec,
+    UserError,
+    Visibility,
+    load_resolved,
+    load_spec,
+    save_resolved,
+)
+
+SPECS = Path(__file__).parents[2] / "specs"
+MINIMAL = "name: a\nsplits: {train: 1}\n"
+
+
+def errors(tmp_path: Path, text: str | bytes) -> list[str]:
+    """Gives the lines of the error, without the path that each opens with."""
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(UserError) as caught:
+        load_spec(path)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{path}:") for line in lines)
+    return [line.removeprefix(f"{path}:") for line in lines]
+
+
+def test_all_errors_come_at_once_with_their_lines(tmp_path):
+    text = """\
+name: Bad Name
+version: 1.0
+splits: {train: 5, val: x}
+sed: 3
+resolution: [128, 4]
+objects:
+  count: [3, 1]
+  size: -1
+  held_out: 1.0
+  size: 2
+cameras:
+  distance: [0, 5]
+  elevation: [10, 20, 30]
+  focal_length: .nan
+  patterns:
+    zoom: {by: time}
+    random: 3
+dynamics: {steps: 2.5, contact: glue}
+render: {layers: [color, depth]}
+"""
+    assert errors(tmp_path, text) == [
+        "1: name: must be a lower-case name of letters, digits and underscores, "
+        'got "Bad Name"',
+        "2: version: must be a valid string, got 1.0",
+        '3: splits.val: must be a valid integer, got "x"',
+        "4: sed: unknown key; did you mean 'seed'?",
+        "5: resolution.1: must be greater than or equal to 8, got 4",
+        "7: objects.count: must be [low, high] with low <= high, got [3, 1]",
+        "9: objects.held_out: must be less than 1, got 1.0",
+        "10: objects.size: is given twice",
+        "12: cameras.distance: must be [low, high] with both above 0, got [0, 5]",
+        "13: cameras.elevation: must have at most 2 items",
+        "14: cameras.focal_length: must be a finite number, got NaN",
+        "16: cameras.patterns.zoom.by: must be 'position' or 'focal_length', "
+        'got "time"',
+        "17: cameras.patterns.random: must be a mapping of keys to values, got 3",
+        "18: dynamics.steps: must be a valid integer, got 2.5",
+        "18: dynamics.contact: must be 'rest', 'settle' or 'free', got \"glue\"",
+        "19: render.layers: must be distinct layers, with color, depth, instance and "
+        'category among them, got ["color", "depth"]',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "1: spec: must be a mapping of keys to values, got null"),
+        ("- a", '1: spec: must be a mapping of keys to values, got ["a"]'),
+        ("name: a", "1: splits: is required"),
+        ("name: a\nsplits: {}", "2: splits: must have at least 1 items"),
+        (
+            "name: a\nsplits:\n  train: 0",
+            "2: splits: must be at least one split, and every split with at least "
+            'one scene, got {"train": 0}',
+        ),
+        (MINIMAL + "objects: null", "3: objects: must be a mapping of keys to values"),
+        (MINIMAL + "seed: -1", "3: seed: must be greater than or equal to 0, got -1"),
+        (MINIMAL + "seed: 2020-01-01", "3: seed: must be a valid integer"),
+        (MINIMAL + "seed: true", "3: seed: must be a valid integer, got true"),
+        (
+            MINIMAL
+            + "cameras:\n  patterns:\n"
+            + "".join(f"    {p}: {{weight: 0}}\n" for p in Patterns().weights()),
+            "4: cameras.patterns: must be at least one pattern with a weight above 0",
+        ),
+        (MINIMAL + "1: 2", "3: 1: unknown key"),
+        (MINIMAL + "a: b: c", "3: not valid YAML: mapping values are not allowed"),
+        (MINIMAL + "---\nname: b", "3: not valid YAML: but found another document"),
+        (MINIMAL + "seed: !!python/name:os.getcwd", "3: not valid YAML: could not"),
+        (MINIMAL + "objects: &x {}\ndynamics: *x", "4: YAML aliases are not"),
+        (MINIMAL + "seed: " + "9" * 5000, " not valid YAML: Exceeds the limit"),
+        ("[" * 5000, " not valid YAML: maximum recursion depth exceeded"),
+        (b"name: \xff\xfe", " cannot be read: 'utf-8' codec can't decode"),
+        (b"#" * ((1 << 20) + 1), " a spec is at most 1048576 bytes"),
+    ],
+)
+def test_one_line_says_what_is_wrong(tmp_path, text, error):
+    [line] = errors(tmp_path, text)
+    assert line.startswith(error)
+
+
+def test_a_small_file_of_nested_aliases_does_not_grow(tmp_path):
+    levels = ["a0: &a0 [x, x]"]
+    levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    [line] = errors(tmp_path, "\n".join(levels))
+    assert line == "2: YAML aliases are not supported"
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(UserError, match=f"^{path}: cannot be read: "):
+            load_spec(path)
+
+
+def test_defaults_of_the_file_are_those_of_the_code(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL)
+    assert load_spec(path) == Spec(name="a", splits={"train": 1})
+    path.write_text(
+        MINIMAL + "objects: {}\nbackgrounds: {}\ndynamics: {}\nvisibility: {}\n"
+        "render: {}\ncameras: {patterns: {shift: {}, pan: {}, shell: {}}}\n"
+    )
+    assert load_spec(path) == Spec(name="a", splits={"train": 1})
+
+
+def test_any_spec_can_be_written_as_yaml_and_read_back(tmp_path):
+    spec = Spec(
+        name="other",
+        version="2.0.1",
+        description="all but the defaults",
+        seed=2**63 - 1,
+        splits={"train": 7, "extra": 2**40},
+        resolution=(64, 8192),
+        objects=Objects(count=(2, 254), size=1.0, held_out=0.0, categories=("a", "b")),
+        backgrounds=Backgrounds(held_out=0.5, backdrop="environment"),
+        dynamics=Dynamics(steps=1, contact="free", jitter=0.0),
+        cameras=Cameras(count=1, elevation=(-90.0, 90.0)),
+        visibility=Visibility(share=0.0, views=1.0, attempts=1),
+        render=Render(denoise=False, layers=("depth", "category", "instance", "color")),
+    )
+    data = yaml.safe_load(yaml.safe_dump(_lists(dataclasses.asdict(spec))))
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(data))
+    assert load_spec(path) == spec
+
+
+def _lists(value):
+    if isinstance(value, dict):
+        return {key: _lists(inner) for key, inner in value.items()}
+    return list(map(_lists, value)) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_specs_of_the_project_are_valid(path):
+    assert load_spec(path).name == path.stem
+
+
+def test_the_papers_spec_writes_out_the_defaults():
+    spec = load_spec(SPECS / "dyso.yaml")
+    assert spec == Spec(
+        name="dyso",
+        description=spec.description,
+        splits={"train": 1_000_000, "validation": 100_000, "test": 10_000},
+        objects=Objects(catalog="ShapeNetCore.v2.json"),
+        backgrounds=Backgrounds(catalog="HDRI_haven.json"),
+    )
+
+
+def test_a_resolved_spec_is_kept_whole(tmp_path, resolved):
+    path = tmp_path / "spec.json"
+    path.write_text(save_resolved(resolved))
+    again = load_resolved(path)
+    assert again == resolved
+    assert again.hash == resolved.hash
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"spec": 3}', "\x00"])
+def test_what_is_no_resolved_spec_is_refused(tmp_path, text):
+    path = tmp_path / "spec.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="not a resolved spec"):
+        load_resolved(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        load_resolved(tmp_path / "none.json")

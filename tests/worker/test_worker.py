@@ -1,0 +1,248 @@
+"""The worker's pixels and poses, from real renders."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from dyso import geometry
+from dyso.render import Renderer, Views
+from dyso.sampling import Pose, Scene, sample_scene
+from dyso.spec import ResolvedSpec
+
+pytestmark = pytest.mark.slow
+
+
+def edited(scene: Scene, **background: object) -> Scene:
+    return dataclasses.replace(
+        scene, background=dataclasses.replace(scene.background, **background)
+    )
+
+
+def posed(scene: Scene, *poses: Pose, asset: str | None = None) -> Scene:
+    item = dataclasses.replace(scene.objects[0], poses=poses)
+    if asset:
+        item = dataclasses.replace(item, asset_id=asset)
+    return dataclasses.replace(scene, objects=(item,))
+
+
+def cameras(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Intrinsics [C, 3, 3] and extrinsics [C, 3, 4], from the documented convention."""
+    positions = np.array([c.pose.position for c in scene.cameras])
+    quaternions = np.array([c.pose.quaternion for c in scene.cameras])
+    extrinsics = geometry.invert(geometry.pose_matrix(positions, quaternions))
+    focal = np.array([c.focal_length for c in scene.cameras])
+    sensor = np.array([c.sensor_width for c in scene.cameras])
+    return geometry.intrinsics(focal, sensor, *scene.resolution), extrinsics
+
+
+def object_mesh(starter: ResolvedSpec, asset_id: str, size: float) -> trimesh.Trimesh:
+    """The asset's mesh in its own frame, read without any of the worker's code."""
+    archive = Path(starter.objects.manifest).parent / f"{asset_id}.tar.gz"
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile("visual_geometry.obj")
+        assert file is not None
+        mesh = trimesh.load(file, file_type="obj", force="mesh", process=False)
+    low, high = mesh.bounds
+    mesh.vertices = (mesh.vertices - (low + high) / 2) * (size / (high - low).max())
+    return mesh
+
+
+@pytest.fixture(scope="module")
+def scene(starter: ResolvedSpec) -> Scene:
+    scene = sample_scene(starter, "train", 1)
+    return dataclasses.replace(scene, resolution=(48, 48))
+
+
+@pytest.fixture(scope="module")
+def views(renderer: Renderer, scene: Scene) -> Views:
+    return renderer.render(scene)
+
+
+def test_views_have_the_documented_shapes(views: Views, scene: Scene) -> None:
+    shape = (scene.steps, len(scene.cameras), *scene.resolution)
+    assert views.color.shape == (*shape, 3) and views.color.dtype == np.uint8
+    assert views.depth.shape == shape and views.depth.dtype == np.float32
+    assert views.instance.shape == shape and views.instance.dtype == np.uint8
+    assert views.normal is not None and views.normal.shape == (*shape, 3)
+    assert np.isfinite(views.depth).all()  # the dome is closed
+    seen = views.instance == 1
+    assert seen.any(axis=(2, 3)).all()
+    assert (views.category[seen] == scene.objects[0].category_id).all()
+    assert (views.category[~seen] == 0).all()
+    assert views.color.std() > 5
+
+
+def test_normals_are_unit_and_face_the_camera(views: Views, scene: Scene) -> None:
+    assert views.normal is not None
+    np.testing.assert_allclose(np.linalg.norm(views.normal, axis=-1), 1, atol=1e-5)
+    _, directions = geometry.rays(
+        *(m[:, None, None] for m in cameras(scene)),
+        geometry.pixel_grid(*scene.resolution, np),
+    )
+    assert ((views.normal * directions).sum(-1) < 1e-6).all()
+
+
+def test_object_coordinates_are_the_depth_in_the_object_frame(
+    views: Views, scene: Scene
+) -> None:
+    assert views.object_coordinates is not None
+    intrinsics, extrinsics = cameras(scene)
+    points = geometry.unproject(views.depth.astype(float), intrinsics, extrinsics)
+    to_object = geometry.invert(
+        geometry.pose_matrix(views.positions[0], views.quaternions[0])
+    )
+    local = geometry.transform(to_object[:, None, None, None], points)
+    seen = views.instance == 1
+    expected = (local / np.maximum(views.sizes[0], 1e-9) + 0.5)[seen]
+    np.testing.assert_allclose(views.object_coordinates[seen], expected, atol=2e-5)
+    assert (views.object_coordinates[~seen] == 0).all()
+
+
+def test_depth_agrees_with_rays_cast_by_trimesh(
+    views: Views, scene: Scene, starter: ResolvedSpec
+) -> None:
+    described = scene.objects[0]
+    mesh = object_mesh(starter, described.asset_id, described.size)
+    intrinsics, extrinsics = cameras(scene)
+    caster = trimesh.ray.ray_triangle.RayMeshIntersector(mesh)
+    checked = 0
+    for step in range(scene.steps):
+        pose = geometry.pose_matrix(
+            views.positions[0, step], views.quaternions[0, step]
+        )
+        for c in range(len(scene.cameras)):
+            rows, columns = np.nonzero(views.instance[step, c])
+            pixels = np.stack([columns, rows], -1) + 0.5
+            origins, directions = geometry.rays(intrinsics[c], extrinsics[c], pixels)
+            inverse = geometry.invert(pose)
+            starts = geometry.transform(inverse, origins)
+            points, ray, _ = caster.intersects_location(
+                starts, directions @ inverse[:, :3].T, multiple_hits=True
+            )
+            nearest = np.full(len(starts), np.inf)
+            np.minimum.at(nearest, ray, np.linalg.norm(points - starts[ray], axis=-1))
+            depth = views.depth[step, c, rows, columns]
+            agree = np.abs(nearest - depth) < 1e-5 * depth
+            assert agree.mean() > 0.99
+            checked += len(depth)
+    assert checked > 100
+
+
+def test_lowest_vertex_touches_the_floor_exactly(
+    views: Views, scene: Scene, starter: ResolvedSpec
+) -> None:
+    described = scene.objects[0]
+    mesh = object_mesh(starter, described.asset_id, described.size)
+    used = mesh.vertices[np.unique(mesh.faces)]
+    for position, quaternion in zip(
+        views.positions[0], views.quaternions[0], strict=True
+    ):
+        world = geometry.transform(geometry.pose_matrix(position, quaternion), used)
+        assert abs(world[:, 2].min()) < 1e-6
+    assert views.sizes[0].max() == pytest.approx(described.size)
+    # What needs no mesh is as it was sampled.
+    sampled = np.array([pose.position[:2] for pose in described.poses])
+    np.testing.assert_allclose(views.positions[0, :, :2], sampled)
+
+
+def test_color_shows_the_object_where_the_truth_says(
+    renderer: Renderer, scene: Scene
+) -> None:
+    """Cycles' silhouette: what changes when the object goes, with no floor to shade."""
+    first = scene.objects[0].poses[0]
+    x, y, z = first.position
+    gone = dataclasses.replace(first, position=(x, y, z - 500.0))
+    empty = posed(edited(scene, backdrop="environment"), first, gone)
+    views = renderer.render(dataclasses.replace(empty, contact="free"))
+    assert np.isinf(views.depth[1]).all()
+    difference = np.abs(views.color[0].astype(int) - views.color[1]).max(-1)
+    # Its own seed, so its own noise: the background is a smooth photograph.
+    changed, truth = difference > 12, views.instance[0] == 1
+    overlap = (changed & truth).sum() / (changed | truth).sum()
+    assert overlap > 0.85
+    assert np.isfinite(views.depth[0][truth]).all()
+
+
+def test_same_scene_same_bytes_whatever_the_process_and_its_cpus(
+    renderer: Renderer, starter: ResolvedSpec, scene: Scene, views: Views
+) -> None:
+    with Renderer(
+        objects=starter.objects.manifest,
+        backgrounds=starter.backgrounds.manifest,
+        cpu=0,
+    ) as pinned:
+        again = pinned.render(scene)
+    for name, array in views.arrays().items():
+        np.testing.assert_array_equal(array, again.arrays()[name], err_msg=name)
+
+
+def test_denoised_bytes_do_not_depend_on_the_cpus(
+    renderer: Renderer, starter: ResolvedSpec, scene: Scene
+) -> None:
+    settings = dataclasses.replace(scene.render, denoise=True, samples=4)
+    scene = dataclasses.replace(scene, render=settings)
+    with Renderer(
+        objects=starter.objects.manifest,
+        backgrounds=starter.backgrounds.manifest,
+        cpu=0,
+    ) as pinned:
+        one = pinned.render(scene)
+    np.testing.assert_array_equal(one.color, renderer.render(scene).color)
+
+
+def test_settling_brings_the_object_to_rest(renderer: Renderer, scene: Scene) -> None:
+    settled = renderer.render(
+        posed(
+            dataclasses.replace(scene, contact="settle", settle_time=4.0),
+            *scene.objects[0].poses,
+            asset="cube",
+        )
+    )
+    # A cube that has come to rest lies on a face: one of its axes is vertical.
+    up = geometry.quaternion_to_matrix(settled.quaternions[0, 0])[2]
+    assert np.abs(up).max() > 0.999
+    assert settled.positions[0, 0, 2] == pytest.approx(1.0, abs=2e-3)
+    # The turn from step 0 to step 1 is the sampled one.
+    sampled = np.array([pose.quaternion for pose in scene.objects[0].poses])
+    assert geometry.rotation_angle(*settled.quaternions[0]) == pytest.approx(
+        geometry.rotation_angle(*sampled), abs=1e-6
+    )
+
+
+def test_many_objects_hide_one_another(
+    starter: ResolvedSpec, make_resolved, renderer: Renderer
+) -> None:
+    spec = dataclasses.replace(
+        starter.spec,
+        objects=dataclasses.replace(starter.spec.objects, count=(4, 4)),
+        dynamics=dataclasses.replace(
+            starter.spec.dynamics, steps=1, contact="settle", area=2.5
+        ),
+        visibility=dataclasses.replace(starter.spec.visibility, share=0.2),
+    )
+    scene = sample_scene(dataclasses.replace(starter, spec=spec), "train", 0)
+    views = renderer.render(scene)
+    assert set(np.unique(views.instance)) == {0, 1, 2, 3, 4}
+    # Each lies on the floor or on another, so none is far above it.
+    assert (views.positions[:, 0, 2] < 6).all() and (views.positions[..., 2] > 0).all()
+
+
+def test_one_shot(starter: ResolvedSpec, scene: Scene, views: Views, tmp_path) -> None:
+    (tmp_path / "scene.json").write_text(scene.to_json())
+    command = [sys.executable, "-m", "dyso.worker"]
+    command += ["--objects", starter.objects.manifest]
+    command += ["--backgrounds", starter.backgrounds.manifest]
+    command += ["--scene", str(tmp_path / "scene.json")]
+    command += ["--output", str(tmp_path / "views.npz")]
+    done = subprocess.run(command, capture_output=True, timeout=120, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
+    with np.load(tmp_path / "views.npz") as arrays:
+        np.testing.assert_array_equal(arrays["color"], views.color)
