@@ -143,7 +143,7 @@ class Shift:
     """
 
     weight: NonNegative = 1.0
-    extent: PositiveRange = (1.0, 4.0)
+    extent: PositiveRange = (1.0, 3.0)
     __pydantic_config__ = STRICT
 
 
@@ -171,7 +171,7 @@ class Zoom:
     """
 
     weight: NonNegative = 1.0
-    extent: PositiveRange = (1.5, 4.5)
+    extent: PositiveRange = (1.0, 3.0)
     by: Literal["position", "focal_length"] = "position"
     factor: PositiveRange = (1.3, 2.0)
     __pydantic_config__ = STRICT
@@ -250,7 +250,7 @@ class Cameras:
     count: Annotated[int, Ge(1), Le(1000)] = 5
     focal_length: Positive = 35.0
     sensor_width: Positive = 32.0
-    distance: PositiveRange = (6.0, 9.0)
+    distance: PositiveRange = (4.5, 7.0)
     elevation: Annotated[tuple[Elevation, Elevation], Predicate(_ordered)] = (
         12.0,
         45.0,
