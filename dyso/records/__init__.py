@@ -1,1 +1,40 @@
-"""."""
+"""Records, shards and their metadata: one scene is one `tf.train.Example`.
+
+`FIELDS` is the one table of what a record holds; `docs/format.md`, the encoder, the
+decoder and tfds's features all follow from it.
+"""
+
+from dyso.records.codec import decode, encode, scene_of
+from dyso.records.depth import DEPTH_ERROR
+from dyso.records.errors import RecordError
+from dyso.records.fields import FIELDS, Field, fields_of
+from dyso.records.files import replacing
+from dyso.records.metadata import read_splits, write_metadata
+from dyso.records.shards import (
+    ShardInfo,
+    ShardReader,
+    checksum,
+    read_shard,
+    shard_name,
+    write_shard,
+)
+
+__all__ = [
+    "DEPTH_ERROR",
+    "FIELDS",
+    "Field",
+    "RecordError",
+    "ShardInfo",
+    "ShardReader",
+    "checksum",
+    "decode",
+    "encode",
+    "fields_of",
+    "read_shard",
+    "read_splits",
+    "replacing",
+    "scene_of",
+    "shard_name",
+    "write_metadata",
+    "write_shard",
+]

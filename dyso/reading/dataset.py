@@ -1,0 +1,155 @@
+"""Random access to a dataset folder."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, SupportsIndex, TypeVar, overload
+
+from dyso import records
+from dyso.reading.shards import Shards
+from dyso.sampling.scene import Scene
+from dyso.spec import ResolvedSpec, Spec, UserError, load_resolved
+
+_T = TypeVar("_T")
+
+
+class Dataset:
+    """A dataset folder.
+
+        dataset = Dataset("data/demo")
+        scene = dataset["train"][3]                       # everything, decoded
+        views = dataset["train"].read(3, fields=["color"], views=[0, 6])
+
+    Attributes:
+      folder: where it is.
+      resolved: its spec with the catalogs, from spec.json.
+      splits: its splits by name.
+    """
+
+    def __init__(self, folder: str | Path):
+        """Reads the metadata; opens no shard.
+
+        Raises:
+          UserError: it is not a finished dataset.
+        """
+        self.folder = Path(folder)
+        shards = records.read_splits(self.folder)
+        self.resolved: ResolvedSpec = load_resolved(self.folder / "spec.json")
+        spec = self.resolved.spec
+        self.splits = {n: Split(n, spec, Shards(own)) for n, own in shards.items()}
+
+    def __getitem__(self, name: str) -> Split:
+        """Gives a split, such as `train`, or a part of it, such as `train[2:10]`.
+
+        Raises:
+          UserError: there is no such split.
+        """
+        match = re.fullmatch(r"(\w+)(?:\[(-?\d*):(-?\d*)\])?", name)
+        if not match or match[1] not in self.splits:
+            raise UserError(
+                f"{self.folder}: no split {name!r}; the splits are "
+                f"{', '.join(self.splits)}, and parts of them as in 'train[2:10]'"
+            )
+        split = self.splits[match[1]]
+        if match[2] is None:
+            return split
+        start, stop = (int(bound) if bound else None for bound in match.groups()[1:])
+        return split[start:stop]
+
+
+class Split(Sequence[dict[str, Any]]):
+    """The scenes of a split, or of a part of it; pickles without its open files.
+
+    Attributes:
+      name: the whole split's.
+      spec: the dataset's.
+    """
+
+    def __init__(
+        self, name: str, spec: Spec, shards: Shards, indices: range | None = None
+    ):
+        """Takes the shards, and which of their records, counted through, are meant."""
+        self.name, self.spec = name, spec
+        self._shards = shards
+        self._ends = list(itertools.accumulate(count for _, count in shards.shards))
+        self._indices = range(self._ends[-1]) if indices is None else indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Split: ...
+    def __getitem__(self, index: Any) -> Any:
+        """Decodes one scene whole, or gives a part of the split; see `read`.
+
+        Raises:
+          IndexError: there is no such scene.
+          RecordError: it is damaged.
+        """
+        if isinstance(index, slice):
+            return Split(self.name, self.spec, self._shards, self._indices[index])
+        return self.read(index)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self.read(index) for index in range(len(self)))
+
+    def read(
+        self,
+        index: SupportsIndex,
+        *,
+        fields: Iterable[str] | None = None,
+        views: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        """Decodes what is asked for of one scene.
+
+        Args:
+          index: in the split; negative counts from its end.
+          fields: names from docs/format.md; None is all.
+          views: indices, view = dynamics step * cameras + camera; None is all.
+
+        Returns:
+          Arrays by field name, as docs/format.md has them; V is the chosen views.
+
+        Raises:
+          IndexError: there is no such scene.
+          UserError: no such field or view.
+          RecordError: the scene is damaged.
+        """
+        return self._with(
+            index, lambda data: records.decode(data, fields=fields, views=views)
+        )
+
+    def scene(self, index: SupportsIndex) -> Scene:
+        """Gives the `Scene` that one scene was rendered from; see `read`."""
+        return self._with(index, records.scene_of)
+
+    def record(self, index: SupportsIndex) -> bytes:
+        """Gives one scene's `tf.train.Example`; see `read`."""
+        return self._shards.read(*self._locate(index))
+
+    def _with(self, index: SupportsIndex, decode: Callable[[bytes], _T]) -> _T:
+        place = self._locate(index)
+        data = self._shards.read(*place)
+        try:
+            return decode(data)
+        except records.RecordError as error:
+            raise records.RecordError(
+                f"{self._shards.where(*place)}: {error}"
+            ) from error
+
+    def _locate(self, index: SupportsIndex) -> tuple[int, int]:
+        """Gives the shard and the position in it."""
+        try:
+            record = self._indices[index]
+        except IndexError:
+            raise IndexError(
+                f"no scene {index} in {self.name!r}, which has {len(self)} here"
+            ) from None
+        shard = bisect.bisect_right(self._ends, record)
+        return shard, record - (self._ends[shard - 1] if shard else 0)

@@ -1,0 +1,196 @@
+"""Scenes to `tf.train.Example` bytes and back, without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from tensorflow_datasets.proto import tf_example_pb2
+
+from dyso.records.depth import decode_depth, encode_depth
+from dyso.records.errors import RecordError
+from dyso.records.fields import FIELDS, Field, fields_of
+from dyso.records.images import decode_png, encode_png
+from dyso.render.views import Views
+from dyso.sampling.scene import Scene
+from dyso.spec import REQUIRED_LAYERS, UserError
+
+_BY_NAME = {field.name: field for field in FIELDS}
+_REQUIRED = fields_of(REQUIRED_LAYERS)
+
+
+def stored_keys(field: Field) -> tuple[str, ...]:
+    """Gives the keys of the Example that hold a field."""
+    if field.encoding == "depth":
+        return (f"{field.name}/code", f"{field.name}/focal_length")
+    return (field.name,)
+
+
+def encode(scene: Scene, views: Views) -> bytes:
+    """Makes the record of a scene; the same bytes from the same values, always.
+
+    Raises:
+      ValueError: a depth is out of the range that the format can store, or a layer is
+        not there.
+    """
+    example = tf_example_pb2.Example()
+    features = example.features.feature
+    for field in fields_of(scene.render.layers):
+        value, keys = field.value(scene, views), stored_keys(field)
+        if field.encoding == "png":
+            features[keys[0]].bytes_list.value.extend(map(encode_png, value))
+        elif field.encoding == "depth":
+            intrinsics = _BY_NAME["intrinsics"].value(scene, views)
+            focal_lengths = intrinsics[:, 0, 0].astype(np.float32).tolist()
+            features[keys[0]].bytes_list.value.extend(
+                encode_png(encode_depth(depth[..., 0], focal_length)[..., None])
+                for depth, focal_length in zip(value, focal_lengths, strict=True)
+            )
+            features[keys[1]].float_list.value.extend(focal_lengths)
+        elif field.encoding == "text":
+            texts = [value] if isinstance(value, str) else value
+            features[keys[0]].bytes_list.value.extend(text.encode() for text in texts)
+        else:
+            numbers = np.asarray(value, field.dtype).ravel().tolist()
+            _numbers(features[keys[0]], field).extend(numbers)
+    # Without this the order of the keys differs from process to process.
+    return example.SerializeToString(deterministic=True)
+
+
+def decode(
+    data: bytes,
+    *,
+    fields: Iterable[str] | None = None,
+    views: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Reads fields of a record; only the images that are asked for are decoded.
+
+    Args:
+      data: what `encode` gave.
+      fields: names from `FIELDS`; None is every field that the record has.
+      views: indices of the views to keep, in this order; None keeps all. Every axis
+        V of the field table becomes as long as `views`.
+
+    Returns:
+      Arrays by field name, of the table's dtypes and shapes; text is `numpy.str_`.
+
+    Raises:
+      RecordError: the record is damaged.
+      UserError: a field that it does not have, or a view out of range.
+    """
+    features = _parse(data)
+    if fields is None:
+        chosen = [f for f in FIELDS if f in _REQUIRED or f.name in features]
+    else:
+        chosen = [_field_named(name) for name in fields]
+    for field in chosen:
+        _check_present(features, field)
+    count = len(features["color"].bytes_list.value)
+    indices = _checked_views(views, count)
+    sizes = {"V": count, "N": len(features["objects/category_id"].int64_list.value)}
+    decoded = {}
+    for field in chosen:
+        try:
+            decoded[field.name] = _decode_field(features, field, sizes, indices)
+        except (ValueError, RecordError) as error:
+            raise RecordError(f"damaged field {field.name!r}: {error}") from error
+    return decoded
+
+
+def scene_of(data: bytes) -> Scene:
+    """Gives the scene that a record was rendered from.
+
+    Raises:
+      RecordError: the record is damaged.
+    """
+    try:
+        return Scene.from_json(decode(data, fields=["scene"])["scene"])
+    except ValueError as error:
+        raise RecordError("damaged field 'scene': not a scene's JSON") from error
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        example = tf_example_pb2.Example.FromString(data)
+    except DecodeError as error:
+        raise RecordError("not a record: not a tf.train.Example") from error
+    if "color" not in example.features.feature:
+        raise RecordError("not a record of this project: lacks 'color'")
+    return example.features.feature
+
+
+def _field_named(name: str) -> Field:
+    if name not in _BY_NAME:
+        raise UserError(f"no field {name!r}; the fields are {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def _check_present(features: Any, field: Field) -> None:
+    for key in stored_keys(field):
+        if key not in features and field in _REQUIRED:
+            raise RecordError(f"not a record of this project: lacks {key!r}")
+        if key not in features:
+            raise UserError(
+                f"no field {field.name!r} in these records: the spec's render.layers "
+                "leave it out"
+            )
+
+
+def _checked_views(views: Sequence[int] | None, count: int) -> Sequence[int]:
+    if views is None:
+        return range(count)
+    indices = [int(view) for view in views]
+    wrong = [view for view in indices if not 0 <= view < count]
+    if wrong or not indices:
+        raise UserError(
+            f"views must be at least one of 0 to {count - 1}, "
+            f"got {wrong[0] if wrong else 'none'}"
+        )
+    return indices
+
+
+def _numbers(feature: Any, field: Field) -> Any:
+    numbers = (
+        feature.float_list if field.dtype.startswith("float") else feature.int64_list
+    )
+    return numbers.value
+
+
+def _decode_field(
+    features: Any, field: Field, sizes: dict[str, int], views: Sequence[int]
+) -> Any:
+    keys = stored_keys(field)
+    if field.encoding in ("png", "depth"):
+        images = features[keys[0]].bytes_list.value
+        if len(images) != sizes["V"]:
+            raise ValueError(f"{len(images)} images, not {sizes['V']}")
+    if field.encoding == "png":
+        channels = int(field.shape[-1])
+        return np.stack(
+            [decode_png(images[view], field.dtype, channels) for view in views]
+        )
+    if field.encoding == "depth":
+        focal_lengths = features[keys[1]].float_list.value
+        if len(focal_lengths) != sizes["V"] or not all(f > 0 for f in focal_lengths):
+            raise ValueError("its focal lengths are not one a view, above 0")
+        return np.stack(
+            [
+                decode_depth(
+                    decode_png(images[view], "uint16", 1)[..., 0], focal_lengths[view]
+                )[..., None]
+                for view in views
+            ]
+        )
+    if field.encoding == "text":
+        texts = [text.decode() for text in features[keys[0]].bytes_list.value]
+        values = np.array(texts, dtype=str)
+    else:
+        values = np.array(_numbers(features[keys[0]], field))
+    # At most one of a field's axes, T, is not known beforehand.
+    shape = [a if isinstance(a, int) else sizes.get(a, -1) for a in field.shape]
+    values = values.astype(field.dtype).reshape(shape)
+    if "V" in field.shape:
+        values = values.take(views, field.shape.index("V"))
+    return values[()]

@@ -1,0 +1,80 @@
+"""Depth as 16-bit codes of log z: small, parameter-free, with a bounded error.
+
+    z = NEAR * exp(STEP * code)    code 0 to 65534; 65535 is infinity
+    depth = z * ray_length         ray_length = sqrt(1 + (x**2 + y**2) / f**2)
+
+with (x, y) the pixel's centre from the image's middle and f the focal length, all in
+pixels. What is stored is each code's difference to its left neighbour's, modulo 65536,
+and the first code of each row itself: a running sum along the row brings them back.
+
+Planar z, because a level camera sees the floor at one z in each row, and differences,
+because PNG's own filters lose the carry between the bytes. Measured on 128 x 128 views
+of a sphere in the dome: 2.6 KB a view; without the differences 3.8 KB; inverse z scaled
+to each view 3.0 KB or more, and above the error where far / near exceeds 13; log depth
+6 KB; float32 44 KB.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from jaxtyping import Float32, Float64, UInt16
+
+NEAR, FAR = 0.01, 1000.0
+INFINITE = 65535
+STEP = math.log(FAR / NEAR) / (INFINITE - 1)
+DEPTH_ERROR = 8.8e-5
+"""Largest relative error of a decoded depth: exp(STEP / 2) - 1, and float32's."""
+
+Z = np.append(NEAR * np.exp(STEP * np.arange(INFINITE)), np.inf)
+"""Metres, the z of each code, float64 [65536]."""
+
+
+def squared_offsets(height: int, width: int) -> Float64[np.ndarray, "H W"]:
+    """Gives each pixel centre's squared distance to the image's middle, in pixels."""
+    y = np.arange(height) + 0.5 - height / 2
+    x = np.arange(width) + 0.5 - width / 2
+    return y[:, None] ** 2 + x**2
+
+
+@functools.lru_cache(maxsize=64)
+def _ray_lengths(
+    height: int, width: int, focal_length: float
+) -> Float64[np.ndarray, "H W"]:
+    return np.sqrt(1 + squared_offsets(height, width) / focal_length**2)
+
+
+def encode_depth(
+    depth: Float32[np.ndarray, "H W"], focal_length: float
+) -> UInt16[np.ndarray, "H W"]:
+    """Gives what is stored of a depth image.
+
+    Args:
+      depth: metres, Euclidean; infinity where nothing is hit.
+      focal_length: pixels.
+
+    Raises:
+      ValueError: a depth's z is not within NEAR and FAR, nor infinity.
+    """
+    z = depth / _ray_lengths(*depth.shape, focal_length)
+    hit = z != np.inf
+    # Said this way round so that NaN is refused too.
+    if not ((z >= NEAR) & (~hit | (z <= FAR))).all():
+        raise ValueError(
+            f"depth along the optical axis must be {NEAR:g} to {FAR:g} m or infinity, "
+            f"got {z.min():g} to {z[hit].max():g} m"
+        )
+    codes = np.rint(np.log(np.where(hit, z, NEAR) / NEAR) / STEP)
+    codes = np.where(hit, codes, INFINITE).astype(np.uint16)
+    return np.diff(codes, axis=1, prepend=np.uint16(0))
+
+
+def decode_depth(
+    differences: UInt16[np.ndarray, "H W"], focal_length: float
+) -> Float32[np.ndarray, "H W"]:
+    """Gives the depth image in metres; see `encode_depth`."""
+    codes = np.cumsum(differences, axis=1, dtype=np.uint16)
+    lengths = _ray_lengths(*codes.shape, focal_length)
+    return (Z[codes] * lengths).astype(np.float32)

@@ -1,0 +1,126 @@
+"""The field table as tfds features, for numpy and for TensorFlow's graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+# A stand-in that imports TensorFlow when it is first used.
+from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow as tf
+
+from dyso.records.depth import (
+    INFINITE,
+    Z,
+    decode_depth,
+    encode_depth,
+    squared_offsets,
+)
+from dyso.records.fields import Field, fields_of
+from dyso.records.images import decode_png, encode_png
+from dyso.spec import Spec
+
+
+class DepthImage(tfds.features.FeatureConnector):
+    """Depth in metres, float32 [H, W, 1], stored as `dyso.records.depth` has it.
+
+    features.json names this class by its import path.
+    """
+
+    def __init__(self, *, shape: Sequence[int], doc: str | None = None):
+        """Takes the shape of one image, [H, W, 1]."""
+        super().__init__(doc=doc)
+        self._shape = tuple(shape)
+
+    def get_tensor_info(self) -> tfds.features.TensorInfo:
+        """Gives what a reader sees."""
+        return tfds.features.TensorInfo(shape=self._shape, dtype=np.float32)
+
+    def get_serialized_info(self) -> dict[str, tfds.features.TensorInfo]:
+        """Gives what the Example holds."""
+        return {
+            "code": tfds.features.TensorInfo(shape=(), dtype=np.object_),
+            "focal_length": tfds.features.TensorInfo(shape=(), dtype=np.float32),
+        }
+
+    def encode_example(self, example_data: dict[str, Any]) -> dict[str, Any]:
+        """Takes `depth` [H, W, 1] and `focal_length` in pixels."""
+        focal_length = float(np.float32(example_data["focal_length"]))
+        image = encode_depth(example_data["depth"][..., 0], focal_length)
+        return {"code": encode_png(image[..., None]), "focal_length": focal_length}
+
+    def decode_example_np(self, example_data: dict[str, Any]) -> np.ndarray:
+        """Decodes one image without TensorFlow."""
+        image = decode_png(example_data["code"], "uint16", 1)[..., 0]
+        return decode_depth(image, float(example_data["focal_length"]))[..., None]
+
+    def decode_batch_example_np(self, example_data: dict[str, Any]) -> np.ndarray:
+        """Decodes a sequence of images without TensorFlow."""
+        return np.stack(
+            [
+                self.decode_example_np({"code": code, "focal_length": focal_length})
+                for code, focal_length in zip(
+                    example_data["code"], example_data["focal_length"], strict=True
+                )
+            ]
+        )
+
+    def decode_example(self, tfexample_data: dict[str, Any]) -> Any:
+        """Decodes one image in a TensorFlow graph, to the same float32 values."""
+        image = tf.io.decode_png(tfexample_data["code"], channels=1, dtype=tf.uint16)
+        image = tf.ensure_shape(image, self._shape)
+        codes = tf.cumsum(tf.cast(image, tf.int32), axis=1) % (INFINITE + 1)
+        focal_length = tf.cast(tfexample_data["focal_length"], tf.float64)
+        squares = tf.constant(squared_offsets(*self._shape[:2])[..., None])
+        lengths = tf.sqrt(1 + squares / focal_length**2)
+        return tf.cast(tf.gather(tf.constant(Z), codes) * lengths, tf.float32)
+
+    def to_json_content(self) -> dict[str, Any]:
+        """Gives what features.json keeps."""
+        return {"shape": list(self._shape)}
+
+    @classmethod
+    def from_json_content(cls, value: dict[str, Any]) -> DepthImage:
+        """Reads what `to_json_content` gave."""
+        return cls(shape=value["shape"])
+
+
+def tfds_features(spec: Spec) -> tfds.features.FeaturesDict:
+    """Gives the features of a spec's records."""
+    nested: dict[str, Any] = {}
+    for field in fields_of(spec.render.layers):
+        *parents, name = field.name.split("/")
+        inner = nested
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[name] = _feature(field, spec)
+    return tfds.features.FeaturesDict(nested)
+
+
+def _feature(field: Field, spec: Spec) -> tfds.features.FeatureConnector:
+    fewest, most = spec.objects.count
+    sizes: dict[str | int, int | None] = {
+        "V": spec.views,
+        "H": spec.resolution[0],
+        "W": spec.resolution[1],
+        "N": most if fewest == most else None,
+        "T": spec.dynamics.steps,
+    }
+    shape: tuple[Any, ...] = tuple(sizes.get(axis, axis) for axis in field.shape)
+    inner: tfds.features.FeatureConnector
+    match field.encoding:
+        case "png":
+            inner = tfds.features.Image(shape=shape[1:], encoding_format="png")
+        case "depth":
+            inner = DepthImage(shape=shape[1:])
+        case "text":
+            inner = tfds.features.Text()
+        case "values":
+            return tfds.features.Tensor(
+                shape=shape, dtype=np.dtype(field.dtype), doc=field.meaning
+            )
+    if not shape:
+        return tfds.features.Text(doc=field.meaning)
+    return tfds.features.Sequence(inner, length=shape[0], doc=field.meaning)

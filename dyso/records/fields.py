@@ -1,0 +1,324 @@
+"""The field table: what a record holds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+import dyso
+from dyso import geometry
+from dyso.records.depth import DEPTH_ERROR
+from dyso.render.views import Views
+from dyso.sampling.scene import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field of a record.
+
+    Attributes:
+      name: its key; a slash nests it.
+      dtype: of the decoded values; `str` for text.
+      shape: of the decoded values. Letters stand for V views, H x W pixels, N objects
+        and T dynamics steps.
+      encoding: `png`, one PNG a view; `depth`, see `dyso.records.depth`; `values`, a
+        list of numbers; `text`, UTF-8.
+      meaning: what the values are, with their frame and unit.
+      value: gives the values from what was rendered.
+      layer: the spec's render layer that it belongs to; None is always there.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    encoding: Literal["png", "depth", "values", "text"]
+    meaning: str
+    value: Callable[[Scene, Views], Any]
+    layer: str | None = None
+
+
+def fields_of(layers: Collection[str]) -> tuple[Field, ...]:
+    """Gives the fields of records whose spec renders these layers."""
+    return tuple(f for f in FIELDS if f.layer is None or f.layer in layers)
+
+
+def _by_view(array: np.ndarray | None) -> np.ndarray:
+    """Merges the leading axes [T, C] to [V], view = dynamics * cameras + camera."""
+    if array is None:
+        raise ValueError("the views lack a layer that the scene's render.layers name")
+    return array.reshape(-1, *array.shape[2:])
+
+
+def _of_cameras(scene: Scene, array: np.ndarray) -> np.ndarray:
+    """Repeats [C, ...] for every dynamics step: [V, ...]."""
+    return np.tile(array, (scene.steps,) + (1,) * (array.ndim - 1))
+
+
+def _intrinsics(scene: Scene, views: Views) -> np.ndarray:
+    focal_length = np.array([camera.focal_length for camera in scene.cameras])
+    sensor_width = np.array([camera.sensor_width for camera in scene.cameras])
+    return _of_cameras(
+        scene, geometry.intrinsics(focal_length, sensor_width, *scene.resolution)
+    )
+
+
+def _extrinsics(scene: Scene, views: Views) -> np.ndarray:
+    poses = geometry.pose_matrix(
+        np.array([camera.pose.position for camera in scene.cameras]),
+        np.array([camera.pose.quaternion for camera in scene.cameras]),
+    )
+    return _of_cameras(scene, geometry.invert(poses))
+
+
+def _pixels(scene: Scene, views: Views) -> np.ndarray:
+    ids = np.arange(1, len(scene.objects) + 1)
+    instance = _by_view(views.instance)
+    return np.stack([(instance == i).sum((1, 2)) for i in ids])
+
+
+def _signed(unit: np.ndarray) -> np.ndarray:
+    """Quantizes [-1, 1] to uint8 1 to 255, so that 128 is exactly 0."""
+    return (np.rint(unit * 127) + 128).astype(np.uint8)
+
+
+def _versions(scene: Scene, views: Views) -> str:
+    own = {"dyso": dyso.__version__, "pillow": importlib.metadata.version("pillow")}
+    return json.dumps(own | views.versions, sort_keys=True)
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        name="color",
+        dtype="uint8",
+        shape=("V", "H", "W", 3),
+        encoding="png",
+        meaning="Colour: sRGB display values after the view transform.",
+        value=lambda scene, views: _by_view(views.color),
+        layer="color",
+    ),
+    Field(
+        name="depth",
+        dtype="float32",
+        shape=("V", "H", "W", 1),
+        encoding="depth",
+        meaning=(
+            "Metres, Euclidean distance to the camera centre (not z); infinity where "
+            f"nothing is hit. Relative error at most {DEPTH_ERROR:g}."
+        ),
+        value=lambda scene, views: _by_view(views.depth)[..., None],
+        layer="depth",
+    ),
+    Field(
+        name="instance",
+        dtype="uint8",
+        shape=("V", "H", "W", 1),
+        encoding="png",
+        meaning="1 + the object's index in `objects`; 0 is background.",
+        value=lambda scene, views: _by_view(views.instance)[..., None],
+        layer="instance",
+    ),
+    Field(
+        name="category",
+        dtype="uint8",
+        shape=("V", "H", "W", 1),
+        encoding="png",
+        meaning="The object's `category_id`; 0 is background.",
+        value=lambda scene, views: _by_view(views.category)[..., None],
+        layer="category",
+    ),
+    Field(
+        name="normal",
+        dtype="uint8",
+        shape=("V", "H", "W", 3),
+        encoding="png",
+        meaning=(
+            "Unit surface normal in the world frame: component = (value - 128) / 127, "
+            "error at most 0.004 each; (128, 128, 128) where nothing is hit."
+        ),
+        value=lambda scene, views: _signed(_by_view(views.normal)),
+        layer="normal",
+    ),
+    Field(
+        name="object_coordinates",
+        dtype="uint8",
+        shape=("V", "H", "W", 3),
+        encoding="png",
+        meaning=(
+            "NOCS, position in the object's bounding box in its own frame: share of "
+            "each side = value / 255, error at most 0.002; 0 on the background."
+        ),
+        value=lambda scene, views: np.rint(
+            _by_view(views.object_coordinates) * 255
+        ).astype(np.uint8),
+        layer="object_coordinates",
+    ),
+    Field(
+        name="intrinsics",
+        dtype="float32",
+        shape=("V", 3, 3),
+        encoding="values",
+        meaning=(
+            "Pinhole matrix K in pixels: square pixels, principal point in the middle, "
+            "pixel (row i, column j) has its centre at (j + 0.5, i + 0.5)."
+        ),
+        value=_intrinsics,
+    ),
+    Field(
+        name="extrinsics",
+        dtype="float32",
+        shape=("V", 3, 4),
+        encoding="values",
+        meaning=(
+            "[R, t], world to camera: X_cam = R X_world + t, metres, OpenCV axes "
+            "(x right, y down, z forward)."
+        ),
+        value=_extrinsics,
+    ),
+    Field(
+        name="objects/asset_id",
+        dtype="str",
+        shape=("N",),
+        encoding="text",
+        meaning="The asset's id in the object catalog.",
+        value=lambda scene, views: [o.asset_id for o in scene.objects],
+    ),
+    Field(
+        name="objects/category",
+        dtype="str",
+        shape=("N",),
+        encoding="text",
+        meaning="The category's name.",
+        value=lambda scene, views: [o.category for o in scene.objects],
+    ),
+    Field(
+        name="objects/category_id",
+        dtype="int64",
+        shape=("N",),
+        encoding="values",
+        meaning="Index of the category in the catalog, plus one.",
+        value=lambda scene, views: [o.category_id for o in scene.objects],
+    ),
+    Field(
+        name="objects/sizes",
+        dtype="float32",
+        shape=("N", 3),
+        encoding="values",
+        meaning=(
+            "Metres, sides of the bounding box in the object's own frame, whose origin "
+            "is the box's centre."
+        ),
+        value=lambda scene, views: views.sizes,
+    ),
+    Field(
+        name="objects/positions",
+        dtype="float32",
+        shape=("N", "T", 3),
+        encoding="values",
+        meaning=(
+            "Metres, the object's origin in the world at each dynamics step, as "
+            "rendered: X_world = R(quaternion) X_object + position."
+        ),
+        value=lambda scene, views: views.positions,
+    ),
+    Field(
+        name="objects/quaternions",
+        dtype="float32",
+        shape=("N", "T", 4),
+        encoding="values",
+        meaning="(w, x, y, z), object to world, at each dynamics step, as rendered.",
+        value=lambda scene, views: views.quaternions,
+    ),
+    Field(
+        name="objects/pixels",
+        dtype="int32",
+        shape=("N", "V"),
+        encoding="values",
+        meaning="Pixels that show the object, in each view.",
+        value=_pixels,
+    ),
+    Field(
+        name="background/asset_id",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="The HDRI's id in the background catalog.",
+        value=lambda scene, views: scene.background.asset_id,
+    ),
+    Field(
+        name="background/rotation",
+        dtype="float32",
+        shape=(),
+        encoding="values",
+        meaning="Radians, the HDRI's rotation about the vertical.",
+        value=lambda scene, views: scene.background.rotation,
+    ),
+    Field(
+        name="camera_pattern",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="`shift`, `pan`, `zoom`, `random` or `shell`.",
+        value=lambda scene, views: scene.pattern,
+    ),
+    Field(
+        name="scene_name",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="`scene_<index>`.",
+        value=lambda scene, views: scene.name,
+    ),
+    Field(
+        name="scene",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="The whole `Scene` as JSON, from which it can be rendered again.",
+        value=lambda scene, views: scene.to_json(),
+    ),
+    Field(
+        name="spec_hash",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="The dataset's identity: hash of the spec and of its catalogs.",
+        value=lambda scene, views: scene.spec_hash,
+    ),
+    Field(
+        name="split",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="The split that the scene belongs to.",
+        value=lambda scene, views: scene.split,
+    ),
+    Field(
+        name="index",
+        dtype="int64",
+        shape=(),
+        encoding="values",
+        meaning="The scene's index in its split, as sampled.",
+        value=lambda scene, views: scene.index,
+    ),
+    Field(
+        name="attempt",
+        dtype="int64",
+        shape=(),
+        encoding="values",
+        meaning="How often the scene was sampled again before it was accepted.",
+        value=lambda scene, views: scene.attempt,
+    ),
+    Field(
+        name="versions",
+        dtype="str",
+        shape=(),
+        encoding="text",
+        meaning="JSON: versions of what made the scene, its pixels and this record.",
+        value=_versions,
+    ),
+)

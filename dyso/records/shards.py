@@ -1,0 +1,132 @@
+"""Shards: ArrayRecord files of records, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from array_record.python import array_record_module
+
+from dyso.records.errors import RecordError
+from dyso.records.files import replacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardInfo:
+    """What was written.
+
+    Attributes:
+      count: records in it.
+      bytes: its size.
+      sha256: of the file, in hexadecimal.
+    """
+
+    count: int
+    bytes: int
+    sha256: str
+
+
+def shard_name(dataset: str, split: str, index: int, shards: int) -> str:
+    """Gives the name, tfds's own, of shard `index` of `shards`."""
+    return f"{dataset}-{split}.array_record-{index:05d}-of-{shards:05d}"
+
+
+def write_shard(path: str | Path, records: Iterable[bytes]) -> ShardInfo:
+    """Writes a shard; `path` holds all the records or is left as it was.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    path, count = Path(path), 0
+    with replacing(path) as temporary:
+        # One record a group, so that a record is read alone. PNGs do not compress.
+        writer = array_record_module.ArrayRecordWriter(
+            str(temporary), "group_size:1,uncompressed"
+        )
+        try:
+            for record in records:
+                writer.write(record)
+                count += 1
+            writer.close()
+        except RuntimeError as error:
+            raise OSError(f"{path}: cannot be written: {error}") from error
+        sha256 = checksum(temporary)
+        size = temporary.stat().st_size
+    return ShardInfo(count=count, bytes=size, sha256=sha256)
+
+
+def checksum(path: str | Path) -> str:
+    """Gives a file's sha256 in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class ShardReader:
+    """Random access to the records of one shard file; holds it open while it lives.
+
+    Not for pickling; threads may share it.
+    """
+
+    def __init__(self, path: str | Path):
+        """Opens the file.
+
+        Raises:
+          RecordError: it is missing, truncated or not a shard.
+        """
+        self._path, self._lock = Path(path), threading.Lock()
+        self._reader = self._open()
+        self._count = self._reader.num_records()
+        if not self._reader.ok():
+            try:
+                self._reader.read()
+            except RuntimeError as error:
+                reason = str(error).partition(";")[0]
+                raise RecordError(
+                    f"{path}: not a whole shard: {reason}; fetch or make it again"
+                ) from error
+
+    def _open(self) -> array_record_module.ArrayRecordReader:
+        return array_record_module.ArrayRecordReader(
+            str(self._path),
+            # Nothing read ahead, no threads: what random access asks for.
+            options="readahead_buffer_size:0,max_parallelism:0",
+            file_reader_buffer_size=32768,
+        )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, position: int) -> bytes:
+        """Gives one record.
+
+        Raises:
+          IndexError: there is no such record.
+          RecordError: it is damaged.
+        """
+        if not 0 <= position < len(self):
+            raise IndexError(f"{self._path}: no record {position} of {len(self)}")
+        with self._lock:
+            try:
+                # `read([position])` takes five times as long, in page faults.
+                self._reader.seek(position)
+                return self._reader.read()
+            except RuntimeError as error:
+                # A reader that has met damage reads nothing any more.
+                self._reader = self._open()
+                reason = str(error).partition(" (")[0]
+                raise RecordError(
+                    f"{self._path}: record {position} is damaged: {reason}"
+                ) from error
+
+
+def read_shard(path: str | Path) -> Iterator[bytes]:
+    """Gives the records of a shard in order.
+
+    Raises:
+      RecordError: the shard, or a record in it, is damaged.
+    """
+    reader = ShardReader(path)
+    return (reader[position] for position in range(len(reader)))

@@ -1,0 +1,109 @@
+"""The loader's order is seeded, shared out, and come back to exactly."""
+
+import itertools
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from dyso.reading import Source, loader
+from dyso.spec import UserError
+
+
+@pytest.fixture
+def source(dataset):
+    return Source(split=dataset["train"], fields=("color", "index"), views=2)
+
+
+def take(batches, count):
+    return [
+        {key: value.copy() for key, value in batch.items()}
+        for batch in itertools.islice(batches, count)
+    ]
+
+
+def same(first, second):
+    return len(first) == len(second) and all(
+        a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def scenes(batches):
+    return [int(i) for batch in batches for i in batch["index"]]
+
+
+def test_a_source_draws_views_that_its_seed_decides(dataset, source):
+    assert len(source) == 10
+    first, again = source[3], pickle.loads(pickle.dumps(source))[3]
+    assert same([first], [again])
+    every = dataset["train"][3]["color"]
+    assert np.array_equal(first["color"], every[first["views"]])
+    drawn = {tuple(source[index]["views"]) for index in range(10)}
+    assert len(drawn) > 3 and all(a != b for a, b in drawn)
+    fixed = Source(split=dataset["train"], fields=("color",), views=(5, 1))[0]
+    assert fixed["views"].tolist() == [5, 1]
+    assert len(Source(split=dataset["train"], fields=("depth",))[0]["depth"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"views": 7}, "views must be 1 to 6, got 7"),
+        ({"views": (0, 6)}, r"views must be among 0 to 5, got \(0, 6\)"),
+        ({"fields": ("normal",)}, "no field 'normal'; the fields are color, depth"),
+    ],
+)
+def test_a_source_refuses_what_the_dataset_has_not(dataset, wrong, message):
+    with pytest.raises(UserError, match=message):
+        Source(split=dataset["train"], **wrong)
+
+
+def test_every_epoch_has_all_scenes_in_another_order_with_other_views(source):
+    batches = take(loader(source, batch_size=5, seed=3), 4)
+    assert [batch["color"].shape for batch in batches] == [(5, 2, 24, 32, 3)] * 4
+    first, second = scenes(batches[:2]), scenes(batches[2:])
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second and first != sorted(first)
+    views = [
+        dict(
+            zip(scenes(epoch), np.concatenate([b["views"] for b in epoch]), strict=True)
+        )
+        for epoch in (batches[:2], batches[2:])
+    ]
+    assert any(list(views[0][i]) != list(views[1][i]) for i in range(10))
+    assert same(batches, take(loader(source, batch_size=5, seed=3), 4))
+    assert not same(batches, take(loader(source, batch_size=5, seed=4), 4))
+
+
+def test_without_shuffling_the_order_is_the_splits(source):
+    batches = loader(
+        source, batch_size=4, seed=0, shuffle=False, epochs=1, drop_remainder=False
+    )
+    assert scenes(batches) == list(range(10))
+
+
+def test_processes_share_every_epoch_between_them(source):
+    own = [
+        scenes(loader(source, batch_size=1, seed=5, epochs=2, process=p, processes=4))
+        for p in range(4)
+    ]
+    together = [own[i % 4][i // 4] for i in range(20)]
+    assert together == scenes(loader(source, batch_size=1, seed=5, epochs=2))
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("consumed", [0, 1, 3, 4])
+def test_it_resumes_at_exactly_the_next_batch(source, consumed, workers):
+    def start():
+        return iter(loader(source, batch_size=3, seed=1, epochs=2, workers=workers))
+
+    batches = start()
+    take(batches, consumed)
+    state = json.loads(json.dumps(batches.get_state()))
+    rest = take(batches, 100)
+    assert len(rest) == 6 - consumed
+    resumed = start()
+    resumed.set_state(state)
+    assert same(take(resumed, 100), rest)
