@@ -1,1 +1,19 @@
-"""."""
+"""The job that makes a dataset: planning, rendering, packing, on any Beam engine."""
+
+from dyso.pipeline.account import Account, Failure, say_failures
+from dyso.pipeline.command import load, local_flags
+from dyso.pipeline.job import Job, build, is_complete, run
+from dyso.pipeline.progress import Progress
+
+__all__ = [
+    "Account",
+    "Failure",
+    "Job",
+    "Progress",
+    "build",
+    "is_complete",
+    "load",
+    "local_flags",
+    "run",
+    "say_failures",
+]

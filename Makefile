@@ -1,0 +1,68 @@
+# `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+EXTRAS := generate,preview,dev
+BIN := .venv/bin
+DEMO := data/demo
+# The first Python that is 3.11: bpy's wheels are for no other.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+.PHONY: help
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 17
+
+.PHONY: install
+install: .venv/installed  ## make .venv and install everything, once
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] || { echo "make: Python 3.11 is needed and not found;" \
+	    "install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@echo "installing $$(grep -c == constraints.txt) packages, 5 GB on disk, about 2 minutes"
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar off \
+	    -e '.[$(EXTRAS)]' -c constraints.txt | awk '\
+	    /^ *(Downloading|Using cached)/ && ++n % 40 == 0 { print "  " n " files here" } \
+	    /^Installing collected/ { print "  unpacking" } { fflush() }'
+	@touch $@
+
+.PHONY: demo
+demo: install  ## render specs/demo.yaml on all cores and make its pictures
+	@$(BIN)/dyso doctor --out $(DEMO)
+	@$(BIN)/dyso generate specs/demo.yaml --out $(DEMO)
+	@$(BIN)/dyso preview $(DEMO)
+
+.PHONY: test
+test: lint  ## run every check: what CI runs
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: install  ## check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: install  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock:  ## write constraints.txt anew, from the newest packages that fit
+	rm -rf .venv.lock
+	$(PYTHON) -m venv .venv.lock
+	.venv.lock/bin/pip install --quiet '.[$(EXTRAS)]'
+	{ sed -n '/^#/p' constraints.txt; \
+	    .venv.lock/bin/pip freeze | grep -v '^dyso ' | LC_ALL=C sort -f; } > .venv.lock/pins
+	mv .venv.lock/pins constraints.txt
+	rm -rf .venv.lock
+
+.PHONY: clean
+clean:  ## remove .venv and caches; data stays
+	rm -rf .venv .venv.* build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	    .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,8 @@
+"""`python beam_pipeline.py --spec S --output D [Beam options]`: the Beam job."""
+
+import sys
+
+from dyso.pipeline.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

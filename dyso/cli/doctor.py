@@ -1,0 +1,151 @@
+"""`dyso doctor`: checks that this machine can render, and says what to do if not."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dyso.render import system
+from dyso.spec import UserError
+
+IMPORT_SECONDS = 180
+# What the worker imports beside bpy.
+MODULES = ("kubric", "pybullet", "OpenEXR", "pyquaternion", "tensorflow")
+DISK_BYTES = 2_000_000_000
+SCENE_BYTES = 800_000
+SHARED_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+      ok: whether nothing has to be done.
+      text: the facts; what to do, if something has to be done.
+    """
+
+    ok: bool
+    text: str
+
+
+def main(*, out: Path = Path()) -> int:
+    """Check that this machine can render, and say what to do if not.
+
+    Args:
+      out: where data shall go; its disk is looked at.
+    """
+    checks: dict[str, Callable[[], Finding]] = {
+        "python": check_python,
+        "packages": check_packages,
+        "libraries": check_libraries,
+        "bpy": check_bpy,
+        "cores": check_cores,
+        "memory": check_memory,
+        "shm": check_shared_memory,
+        "disk": lambda: check_disk(out),
+    }
+    problems = 0
+    for name, check in checks.items():
+        finding = check()
+        problems += not finding.ok
+        print(f"{'ok' if finding.ok else 'PROBLEM':8} {name:10} {finding.text}")
+    if problems:
+        print(f"{problems} of {len(checks)} checks found a problem")
+        return 1
+    print(
+        "this machine can render; next: dyso generate specs/demo.yaml --out data/demo"
+    )
+    return 0
+
+
+def check_python() -> Finding:
+    """Checks Python's version, which bpy's wheels fix."""
+    version = platform.python_version()
+    if sys.version_info[:2] == (3, 11):
+        return Finding(ok=True, text=f"{version} at {sys.executable}")
+    return Finding(ok=False, text=f"{version}; install Python 3.11, which bpy needs")
+
+
+def check_packages() -> Finding:
+    """Checks that what the worker imports is installed."""
+    missing = [m for m in ("bpy", *MODULES) if importlib.util.find_spec(m) is None]
+    if missing:
+        text = f"missing {', '.join(missing)}; run `pip install 'dyso[generate]'`"
+        return Finding(ok=False, text=text)
+    return Finding(ok=True, text=f"bpy, {', '.join(MODULES)}")
+
+
+def check_libraries() -> Finding:
+    """Checks the system libraries that bpy loads."""
+    try:
+        system.require_system_libraries()
+    except UserError as error:
+        return Finding(ok=False, text=str(error))
+    return Finding(ok=True, text="bpy finds all it loads")
+
+
+def check_bpy() -> Finding:
+    """Imports bpy in a process of its own."""
+    command = [sys.executable, "-c", "import bpy; print(bpy.app.version_string)"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=IMPORT_SECONDS, check=True
+        )
+    except subprocess.TimeoutExpired:
+        text = f"not imported within {IMPORT_SECONDS} s; is the disk very slow?"
+        return Finding(ok=False, text=text)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        status = error.returncode
+        text = f"import fails with status {status}: {last}; mend what stands above"
+        return Finding(ok=False, text=f"{text}, or install bpy again")
+    return Finding(ok=True, text=done.stdout.strip().splitlines()[-1])
+
+
+def check_cores() -> Finding:
+    """Counts cores."""
+    count = len(system.usable_cpus())
+    return Finding(ok=True, text=f"{count}, so at most {count} workers")
+
+
+def check_memory() -> Finding:
+    """Checks that at least one worker has room."""
+    free = system.usable_memory()
+    text = f"{free / 1e9:.1f} GB free, {system.WORKER_BYTES / 1e9:.1f} GB a worker"
+    if free < system.WORKER_BYTES:
+        return Finding(ok=False, text=f"{text}; end other programs or add memory")
+    return Finding(ok=True, text=f"{text}: {system.default_workers()} workers")
+
+
+def check_shared_memory() -> Finding:
+    """Checks the file system in memory through which views pass."""
+    folder = Path("/dev/shm")
+    if not os.access(folder, os.W_OK):
+        return Finding(ok=True, text=f"{folder} is not there; the disk serves instead")
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e6:.0f} MB free in {folder}"
+    if free < SHARED_BYTES * system.default_workers():
+        need = f"{SHARED_BYTES / 1e6:.0f} MB a worker are needed"
+        return Finding(ok=False, text=f"{text}; {need} (docker run --shm-size=1g)")
+    return Finding(ok=True, text=text)
+
+
+def check_disk(out: Path) -> Finding:
+    """Checks the disk that data shall go to."""
+    folder = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free at {folder}"
+    if not os.access(folder, os.W_OK):
+        return Finding(ok=False, text=f"{folder} cannot be written; choose another")
+    if free < DISK_BYTES:
+        return Finding(ok=False, text=f"{text}; make room or choose another disk")
+    # While shards are packed, one of them is there twice.
+    return Finding(ok=True, text=f"{text}, about {free // SCENE_BYTES:,} scenes")

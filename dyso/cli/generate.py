@@ -1,0 +1,129 @@
+"""`dyso generate`: makes the dataset of a spec on this machine."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+import tyro
+from tqdm import tqdm
+
+from dyso import pipeline
+
+LINE_SECONDS = 10.0
+
+
+def main(
+    spec: tyro.conf.Positional[Path],
+    /,
+    *,
+    out: Path,
+    workers: int | None = None,
+    limit: int | None = None,
+    scenes_per_part: int | None = None,
+    scenes_per_shard: int | None = None,
+    timeout: float = 600.0,
+) -> int:
+    """Make the dataset of a spec here; the same command goes on after a stop.
+
+    Args:
+      spec: the spec, a YAML file.
+      out: the folder for the dataset.
+      workers: worker processes; default: as many as there are cores and memory for.
+      limit: at most this many scenes of every split, which is a dataset of its own.
+      scenes_per_part: most scenes that a worker does in one go; changes no record.
+      scenes_per_shard: most scenes in a file of the dataset.
+      timeout: seconds that one scene may take.
+    """
+    job = pipeline.Job(
+        resolved=pipeline.load(spec, limit),
+        output=out,
+        scenes_per_shard=scenes_per_shard,
+        scenes_per_part=scenes_per_part,
+        timeout=timeout,
+    )
+    if pipeline.is_complete(job):
+        print(f"{out} is complete: nothing to do")
+        print(f"next: dyso preview {out}")
+        return 0
+    # Beam logs every failure as pages of its own frames; what failed is told below.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    start = time.monotonic()
+    scenes = sum(job.resolved.spec.splits.values())
+    bar = Bar(scenes, sys.stderr)
+    try:
+        accounts = pipeline.run(job, pipeline.local_flags(workers), bar.show)
+    except KeyboardInterrupt:
+        bar.close()
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    finally:
+        bar.close()
+    seconds = time.monotonic() - start
+    print(
+        f"{accounts['rendered']} of {accounts['planned']} scenes rendered, "
+        f"{pipeline.say_failures(accounts['failed'])} failed, "
+        f"{accounts['bytes'] / 1e6:.1f} MB, {seconds / 60:.1f} min: {out}"
+    )
+    if accounts["failed"]:
+        print(f"which failed and why: {out / 'metadata.json'}")
+    print(f"next: dyso preview {out}")
+    return 0
+
+
+class Bar:
+    """Progress on stderr: a bar on a terminal, else a line every some seconds."""
+
+    def __init__(self, scenes: int, stream: TextIO):
+        """Shows nothing yet.
+
+        Args:
+          scenes: in the whole dataset.
+          stream: where to show.
+        """
+        self._scenes, self._stream = scenes, stream
+        self._tqdm: tqdm | None = None
+        self._last, self._shown = -math.inf, -1
+
+    def show(self, progress: pipeline.Progress) -> None:
+        """Shows where the job is."""
+        rendered, failed = progress.read()
+        done = rendered + failed.total()
+        if self._tqdm is None:
+            self._tqdm = self._open(done)
+        bar = self._tqdm
+        # A shard's parts go when it is packed; a look in between finds too few.
+        bar.n = max(bar.n, done)
+        rate = 60 * (bar.n - bar.initial) / max(bar.format_dict["elapsed"], 1e-3)
+        bar.set_postfix_str(
+            f"{rate:.1f} scenes/min, {pipeline.say_failures(failed)} failed",
+            refresh=False,
+        )
+        now = time.monotonic()
+        if self._stream.isatty():
+            bar.refresh()
+        elif now - self._last >= LINE_SECONDS or bar.n == bar.total > self._shown:
+            self._last, self._shown = now, bar.n
+            print(bar, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Leaves the last state on the screen."""
+        if self._tqdm is not None:
+            self._tqdm.close()
+
+    def _open(self, done: int) -> tqdm:
+        # Where there is no terminal, `show` prints lines, and the bar draws nowhere.
+        return tqdm(
+            total=self._scenes,
+            initial=done,
+            smoothing=0,
+            mininterval=0,
+            file=self._stream if self._stream.isatty() else io.StringIO(),
+            bar_format="{n_fmt}/{total_fmt} scenes |{bar:24}| {percentage:.0f}%, "
+            "{elapsed} elapsed, {remaining} left{postfix}",
+        )

@@ -1,0 +1,187 @@
+"""`dyso render`: one scene to files, from a spec, a dataset or a scene.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Literal, get_args
+
+import tyro
+
+from dyso import assets
+from dyso.assets import starter
+from dyso.assets.manifest import read_catalog
+from dyso.looking.files import write_scene
+from dyso.reading import Dataset
+from dyso.render import Renderer, RenderError, Views
+from dyso.render.system import require_system_libraries
+from dyso.sampling import UnseenScene, sample_scene
+from dyso.sampling.scene import Scene
+from dyso.spec import Catalog, ResolvedSpec, UserError
+from dyso.spec.schema import Layer
+
+SIDES = (8, 8192)
+
+
+def main(
+    source: tyro.conf.Positional[Path],
+    /,
+    *,
+    out: Path,
+    split: str = "train",
+    index: int = 0,
+    scene: Path | None = None,
+    attempt: int = 0,
+    resolution: int | None = None,
+    samples: int | None = None,
+    format: Literal["png", "exr", "npz"] = "png",
+    timeout: float = 3600.0,
+) -> int:
+    """Render one scene, with all layers, to PNG, EXR or npz, with its scene.json.
+
+    Args:
+      source: a spec (a YAML file), or a dataset's folder: then the scene is the one
+        that the record says.
+      out: the folder to write, which must be new or empty.
+      split: the split.
+      index: of the scene in its split; in a dataset, the record's position.
+      scene: render this scene.json instead, with the assets of `source`.
+      attempt: with a spec: the first attempt to sample; what a job renders when
+        attempts before it cannot be rendered.
+      resolution: pixels from top to bottom; the width follows.
+      samples: paths a pixel.
+      format: png has a folder a layer, depth in millimetres; exr has a file a view,
+        in float; npz is one file.
+      timeout: seconds that it may take.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: is there already; choose a new folder")
+    if source.is_dir():
+        dataset = Dataset(source)
+        resolved = _located(dataset.resolved)
+        found = None if scene else _of_record(dataset, split, index)
+    else:
+        resolved = assets.load(source)
+        found = None if scene else _of_spec(resolved, split, index, attempt)
+    subject = _changed(found or _of_file(scene), resolution, samples)
+    require_system_libraries()
+    height, width = subject.resolution
+    count = subject.steps * len(subject.cameras)
+    print(f"rendering {count} views of {height} x {width} ...", file=sys.stderr)
+    start = time.monotonic()
+    views = _render(subject, resolved, timeout)
+    written = _write(out, subject, views, format)
+    print(f"{out}: {len(written)} files, {time.monotonic() - start:.0f} s")
+    for path in (written[0], out / "scene.json", out / "poses.json"):
+        print(f"  {path}")
+    return 0
+
+
+def _located(resolved: ResolvedSpec) -> ResolvedSpec:
+    """Gives a dataset's catalogs with manifests that are on this machine.
+
+    Raises:
+      UserError: a manifest is not there, or its assets have changed.
+    """
+    spec = resolved.spec
+    return dataclasses.replace(
+        resolved,
+        objects=_catalog(resolved.objects, spec.objects.catalog, "FileBasedObject"),
+        backgrounds=_catalog(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
+    )
+
+
+def _catalog(kept: Catalog, name: str, asset_type: str) -> Catalog:
+    manifest = str(starter.build()[asset_type]) if name == "starter" else kept.manifest
+    found = read_catalog(manifest, asset_type)
+    if found.assets != kept.assets:
+        raise UserError(
+            f"{manifest}: its assets are not those that the dataset was made from; "
+            "the scene would look different"
+        )
+    return found
+
+
+def _of_record(dataset: Dataset, split: str, index: int) -> Scene:
+    try:
+        return dataset[split].scene(index)
+    except IndexError as error:
+        raise UserError(f"{dataset.folder}: {error}") from error
+
+
+def _of_spec(resolved: ResolvedSpec, split: str, index: int, attempt: int) -> Scene:
+    splits = resolved.spec.splits
+    if split not in splits:
+        raise UserError(f"no split {split!r}; the splits are {', '.join(splits)}")
+    if not 0 <= index < splits[split]:
+        raise UserError(
+            f"no scene {index} in split {split!r}, which has {splits[split]}"
+        )
+    try:
+        return sample_scene(resolved, split, index, attempt)
+    except UnseenScene as error:
+        raise UserError(str(error)) from error
+
+
+def _of_file(path: Path | None) -> Scene:
+    assert path is not None
+    try:
+        return Scene.from_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a scene.json") from error
+
+
+def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene:
+    """Gives the scene as it is to be rendered: all layers, its size, its samples."""
+    settings = dataclasses.replace(scene.render, layers=get_args(Layer))
+    if samples is not None:
+        if samples < 1:
+            raise UserError(f"samples: must be at least 1, got {samples}")
+        settings = dataclasses.replace(settings, samples=samples)
+    height, width = scene.resolution
+    if resolution is not None:
+        height, width = resolution, round(width * resolution / height)
+    low, high = SIDES
+    if not (low <= height <= high and low <= width <= high):
+        raise UserError(
+            f"resolution: must be {low} to {high} pixels a side, got {height} x {width}"
+        )
+    return dataclasses.replace(scene, render=settings, resolution=(height, width))
+
+
+def _render(scene: Scene, resolved: ResolvedSpec, timeout: float) -> Views:
+    with Renderer(
+        objects=resolved.objects.manifest,
+        backgrounds=resolved.backgrounds.manifest,
+        timeout=timeout,
+    ) as renderer:
+        try:
+            return renderer.render(scene)
+        except RenderError as error:
+            raise UserError(
+                f"{scene.split} {scene.name}, attempt {scene.attempt}: cannot be "
+                f"rendered: {error}"
+            ) from error
+
+
+def _write(out: Path, scene: Scene, views: Views, form: str) -> list[Path]:
+    """Writes to a folder beside `out`, and renames it when it is complete."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            written = write_scene(temporary, scene, views, form)
+            temporary.chmod(0o755)
+            os.replace(temporary, out)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    return [out / path.relative_to(temporary) for path in written]

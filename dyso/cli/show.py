@@ -1,0 +1,126 @@
+"""`dyso show`: one record in figures."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from dyso import geometry
+from dyso.reading import Dataset
+from dyso.records.sizes import stored_bytes
+from dyso.spec import UserError
+
+IMAGES = ("color", "depth", "instance", "category", "normal", "object_coordinates")
+
+
+def main(
+    dataset: tyro.conf.Positional[Path],
+    /,
+    *,
+    split: str = "train",
+    index: int = 0,
+    json: bool = False,
+) -> int:
+    """Print one record: what it shows, its poses, its sizes, where it comes from.
+
+    Args:
+      dataset: the folder of the dataset.
+      split: the split.
+      index: the record's position in the split; negative counts from its end.
+      json: print JSON, with every field but the images.
+    """
+    source = Dataset(dataset)[split]
+    try:
+        record, data = source[index], source.record(index)
+    except IndexError as error:
+        raise UserError(f"{dataset}: {error}") from error
+    sizes = stored_bytes(data)
+    if json:
+        print(_json(record, sizes, len(data)))
+    else:
+        print("\n".join(_lines(record, sizes, len(data))))
+    return 0
+
+
+def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
+    values = {
+        name: np.asarray(value).tolist()
+        for name, value in record.items()
+        if name not in IMAGES
+    }
+    for name in ("scene", "versions"):
+        values[name] = json_module.loads(values[name])
+    images = {name: list(record[name].shape) for name in IMAGES if name in record}
+    near, far = _depth_range(record)
+    extra = {"images": images, "depth_range": [near, far]}
+    return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
+
+
+def _depth_range(record: dict[str, Any]) -> tuple[float, float] | tuple[None, None]:
+    depth = record["depth"]
+    hit = depth[np.isfinite(depth)]
+    return (float(hit.min()), float(hit.max())) if hit.size else (None, None)
+
+
+def _lines(record: dict[str, Any], sizes: dict[str, int], total: int) -> Iterator[str]:
+    objects, steps = record["objects/positions"].shape[:2]
+    views, height, width, _ = record["color"].shape
+    cameras = views // steps
+    near, far = _depth_range(record)
+    yield f"{record['scene_name']} of split {record['split']}"
+    size = f"{height} x {width}"
+    yield f"  views       {steps} dynamics steps x {cameras} cameras, {size}"
+    yield f"  pattern     {record['camera_pattern']}"
+    turned = math.degrees(float(record["background/rotation"]))
+    yield f"  HDRI        {record['background/asset_id']}, turned {turned:.1f} degrees"
+    yield "  depth       " + (
+        "nothing is hit" if near is None else f"{near:.3f} to {far:.3f} m"
+    )
+    yield ""
+    yield "cameras            position (m)              looking along     focal (px)"
+    extrinsics = record["extrinsics"][:cameras].astype(np.float64)
+    to_world = geometry.invert(extrinsics)
+    for i, (pose, matrix) in enumerate(
+        zip(to_world, record["intrinsics"][:cameras], strict=True)
+    ):
+        yield f"  {i:3}  {_row(pose[:, 3])}  {_row(pose[:, 2], 6)}  {matrix[0, 0]:9.2f}"
+    for i in range(objects):
+        sides = " x ".join(f"{side:.3f}" for side in record["objects/sizes"][i])
+        yield ""
+        yield (
+            f"object {i}: {record['objects/asset_id'][i]}, "
+            f"{record['objects/category'][i] or 'no category'} "
+            f"({record['objects/category_id'][i]}), {sides} m"
+        )
+        yield "  step         position (m)                quaternion (w, x, y, z)" + (
+            "        pixels by camera"
+        )
+        pixels = record["objects/pixels"][i].reshape(steps, cameras)
+        for step in range(steps):
+            counts = " ".join(f"{count:5}" for count in pixels[step][:10])
+            yield (
+                f"  {step:4} {_row(record['objects/positions'][i, step])} "
+                f"{_row(record['objects/quaternions'][i, step])}  {counts}"
+            )
+    yield ""
+    yield f"bytes, {total:,} in all, {total / views:,.0f} a view"
+    for name in (name for name in IMAGES if name in sizes):
+        yield f"  {name:18} {sizes[name]:9,}  {sizes[name] / views:8,.0f} a view"
+    rest = total - sum(sizes[name] for name in IMAGES if name in sizes)
+    yield f"  {'all else':18} {rest:9,}"
+    yield ""
+    yield "provenance"
+    yield f"  spec hash   {record['spec_hash']}"
+    yield f"  scene       index {record['index']}, attempt {record['attempt']}"
+    versions = json_module.loads(str(record["versions"]))
+    yield f"  versions    {', '.join(f'{k} {v}' for k, v in versions.items())}"
+
+
+def _row(values: np.ndarray, width: int = 9) -> str:
+    return " ".join(f"{value:{width}.3f}" for value in values)

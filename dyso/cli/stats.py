@@ -1,0 +1,47 @@
+"""`dyso stats`: distributions over a dataset."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+
+import tyro
+from tqdm import tqdm
+
+from dyso.looking.scenes import spread
+from dyso.looking.statistics import report, statistics
+from dyso.reading import Dataset
+from dyso.spec import UserError
+
+
+def main(
+    dataset: tyro.conf.Positional[Path],
+    /,
+    *,
+    scenes: int = 2000,
+    json: bool = False,
+) -> int:
+    """Count patterns, categories, HDRIs, sizes in pixels, visibility, depths.
+
+    Args:
+      dataset: the folder of the dataset.
+      scenes: look at this many at most, evenly chosen over the dataset.
+      json: print JSON instead of a table.
+    """
+    if scenes < 1:
+        raise UserError(f"scenes: must be at least 1, got {scenes}")
+    subject = Dataset(dataset)
+    chosen = tqdm(
+        spread(subject, scenes),
+        unit="scene",
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+    )
+    found = statistics(subject, chosen)
+    total = sum(map(len, subject.splits.values()))
+    if json:
+        print(json_module.dumps(found | {"scenes_in_all": total}, indent=1))
+    else:
+        print("\n".join(report(found, total)))
+    return 0

@@ -1,0 +1,66 @@
+"""`dyso validate`: proves a dataset, or lists what is wrong."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import tyro
+from tqdm import tqdm
+
+from dyso import validation
+from dyso.spec import UserError
+
+
+def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -> int:
+    """Check checksums, counts, records and geometry; exit with 1 if one is wrong.
+
+    Every shard's size, checksum and count is checked; each record must decode, agree
+    with its own scene and with the dataset's spec, and prove its geometry: pixels of
+    each view, unprojected by depth and moved with their object, land in all other
+    views on the same instance at the same depth.
+
+    Args:
+      dataset: the folder of the dataset.
+      scenes: look into this many records only, evenly chosen; default: all, which
+        takes about half a second each at 128 x 128 and 25 views.
+    """
+    if scenes is not None and scenes < 0:
+        raise UserError(f"scenes: must be at least 0, got {scenes}")
+    start = time.monotonic()
+    subject = validation.Validation(dataset)
+    positions = validation.chosen(subject, scenes)
+    count = sum(map(len, positions))
+    wrong = 0
+    with tqdm(
+        total=count, unit="scene", file=sys.stderr, disable=not sys.stderr.isatty()
+    ) as bar:
+
+        def report(problem: validation.Problem) -> None:
+            nonlocal wrong
+            wrong += 1
+            bar.write(str(problem), file=sys.stdout)
+
+        for problem in subject.check_folder():
+            report(problem)
+        for shard, own in zip(subject.shards, positions, strict=True):
+            for problem in subject.check_shard(shard):
+                report(problem)
+            for problem in subject.check_records(shard, own, bar.update):
+                report(problem)
+    shards = f"{len(subject.shards)} shards"
+    if not subject.noted:
+        shards += " (no checksums to compare with: their maker kept none)"
+    looked = f"{count} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
+    if wrong:
+        print(f"{dataset}: {wrong} problems in {shards}, {looked}")
+        return 1
+    print(f"{dataset}: sound: {shards}, {looked}")
+    if count:
+        print(
+            f"geometry: at least {100 * subject.least:.2f} % of a scene's visible "
+            f"points agree between views (required: {100 * validation.REQUIRED:.0f} %)"
+            f", depth within {validation.TOLERANCE:g} of what 3 x 3 pixels span"
+        )
+    return 0

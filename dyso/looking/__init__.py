@@ -1,0 +1,1 @@
+"""Looking at datasets: pictures, animations, a page to browse, statistics."""

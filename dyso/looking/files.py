@@ -1,0 +1,150 @@
+"""One rendered scene as files that other programs open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+from dyso import geometry
+from dyso.render import Views
+from dyso.sampling.scene import Scene
+from dyso.spec import UserError
+
+FORMATS = ("png", "exr", "npz")
+LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
+MILLIMETRES = 65535
+"""Depth in a 16-bit PNG is in millimetres up to this; 0 is farther, or nothing."""
+
+
+def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Path]:
+    """Writes a scene's views, scene.json and poses.json; gives what it wrote.
+
+    - `png`: a folder a layer. Depth is 16 bits, in millimetres; normals are
+      128 + 127 n; object coordinates are 255 times theirs.
+    - `exr`: a file a view, float32. R, G, B are display values made linear, as viewers
+      expect; Z is the Euclidean distance in metres; ids and the rest as they are.
+    - `npz`: one file, view.npz; layers lead with [dynamics, camera].
+
+    Args:
+      folder: is there.
+      scene: what was rendered.
+      views: the result.
+      form: one of `FORMATS`.
+
+    Raises:
+      UserError: the format's library is not installed.
+      OSError: a file cannot be written.
+    """
+    written = list(_WRITERS[form](folder, scene, views))
+    poses = {name: array.tolist() for name, array in _cameras_and_poses(scene, views)}
+    for name, text in (
+        ("scene.json", scene.to_json()),
+        ("poses.json", json.dumps(poses)),
+    ):
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+        written.append(folder / name)
+    return written
+
+
+def _cameras_and_poses(scene: Scene, views: Views) -> Iterator[tuple[str, np.ndarray]]:
+    """Gives what is needed to use the layers, by the names that records use."""
+    cameras = scene.cameras
+    yield (
+        "intrinsics",
+        geometry.intrinsics(
+            np.array([camera.focal_length for camera in cameras]),
+            np.array([camera.sensor_width for camera in cameras]),
+            *scene.resolution,
+        ),
+    )
+    to_world = geometry.pose_matrix(
+        np.array([camera.pose.position for camera in cameras]),
+        np.array([camera.pose.quaternion for camera in cameras]),
+    )
+    yield "extrinsics", geometry.invert(to_world)
+    yield "positions", views.positions
+    yield "quaternions", views.quaternions
+    yield "sizes", views.sizes
+
+
+def _each(scene: Scene, views: Views) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Gives each view's name and layers."""
+    arrays = views.arrays()
+    for step in range(scene.steps):
+        for camera in range(len(scene.cameras)):
+            layers = {
+                name: arrays[name][step, camera] for name in LAYERS if name in arrays
+            }
+            yield f"step{step}_camera{camera}", layers
+
+
+def _write_png(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:
+    for name, layers in _each(scene, views):
+        for layer, values in layers.items():
+            path = folder / layer / f"{name}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(_as_png(layer, values)).save(path)
+            yield path
+
+
+def _as_png(layer: str, values: np.ndarray) -> np.ndarray:
+    if layer == "depth":
+        rounded = np.rint(np.where(np.isfinite(values), values, 0) * 1000)
+        return np.where(rounded <= MILLIMETRES, rounded, 0).astype(np.uint16)
+    if layer == "normal":
+        return (np.rint(values * 127) + 128).astype(np.uint8)
+    if layer == "object_coordinates":
+        return np.rint(values * 255).astype(np.uint8)
+    return values
+
+
+def _write_exr(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise UserError(
+            "format exr needs OpenEXR: run `pip install OpenEXR`, or take npz"
+        ) from error
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    for name, layers in _each(scene, views):
+        path = folder / f"{name}.exr"
+        OpenEXR.File(header, _channels(layers)).write(str(path))
+        yield path
+
+
+def _channels(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    channels = {"RGB": _linear(layers["color"]), "Z": layers["depth"]}
+    for layer in ("instance", "category"):
+        channels[layer] = layers[layer].astype(np.uint32)
+    for layer in ("normal", "object_coordinates"):
+        if layer in layers:
+            for i, axis in enumerate("XYZ"):
+                channels[f"{layer}.{axis}"] = layers[layer][..., i].copy()
+    return channels
+
+
+def _linear(color: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "H W 3"]:
+    """Undoes sRGB's transfer curve."""
+    value = color / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+def _write_npz(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:
+    arrays: dict[str, Any] = dict(_cameras_and_poses(scene, views)) | views.arrays()
+    path = folder / "views.npz"
+    np.savez_compressed(path, **arrays)
+    yield path
+
+
+_WRITERS: dict[str, Callable[[Path, Scene, Views], Iterator[Path]]] = {
+    "png": _write_png,
+    "exr": _write_exr,
+    "npz": _write_npz,
+}

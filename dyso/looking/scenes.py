@@ -1,0 +1,167 @@
+"""Which scenes of a dataset to look at, and what to show of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from dyso.looking.pictures import pictures
+from dyso.reading import Dataset
+
+MOST = 10
+"""Dynamics steps and cameras that are shown at most, evenly chosen."""
+SIDE = 256
+"""Longest side of a view that is shown, in pixels; larger ones are scaled down."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sight:
+    """What is shown of one scene: T x C views, of all or of `MOST` steps and cameras.
+
+    Attributes:
+      split: the split's name.
+      index: the record's position in the split.
+      record: decoded, with the shown views alone.
+      steps: the dynamics steps shown.
+      cameras: the cameras shown.
+      layers: pictures by layer, in the order of display.
+    """
+
+    split: str
+    index: int
+    record: Mapping[str, Any]
+    steps: tuple[int, ...]
+    cameras: tuple[int, ...]
+    layers: Mapping[str, UInt8[np.ndarray, "T C H W 3"]]
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+        names = ", ".join(
+            f"{asset} ({category})" if category else str(asset)
+            for asset, category in zip(
+                self.record["objects/asset_id"][:3],
+                self.record["objects/category"][:3],
+                strict=True,
+            )
+        )
+        more = len(self.record["objects/asset_id"]) - 3
+        return "  ·  ".join(
+            [
+                f"{self.split} {self.index}",
+                str(self.record["camera_pattern"]),
+                names + (f" and {more} more" if more > 0 else ""),
+                str(self.record["background/asset_id"]),
+            ]
+        )
+
+
+def look(dataset: Dataset, split: str, index: int) -> Sight:
+    """Reads what is to be shown of a scene.
+
+    Args:
+      dataset: the dataset.
+      split: the split's name.
+      index: the record's position in it.
+
+    Raises:
+      RecordError: the scene is damaged.
+    """
+    spec = dataset.resolved.spec
+    steps = evenly(spec.dynamics.steps, MOST)
+    cameras = evenly(spec.cameras.count, MOST)
+    views = [step * spec.cameras.count + camera for step in steps for camera in cameras]
+    record = dataset[split].read(index, views=views)
+    shape = (len(steps), len(cameras))
+    return Sight(
+        split=split,
+        index=index,
+        record=record,
+        steps=steps,
+        cameras=cameras,
+        layers={
+            name: _shaped(name, images, shape)
+            for name, images in pictures(record).items()
+        },
+    )
+
+
+def _shaped(name: str, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    small = fitted(images, SIDE, smooth=name not in ("instance", "category"))
+    return small.reshape(*shape, *small.shape[1:])
+
+
+def evenly(count: int, most: int) -> tuple[int, ...]:
+    """Gives at most `most` of range(count), evenly chosen, the first and last among."""
+    return tuple(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def choose(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
+    """Gives splits and positions of scenes: as many of each split, evenly chosen.
+
+    Args:
+      dataset: the dataset.
+      scenes: how many in all.
+    """
+    sizes = {name: len(split) for name, split in dataset.splits.items()}
+    counts = dict.fromkeys(sizes, 0)
+    while sum(counts.values()) < min(scenes, sum(sizes.values())):
+        # The fullest of those that were given least; earlier splits first.
+        name = min(
+            (name for name in sizes if counts[name] < sizes[name]),
+            key=lambda name: counts[name],
+        )
+        counts[name] += 1
+    return [
+        (name, int(index))
+        for name, count in counts.items()
+        for index in evenly(sizes[name], count)
+    ]
+
+
+def spread(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
+    """Gives splits and positions of scenes, evenly chosen over the whole dataset."""
+    sizes = [len(split) for split in dataset.splits.values()]
+    total = sum(sizes)
+    count = min(scenes, total)
+    picked = np.arange(count) * total // count
+    ends = np.cumsum(sizes)
+    names = list(dataset.splits)
+    return [
+        (names[which], int(index - ends[which] + sizes[which]))
+        for index, which in zip(
+            picked, np.searchsorted(ends, picked, side="right"), strict=True
+        )
+    ]
+
+
+def fitted(
+    images: UInt8[np.ndarray, "... H W 3"], side: int, *, smooth: bool = True
+) -> UInt8[np.ndarray, "... h w 3"]:
+    """Scales images down so that no side is longer than `side`; never up."""
+    *lead, height, width, _ = images.shape
+    factor = side / max(height, width)
+    if factor >= 1:
+        return images
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    how = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+    flat = images.reshape(-1, height, width, 3)
+    scaled = [np.asarray(Image.fromarray(image).resize(size, how)) for image in flat]
+    return np.stack(scaled).reshape(*lead, size[1], size[0], 3)
+
+
+def tiled(images: UInt8[np.ndarray, "R C H W 3"], gap: int = 0, color: int = 0) -> Any:
+    """Lays images out in rows and columns; gives uint8 [height, width, 3]."""
+    images = np.pad(
+        images,
+        ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)),
+        constant_values=color,
+    )
+    rows, columns, height, width, _ = images.shape
+    sheet = images.swapaxes(1, 2).reshape(rows * height, columns * width, 3)
+    return sheet[: rows * height - gap, : columns * width - gap]

@@ -1,0 +1,159 @@
+"""What a dataset is made of, counted over its records."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dyso.reading import Dataset
+
+FIELDS = (
+    "depth",
+    "camera_pattern",
+    "objects/asset_id",
+    "objects/category",
+    "objects/pixels",
+    "background/asset_id",
+    "attempt",
+)
+SHARES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Edges of the classes of an object's size: its share of a view's pixels."""
+QUANTILES = (0, 5, 25, 50, 75, 95, 100)
+MOST = 20
+_BAR = 32
+
+
+def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str, Any]:
+    """Counts what scenes show; plain JSON-able values.
+
+    Args:
+      dataset: the dataset.
+      chosen: splits and positions of the records to look at.
+    """
+    counters = {
+        name: Counter[str]()
+        for name in ("split", "pattern", "category", "object", "hdri", "attempt")
+    }
+    objects = Counter[str]()
+    shares: list[np.ndarray] = []
+    depths: list[tuple[float, float]] = []
+    height, width = dataset.resolved.spec.resolution
+    for split, index in chosen:
+        record = dataset[split].read(index, fields=FIELDS)
+        counters["split"][split] += 1
+        counters["pattern"][str(record["camera_pattern"])] += 1
+        counters["category"].update(map(str, record["objects/category"]))
+        counters["object"].update(map(str, record["objects/asset_id"]))
+        counters["hdri"][str(record["background/asset_id"])] += 1
+        counters["attempt"][str(record["attempt"])] += 1
+        objects[str(len(record["objects/asset_id"]))] += 1
+        shares.append(record["objects/pixels"] / (height * width))
+        finite = np.where(np.isfinite(record["depth"]), record["depth"], np.nan)
+        flat = finite.reshape(len(finite), -1)
+        seen = flat[~np.isnan(flat).all(1)]
+        depths += zip(np.nanmin(seen, 1), np.nanmax(seen, 1), strict=True)
+    by_view = np.concatenate([own.ravel() for own in shares])
+    visible = np.concatenate([(own > 0).mean(1) for own in shares])
+    in_view = by_view[by_view > 0]
+    near, far = np.array(depths).T if depths else (np.zeros(0), np.zeros(0))
+    classes, _ = np.histogram(in_view, bins=SHARES)
+    return {
+        "scenes": counters["split"].total(),
+        **{name: dict(counter.most_common()) for name, counter in counters.items()},
+        "objects_in_a_scene": dict(sorted(objects.items(), key=lambda i: int(i[0]))),
+        "object_share_of_view": {
+            "quantiles": _quantiles(in_view),
+            "histogram": {
+                "not seen": int((by_view == 0).sum()),
+                **{
+                    f"{low:.1%} to {high:.1%}": int(count)
+                    for low, high, count in zip(
+                        SHARES, SHARES[1:], classes, strict=False
+                    )
+                },
+            },
+        },
+        "share_of_views_that_show_an_object": {
+            "quantiles": _quantiles(visible),
+            "always": float((visible == 1).mean()),
+            "never": float((visible == 0).mean()),
+        },
+        "nearest_depth_of_a_view": _quantiles(near),
+        "farthest_depth_of_a_view": _quantiles(far),
+        "failed": failures(dataset.folder),
+    }
+
+
+def failures(folder: Path) -> dict[str, int]:
+    """Gives the scenes that the job gave up, by reason; from metadata.json."""
+    text = (folder / "metadata.json").read_text(encoding="utf-8")
+    return dict(json.loads(text).get("failed", {}))
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    if not values.size:
+        return {}
+    found = np.percentile(values, QUANTILES)
+    return {
+        f"{quantile}%": float(f"{value:.4g}")
+        for quantile, value in zip(QUANTILES, found, strict=True)
+    }
+
+
+def report(found: Mapping[str, Any], total: int) -> Iterator[str]:
+    """Gives lines of text with bars.
+
+    Args:
+      found: what `statistics` gave.
+      total: scenes in the dataset.
+    """
+    yield f"{found['scenes']:,} of {total:,} scenes"
+    titles = {
+        "split": "splits",
+        "pattern": "camera patterns",
+        "category": "categories of objects",
+        "object": f"objects ({len(found['object'])} different)",
+        "hdri": f"HDRIs ({len(found['hdri'])} different)",
+        "objects_in_a_scene": "objects in a scene",
+        "attempt": "attempts before a scene was accepted",
+    }
+    for name, title in titles.items():
+        yield from _bars(title, found[name])
+    share = found["object_share_of_view"]
+    yield from _bars(
+        "size of an object in a view, share of its pixels", share["histogram"]
+    )
+    yield ""
+    yield "quantiles" + "".join(f"{f'{quantile}%':>10}" for quantile in QUANTILES)
+    visible = found["share_of_views_that_show_an_object"]
+    yield _line("size in a view", share["quantiles"], "{:.2%}")
+    yield _line("views showing it", visible["quantiles"], "{:.0%}")
+    yield _line("nearest depth, m", found["nearest_depth_of_a_view"], "{:.2f}")
+    yield _line("farthest, m", found["farthest_depth_of_a_view"], "{:.2f}")
+    if found["failed"]:
+        yield from _bars("scenes given up", found["failed"])
+
+
+def _bars(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+    yield ""
+    yield title
+    shown = list(counts.items())[:MOST]
+    total, largest = sum(counts.values()), max(counts.values(), default=1) or 1
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, count in shown:
+        bar = "█" * round(_BAR * count / largest)
+        yield f"  {name or '-':{width}}  {count:7,}  {count / total:6.1%}  {bar}"
+    if len(counts) > MOST:
+        rest = sum(counts.values()) - sum(count for _, count in shown)
+        yield f"  and {len(counts) - MOST} more, {rest:,}"
+
+
+def _line(title: str, quantiles: Mapping[str, float], form: str) -> str:
+    return f"  {title:17}"[:19] + "".join(
+        f"{form.format(value):>10}" for value in quantiles.values()
+    )

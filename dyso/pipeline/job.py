@@ -1,0 +1,332 @@
+"""The Beam job: shards -> parts -> rendered parts -> packed shards -> dataset.
+
+Linear, so that every engine runs it. What passes between stages are names: pixels go
+from a worker process into a part's file, and from parts' files into a shard's.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+from dyso.pipeline.account import Account
+from dyso.pipeline.pack import finish, pack_shard
+from dyso.pipeline.plan import Part, Shard, part_size
+from dyso.pipeline.progress import Progress
+from dyso.pipeline.scenes import make_part
+from dyso.pipeline.session import (
+    SceneRenderer,
+    Session,
+    find_session,
+    new_session,
+)
+from dyso.pipeline.work import Work, check_output, open_work, shards_of
+from dyso.render import Renderer
+from dyso.render.system import claimed_cpu, require_system_libraries, usable_cpus
+from dyso.spec import ResolvedSpec, UserError, load_resolved
+
+POLL_SECONDS = 0.5
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A dataset to make.
+
+    Attributes:
+      resolved: the dataset.
+      output: the folder it goes to.
+      scenes_per_shard: most scenes in a shard; None takes what the folder was begun
+        with, or the default.
+      scenes_per_part: most scenes that a worker does in one go; None lets the number
+        of scenes and workers decide. No record depends on it.
+      timeout: seconds that one scene may take.
+      renderer: makes a renderer, given the `cpu` to pin it to or None; None makes
+        `dyso.render.Renderer`s. Another one measures the pipeline alone.
+    """
+
+    resolved: ResolvedSpec
+    output: Path
+    scenes_per_shard: int | None = None
+    scenes_per_part: int | None = None
+    timeout: float = 600.0
+    renderer: Callable[..., SceneRenderer] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name in ("scenes_per_shard", "scenes_per_part", "timeout"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"{name}: must be above 0, got {value}")
+
+
+@functools.lru_cache(maxsize=2)
+def _resolved(output: Path, spec_hash: str) -> ResolvedSpec:
+    """Reads the spec where the job put it, once a process: catalogs may be large."""
+    resolved = load_resolved(output / "spec.json")
+    if resolved.hash != spec_hash:
+        raise UserError(f"{output}: holds the data of another spec now")
+    return resolved
+
+
+class RenderPart(beam.DoFn):
+    """Renders parts that are not there yet, each thread with its own worker process."""
+
+    def __init__(
+        self,
+        work: Work,
+        session: str,
+        *,
+        pin: bool,
+        timeout: float,
+        renderer: Callable[..., SceneRenderer] | None,
+    ):
+        """Starts nothing yet.
+
+        Args:
+          work: the output folder.
+          session: key of the session in the process that started the job.
+          pin: bind each worker process to a CPU of its own.
+          timeout: see `Job`.
+          renderer: see `Job`.
+        """
+        self._work, self._key, self._pin = work, session, pin
+        self._timeout, self._factory = timeout, renderer
+        self._session: Session | None = None
+        self._renderer: SceneRenderer | None = None
+        self._stack: ExitStack | None = None
+
+    def setup(self) -> None:
+        """Finds the session."""
+        self._stack = ExitStack()
+        self._session = find_session(self._key)
+
+    def process(self, part: Part) -> Iterable[tuple[str, Shard]]:
+        """Gives the part's shard when the part is there."""
+        assert self._session is not None
+        with self._session.guarding():
+            self._session.check()
+            if self._work.part_account(part) is None:
+                _count(self._make(part, self._session))
+            yield part.shard.name, part.shard
+
+    def teardown(self) -> None:
+        """Ends the worker process."""
+        if self._stack is not None:
+            self._stack.close()
+
+    def _make(self, part: Part, session: Session) -> Account:
+        resolved = _resolved(self._work.output, self._work.spec_hash)
+        if self._renderer is None:
+            self._renderer = self._start(resolved)
+            session.add(self._renderer)
+        return make_part(part, resolved, self._work, self._renderer, session.check)
+
+    def _start(self, resolved: ResolvedSpec) -> SceneRenderer:
+        assert self._stack is not None
+        factory = self._factory or functools.partial(
+            Renderer,
+            objects=resolved.objects.manifest,
+            backgrounds=resolved.backgrounds.manifest,
+            timeout=self._timeout,
+        )
+        cpu = self._stack.enter_context(claimed_cpu()) if self._pin else None
+        renderer = factory(cpu=cpu)
+        self._stack.callback(renderer.close)
+        return renderer
+
+
+def _count(account: Account) -> None:
+    """Adds a part to the engine's counters."""
+    Metrics.counter("dyso", "scenes_rendered").inc(account.records)
+    for reason, count in account.reasons.items():
+        Metrics.counter("dyso", f"scenes_failed_{reason}").inc(count)
+    Metrics.counter("dyso", "bytes").inc(account.bytes)
+    Metrics.counter("dyso", "render_milliseconds").inc(round(account.seconds * 1000))
+
+
+class PackShard(beam.DoFn):
+    """Packs a shard whose parts are all there."""
+
+    def __init__(self, work: Work, session: str):
+        """See `RenderPart`."""
+        self._work, self._key = work, session
+
+    def process(self, keyed: tuple[str, Iterable[Shard]]) -> Iterable[tuple[None, str]]:
+        """Gives the shard's name when the shard is there."""
+        name, (shard, *_) = keyed
+        session = find_session(self._key)
+        with session.guarding():
+            session.check()
+            pack_shard(shard, self._work)
+            yield None, name
+
+
+class Finish(beam.DoFn):
+    """Finishes the dataset when all shards are there."""
+
+    def __init__(self, work: Work, session: str, scenes_per_shard: int | None):
+        """See `RenderPart` and `Job`."""
+        self._work, self._key, self._per_shard = work, session, scenes_per_shard
+
+    def process(self, keyed: tuple[None, Iterable[str]]) -> Iterable[str]:
+        """Gives the dataset's folder."""
+        with find_session(self._key).guarding():
+            resolved = _resolved(self._work.output, self._work.spec_hash)
+            shards = shards_of(self._work, resolved, self._per_shard)
+            finish(shards, resolved, self._work)
+            yield str(self._work.output)
+
+
+def run(
+    job: Job, flags: Sequence[str], watch: Callable[[Progress], None] | None = None
+) -> dict[str, Any]:
+    """Makes a dataset, or what is missing of it, and waits for it.
+
+    Ctrl-C and SIGTERM, in the main thread, end the worker processes and raise
+    KeyboardInterrupt. However a job ends, the same call goes on from there.
+
+    Args:
+      job: the dataset.
+      flags: Beam's options, the runner among them.
+      watch: called about twice a second, in this thread.
+
+    Returns:
+      The dataset's metadata.json: `summarize`d accounts, all failures, and each
+      shard's scenes, size and checksum.
+
+    Raises:
+      UserError: the output cannot be used, or what a user can mend stopped the job.
+    """
+    if not is_complete(job):
+        if job.renderer is None:
+            require_system_libraries()
+        with open_work(job.resolved, job.output) as work:
+            shards = shards_of(work, job.resolved, job.scenes_per_shard)
+            todo = [shard for shard in shards if work.shard_account(shard) is None]
+            if todo:
+                _run_beam(job, flags, work, shards, todo, watch or (lambda _: None))
+            else:
+                finish(shards, job.resolved, work)
+    return json.loads((job.output / "metadata.json").read_text(encoding="utf-8"))
+
+
+def is_complete(job: Job) -> bool:
+    """Says whether nothing is left to do.
+
+    Raises:
+      UserError: the output holds something else.
+    """
+    check_output(job.resolved, job.output)
+    return (job.output / "COMPLETED").exists()
+
+
+def _run_beam(
+    job: Job,
+    flags: Sequence[str],
+    work: Work,
+    shards: Sequence[Shard],
+    todo: Sequence[Shard],
+    watch: Callable[[Progress], None],
+) -> None:
+    options = PipelineOptions(list(flags))
+    progress = Progress(work, shards)
+    errors: list[BaseException] = []
+    # Not Thread.join: when Ctrl-C interrupts that, the thread counts as ended.
+    ended = threading.Event()
+    with new_session() as (key, session), _sigterm_as_interrupt():
+
+        def wait() -> None:
+            try:
+                build(job, options, work, todo, key).run().wait_until_finish()
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                ended.set()
+
+        threading.Thread(target=wait, name="beam", daemon=True).start()
+        try:
+            while not ended.is_set() and not session.stopped:
+                watch(progress)
+                ended.wait(POLL_SECONDS)
+        finally:
+            deadline = time.monotonic() + STOP_SECONDS
+            while not ended.is_set() and time.monotonic() < deadline:
+                session.stop()
+                ended.wait(0.1)
+        watch(progress)
+    error = session.error or next(iter(errors), None)
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else error
+        raise UserError(
+            f"{what}; mend that, then the same command goes on from here"
+        ) from error
+    if error is not None:
+        raise error
+
+
+def build(
+    job: Job,
+    options: PipelineOptions,
+    work: Work,
+    shards: Sequence[Shard],
+    session: str = "",
+) -> beam.Pipeline:
+    """Builds the pipeline that makes these shards and finishes the dataset."""
+    workers = options.view_as(DirectOptions).direct_num_workers or len(usable_cpus())
+    scenes = sum(shard.stop - shard.start for shard in shards)
+    per_part = job.scenes_per_part or part_size(scenes, workers)
+    render = RenderPart(
+        work,
+        session,
+        # With fewer workers than half the cores, one worker does well on several.
+        pin=workers > len(usable_cpus()) // 2,
+        timeout=job.timeout,
+        renderer=job.renderer,
+    )
+    pipeline = beam.Pipeline(options=options)
+    parts: beam.PCollection[Part] = (
+        pipeline
+        | "Shards" >> beam.Create(list(shards), reshuffle=False)
+        | "Parts" >> beam.FlatMap(work.parts, per_part)
+        | "Spread" >> beam.Reshuffle()
+    )
+    rendered: beam.PCollection[tuple[str, Shard]] = parts | "Render" >> beam.ParDo(
+        render
+    )
+    packed: beam.PCollection[tuple[None, str]] = (
+        rendered
+        | "WholeShards" >> beam.GroupByKey()
+        | "Pack" >> beam.ParDo(PackShard(work, session))
+    )
+    _: beam.PCollection[str] = (
+        packed
+        | "WholeDataset" >> beam.GroupByKey()
+        | "Finish" >> beam.ParDo(Finish(work, session, job.scenes_per_shard))
+    )
+    return pipeline
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Has SIGTERM raise KeyboardInterrupt in the main thread, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,22 @@
+"""How many bytes of a record each field takes."""
+
+from __future__ import annotations
+
+from tensorflow_datasets.proto import tf_example_pb2
+
+from dyso.records.codec import stored_keys
+from dyso.records.fields import FIELDS
+
+
+def stored_bytes(data: bytes) -> dict[str, int]:
+    """Gives the bytes of each field that a record has, as serialized.
+
+    Args:
+      data: a sound record.
+    """
+    features = tf_example_pb2.Example.FromString(data).features.feature
+    return {
+        field.name: sum(features[key].ByteSize() for key in stored_keys(field))
+        for field in FIELDS
+        if stored_keys(field)[0] in features
+    }

@@ -1,0 +1,110 @@
+"""What this machine offers: system libraries for bpy, cores and memory for workers."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dyso.spec import UserError
+
+# The libraries that bpy's wheel leaves to the system, and their packages in Debian.
+PACKAGES = {
+    "libGL.so.1": "libgl1",
+    "libSM.so.6": "libsm6",
+    "libXi.so.6": "libxi6",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libXrender.so.1": "libxrender1",
+    "libXfixes.so.3": "libxfixes3",
+}
+WORKER_BYTES = 1_200_000_000
+
+
+def missing_libraries() -> list[str]:
+    """Gives the sonames of libraries that bpy needs and this system lacks.
+
+    Asks the dynamic loader about bpy's file, so that bpy itself is not loaded.
+
+    Raises:
+      UserError: bpy is not installed.
+    """
+    spec = importlib.util.find_spec("bpy")
+    if spec is None or spec.origin is None:
+        raise UserError("bpy is not installed: run `pip install dyso[generate]`")
+    module = Path(spec.origin)
+    if module.suffix != ".so":
+        module = module.with_name("__init__.so")
+    listing = subprocess.run(
+        ["ldd", module], capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = (listing.stdout + listing.stderr).splitlines()
+    # ldd says "libX.so.1 => not found" for bpy's own needs and for their needs.
+    return sorted({line.split()[0] for line in lines if "not found" in line})
+
+
+def require_system_libraries() -> None:
+    """Checks that bpy can be loaded, in a fraction of a second.
+
+    Raises:
+      UserError: libraries are missing; one line with the command that installs them.
+    """
+    missing = missing_libraries()
+    if not missing:
+        return
+    packages = sorted(PACKAGES[name] for name in missing if name in PACKAGES)
+    others = sorted(set(missing) - PACKAGES.keys())
+    advice = []
+    if packages:
+        advice.append(f"run `apt-get install {' '.join(packages)}`")
+    if others:
+        advice.append(f"install what provides {', '.join(others)}")
+    raise UserError(f"system libraries are missing for bpy: {' and '.join(advice)}")
+
+
+def usable_cpus() -> list[int]:
+    """Gives the CPUs that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def usable_memory() -> int:
+    """Gives the bytes of memory that are free for new processes."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - used))
+
+
+def default_workers() -> int:
+    """Gives how many worker processes this machine has cores and memory for."""
+    return max(1, min(len(usable_cpus()), usable_memory() // WORKER_BYTES))
+
+
+@contextmanager
+def claimed_cpu() -> Iterator[int | None]:
+    """Gives a CPU that nobody else on this machine has claimed, or None.
+
+    Threads and processes of any job may claim; what a dead process held is free.
+    """
+    folder = Path(tempfile.gettempdir()) / f"dyso-cpus-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for cpu in usable_cpus():
+        with (folder / str(cpu)).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield cpu
+            return
+    yield None

@@ -1,0 +1,210 @@
+"""Whether a dataset folder is whole, and holds what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dyso import records
+from dyso.spec import ResolvedSpec, UserError, load_resolved
+from dyso.validation.record import Finding, check_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that is wrong.
+
+    Attributes:
+      file: its name in the dataset's folder.
+      record: its position in the shard; None where the whole file is meant.
+      what: one line.
+    """
+
+    file: str
+    record: int | None
+    what: str
+
+    def __str__(self) -> str:
+        at = "" if self.record is None else f": record {self.record}"
+        return f"{self.file}{at}: {self.what}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """A shard as the dataset's metadata has it.
+
+    Attributes:
+      path: the file.
+      split: its split.
+      count: records in it.
+      noted: the job's own entry, with its scenes, size and checksum; empty where the
+        dataset's maker kept none.
+    """
+
+    path: Path
+    split: str
+    count: int
+    noted: dict[str, Any]
+
+
+class Validation:
+    """The checks of one dataset folder.
+
+    Attributes:
+      folder: where it is.
+      resolved: its spec with the catalogs.
+      shards: that there should be.
+      noted: how many shards have a noted checksum.
+      least: the least share of visible points that agreed in any scene so far.
+    """
+
+    def __init__(self, folder: Path):
+        """Reads the metadata.
+
+        Raises:
+          UserError: it is not a dataset folder, or its metadata are damaged.
+        """
+        self.folder = folder
+        self.resolved: ResolvedSpec = load_resolved(folder / "spec.json")
+        try:
+            text = (folder / "metadata.json").read_text(encoding="utf-8")
+            self._metadata = dict(json.loads(text))
+            noted = {entry["file"]: entry for entry in self._metadata.get("shards", ())}
+        except OSError as error:
+            raise UserError(f"{folder}/metadata.json: {error.strerror}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{folder}/metadata.json: is damaged") from error
+        self.shards = [
+            Shard(path=path, split=split, count=count, noted=noted.get(path.name, {}))
+            for split, own in records.read_splits(folder).items()
+            for path, count in own
+        ]
+        self.noted = len(noted)
+        self.least = 1.0
+
+    @property
+    def scenes(self) -> int:
+        """Records that there should be."""
+        return sum(shard.count for shard in self.shards)
+
+    def check_folder(self) -> Iterator[Problem]:
+        """Checks what is said of the whole dataset: identity, files, scenes."""
+        completed = self.folder / "COMPLETED"
+        if completed.exists():
+            found = completed.read_text(encoding="utf-8", errors="replace").strip()
+            if found != self.resolved.hash:
+                yield _whole(completed, f"says {found}, spec.json {self.resolved.hash}")
+        known = {shard.path.name for shard in self.shards}
+        for path in sorted(self.folder.glob("*.array_record-*")):
+            if path.name not in known:
+                yield _whole(path, "is no shard of this dataset")
+        if not self.noted:
+            return
+        info = self.folder / "dataset_info.json"
+        for split, planned in self.resolved.spec.splits.items():
+            there = sum(shard.count for shard in self.shards if shard.split == split)
+            failures = self._metadata.get("failures", ())
+            failed = sum(failure["split"] == split for failure in failures)
+            if there + failed != planned:
+                yield _whole(
+                    info,
+                    f"split {split!r}: {there} scenes and {failed} failures are not "
+                    f"the {planned} planned",
+                )
+
+    def check_shard(self, shard: Shard) -> Iterator[Problem]:
+        """Checks a shard's file: there, whole, of the noted size and checksum."""
+        path, noted = shard.path, shard.noted
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            yield _whole(path, f"is missing: {error.strerror}")
+            return
+        if noted and size != noted["bytes"]:
+            yield _whole(path, f"has {size} bytes, metadata.json says {noted['bytes']}")
+        elif noted and records.checksum(path) != noted["sha256"]:
+            yield _whole(path, "its checksum is not the one in metadata.json")
+        try:
+            found = len(records.ShardReader(path))
+        except records.RecordError as error:
+            yield _whole(path, _without(path, error))
+            return
+        if found != shard.count:
+            yield _whole(
+                path, f"holds {found} records, dataset_info.json says {shard.count}"
+            )
+
+    def check_records(
+        self, shard: Shard, positions: range | list[int], tick: Callable[[], object]
+    ) -> Iterator[Problem]:
+        """Checks records of a shard, each by itself and their order.
+
+        Args:
+          shard: the shard.
+          positions: which of its records, in order.
+          tick: called after each.
+        """
+        try:
+            reader = records.ShardReader(shard.path)
+        except records.RecordError:
+            return  # `check_shard` has said so
+        low = int(shard.noted.get("start", 0))
+        high = int(shard.noted.get("stop", 2**62))
+        for position in positions:
+            if position < len(reader):
+                finding = self._check_record(shard, reader, position)
+                faults = list(finding.faults)
+                if finding.index is not None:
+                    if not low <= finding.index < high:
+                        faults.append(f"out of order: it is scene {finding.index}")
+                    low = max(low, finding.index + 1)
+                for what in faults:
+                    yield Problem(file=shard.path.name, record=position, what=what)
+            tick()
+
+    def _check_record(
+        self, shard: Shard, reader: records.ShardReader, position: int
+    ) -> Finding:
+        try:
+            data = reader[position]
+        except records.RecordError as error:
+            what = _without(shard.path, error).removeprefix(f"record {position} ")
+            return Finding(faults=(what,), index=None, share=None)
+        finding = check_record(data, self.resolved, shard.split)
+        if finding.share is not None:
+            self.least = min(self.least, finding.share)
+        return finding
+
+
+def chosen(validation: Validation, scenes: int | None) -> list[list[int]]:
+    """Gives the positions to check in each shard.
+
+    Args:
+      validation: the dataset.
+      scenes: how many in all, evenly over the dataset; None is all.
+    """
+    total = validation.scenes
+    count = total if scenes is None else min(scenes, total)
+    picked = np.arange(count) * total // max(count, 1)
+    ends = np.cumsum([shard.count for shard in validation.shards])
+    return [
+        (own - start).tolist()
+        for own, start in zip(
+            np.split(picked, np.searchsorted(picked, ends[:-1])),
+            [0, *ends[:-1].tolist()],
+            strict=True,
+        )
+    ]
+
+
+def _whole(path: Path, what: str) -> Problem:
+    return Problem(file=path.name, record=None, what=what)
+
+
+def _without(path: Path, error: Exception) -> str:
+    return str(error).removeprefix(f"{path}: ")

@@ -1,0 +1,206 @@
+"""Whether one record is what it says it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dyso import records
+from dyso.sampling.scene import Scene
+from dyso.spec import ResolvedSpec, UserError
+from dyso.validation.geometry import Agreement, agreement
+
+# Fields that follow from the record's `scene` alone.
+_FROM_SCENE = (
+    "intrinsics",
+    "extrinsics",
+    "objects/asset_id",
+    "objects/category",
+    "objects/category_id",
+    "background/asset_id",
+    "background/rotation",
+    "camera_pattern",
+    "scene_name",
+    "spec_hash",
+    "split",
+    "index",
+    "attempt",
+)
+_UNIT_ERROR = 1e-5
+_POSE_ERROR = 1e-5  # metres, or a quaternion's component: rounding to float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the checks of one record found.
+
+    Attributes:
+      faults: what is wrong, a line each.
+      index: the scene's index in its split; None if the record does not decode.
+      share: of the visible points that agree between views; None if the checks did
+        not get so far.
+    """
+
+    faults: tuple[str, ...]
+    index: int | None
+    share: float | None
+
+
+def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
+    """Checks one record; the later checks trust the earlier ones.
+
+    Args:
+      data: the record.
+      resolved: the dataset that it belongs to.
+      split: the split of its shard.
+    """
+    try:
+        record, scene = records.decode(data), records.scene_of(data)
+    except UserError as error:
+        what = f"does not decode: {error}"
+        return Finding(faults=(what,), index=None, share=None)
+    index = int(record["index"])
+    faults: list[str] = []
+    for check in (_provenance, _shapes, _follows_from_scene, _images, _poses):
+        found = list(check(record, scene, resolved, split))
+        faults += found
+        if found and check is not _follows_from_scene:
+            return Finding(faults=tuple(faults), index=index, share=None)
+    proof = agreement(record)
+    faults += _disagreements(proof)
+    return Finding(faults=tuple(faults), index=index, share=proof.share())
+
+
+def _provenance(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    if record["spec_hash"] != resolved.hash:
+        yield (
+            f"belongs to another dataset: its spec hash is {record['spec_hash']}, "
+            f"this dataset's {resolved.hash}"
+        )
+    if record["split"] != split:
+        yield f"belongs to split {str(record['split'])!r}, not {split!r}"
+
+
+def _shapes(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    spec = resolved.spec
+    height, width = spec.resolution
+    sizes: dict[str | int, int] = {
+        "V": spec.views,
+        "T": spec.dynamics.steps,
+        "N": len(scene.objects),
+        "H": height,
+        "W": width,
+    }
+    for field in records.fields_of(spec.render.layers):
+        expected = tuple(sizes.get(axis) or axis for axis in field.shape)
+        if field.name not in record:
+            yield f"{field.name}: is missing"
+        elif record[field.name].shape != expected:
+            yield (
+                f"{field.name}: has shape {record[field.name].shape}, "
+                f"expected {expected}"
+            )
+
+
+def _follows_from_scene(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    for field in records.FIELDS:
+        if field.name in _FROM_SCENE:
+            # These fields' values do not look at the views.
+            value = np.array(field.value(scene, None))  # type: ignore[arg-type]
+            if not _same(record[field.name], value):
+                yield f"{field.name}: is not what its scene says"
+    known = {asset.id for asset in resolved.objects_of(split)}
+    for item in scene.objects:
+        if item.asset_id not in known:
+            yield f"object {item.asset_id!r}: is none of split {split!r}"
+        elif resolved.objects.category_ids.get(item.category) != item.category_id:
+            yield f"object {item.asset_id!r}: category id {item.category_id} is wrong"
+    hdris = {asset.id for asset in resolved.backgrounds_of(split)}
+    if scene.background.asset_id not in hdris:
+        yield f"HDRI {scene.background.asset_id!r}: is none of split {split!r}"
+
+
+def _same(found: Any, expected: np.ndarray) -> bool:
+    if np.issubdtype(expected.dtype, np.floating):
+        return bool(np.allclose(found, expected, rtol=1e-6, atol=1e-6))
+    return bool(np.array_equal(found, expected))
+
+
+def _images(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    instance = record["instance"][..., 0]
+    count = len(scene.objects)
+    if instance.max() > count:
+        yield f"instance: shows {instance.max()}, but there are {count} objects"
+        return
+    ids = np.array([0, *record["objects/category_id"]])
+    wrong = (record["category"][..., 0] != ids[instance]).any((1, 2))
+    if wrong.any():
+        yield f"category: differs from the instances' in {_views(wrong)}"
+    pixels = np.stack([(instance == i + 1).sum((1, 2)) for i in range(count)])
+    wrong = (pixels != record["objects/pixels"]).any(0)
+    if wrong.any():
+        yield f"objects/pixels: differs from the instances in {_views(wrong)}"
+    depth = record["depth"][..., 0]
+    hit = (instance > 0) | (scene.background.backdrop == "dome")
+    wrong = ((hit & ~np.isfinite(depth)) | ~(depth > 0)).any((1, 2))
+    if wrong.any():
+        yield f"depth: is not above 0 and finite in {_views(wrong)}"
+
+
+def _poses(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    rotation = record["extrinsics"][..., :3].astype(np.float64)
+    product = rotation @ rotation.swapaxes(-1, -2)
+    error = abs(product - np.eye(3)).max((1, 2)) + abs(np.linalg.det(rotation) - 1)
+    if not (error <= _UNIT_ERROR).all():
+        yield f"extrinsics: no rotation in {_views(~(error <= _UNIT_ERROR))}"
+    quaternions = record["objects/quaternions"].astype(np.float64)
+    positions = record["objects/positions"].astype(np.float64)
+    norms = np.linalg.norm(quaternions, axis=-1)
+    wrong = ~(abs(norms - 1) <= _UNIT_ERROR) | ~np.isfinite(positions).all(-1)
+    if wrong.any():
+        i, step = np.argwhere(wrong)[0]
+        yield f"objects: no pose of object {i} at dynamics step {step}"
+        return
+    if scene.contact == "settle":
+        return  # physics moves what the scene says
+    sampled = [item.poses for item in scene.objects]
+    turned = abs(
+        quaternions - [[pose.quaternion for pose in poses] for poses in sampled]
+    )
+    moved = abs(positions - [[pose.position for pose in poses] for poses in sampled])
+    # The mesh decides the height.
+    wrong = np.maximum(turned.max(-1), moved[..., :2].max(-1)) > _POSE_ERROR
+    for i, step in np.argwhere(wrong):
+        yield f"objects: pose of object {i} at dynamics step {step}: not the scene's"
+
+
+def _disagreements(found: Agreement) -> Iterator[str]:
+    shares = found.shares()
+    for i in found.failed():
+        by_view = found.wrong[i].sum(0) + found.wrong[i].sum(1)
+        visible = found.agreed[i].sum() + found.wrong[i].sum()
+        yield (
+            f"geometry: {100 * shares[i]:.1f} % of {visible} visible points of "
+            f"{f'object {i - 1}' if i else 'the background'} agree between views; "
+            f"most are wrong in view {by_view.argmax()}"
+        )
+
+
+def _views(wrong: np.ndarray) -> str:
+    """Names the views where `wrong` [V] is true."""
+    found = np.flatnonzero(wrong).tolist()
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return f"view {', '.join(map(str, found[:5]))}{more}"

@@ -1,0 +1,47 @@
+"""A tiny dataset of real renders, made once."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from made import write_dataset
+
+from dyso import assets
+from dyso.render import Renderer
+from dyso.spec import Render
+
+DEMO = Path(__file__).parents[2] / "specs" / "demo.yaml"
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory) -> Path:
+    """Two splits of the demo, 96 x 96, with few samples."""
+    resolved = assets.load(DEMO)
+    spec = dataclasses.replace(
+        resolved.spec,
+        splits={"train": 2, "test": 1},
+        resolution=(96, 96),
+        render=Render(samples=2, denoise=False, layers=resolved.spec.render.layers),
+    )
+    resolved = dataclasses.replace(resolved, spec=spec)
+    with Renderer(
+        objects=resolved.objects.manifest, backgrounds=resolved.backgrounds.manifest
+    ) as renderer:
+        folder = tmp_path_factory.mktemp("rendered") / "data"
+        return write_dataset(folder, resolved, renderer.render)
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory, make_resolved) -> Path:
+    """Two splits of made-up assets and views."""
+    from dyso.records.synthetic import synthetic_views
+
+    resolved = make_resolved(resolution=(24, 32), splits={"train": 4, "test": 2})
+    folder = tmp_path_factory.mktemp("synthetic") / "data"
+    return write_dataset(folder, resolved, synthetic_views)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The demo's spec."""
+    return DEMO

@@ -1,0 +1,149 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from dyso import records
+from dyso.cli import generate
+from dyso.spec import UserError
+
+ROOT = Path(__file__).parents[2]
+SPEC = """
+name: tiny
+splits: {train: 5, test: 1}
+resolution: [16, 16]
+objects: {held_out: 0.2}
+dynamics: {steps: 2}
+cameras: {count: 2}
+render: {samples: 1, denoise: false}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+class Generate:
+    """`dyso generate` as people run it, and the worker processes that it has."""
+
+    def __init__(self, *args):
+        self.tag = uuid.uuid4().hex
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from dyso.cli import main; main()", "generate"]
+            + [str(arg) for arg in args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DYSO_TEST_TAG": self.tag},
+        )
+
+    def workers(self):
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                mine = self.tag.encode() in (folder / "environ").read_bytes()
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if mine and b"dyso.worker" in command:
+                found.append(int(folder.name))
+        return found
+
+    def wait_for(self, condition, seconds=120):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.process.communicate(timeout=5)
+            assert self.process.poll() is None, self.process.communicate(timeout=5)
+            time.sleep(0.1)
+
+    def end(self, seconds=180):
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+
+def finished_parts(out):
+    return list(out.glob(".work/*/*.json"))
+
+
+def all_records(out):
+    return {
+        split: [r for path, _ in shards for r in records.read_shard(path)]
+        for split, shards in records.read_splits(out).items()
+    }
+
+
+@pytest.mark.slow
+def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    status, out, err = Generate(spec, "--out", whole, "--workers", 1).end()
+    assert status == 0, err
+    assert "6 of 6 scenes rendered, 0 failed" in out
+    assert f"next: dyso preview {whole}" in out
+    assert re.search(r"6/6 scenes .* 100%, .* elapsed, .* left, .* scenes/min", err)
+
+    # Killed outright: nothing of ours can run, and still no worker stays.
+    run = Generate(spec, "--out", broken, "--workers", 2, "--scenes-per-part", 1)
+    run.wait_for(lambda: len(finished_parts(broken)) >= 1)
+    assert run.workers()
+    run.process.kill()
+    run.end()
+    deadline = time.monotonic() + 30
+    while run.workers() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not run.workers()
+    assert not list(broken.glob("*.array_record*"))
+
+    # Told to end: prompt, and it says how to go on.
+    kept = {path: path.stat().st_mtime_ns for path in finished_parts(broken)}
+    run = Generate(spec, "--out", broken, "--workers", 2, "--scenes-per-part", 2)
+    run.wait_for(run.workers)
+    run.process.send_signal(signal.SIGTERM)
+    start = time.monotonic()
+    status, out, err = run.end()
+    assert time.monotonic() - start < 10
+    assert status == 130 and "the same command goes on from here" in err
+    assert not run.workers()
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+    # The Beam entry is the same job.
+    command = [sys.executable, ROOT / "beam_pipeline.py", "--spec", spec]
+    done = subprocess.run(
+        [*command, "--output", broken], capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 scenes, 0 failed" in done.stdout
+    assert all_records(broken) == all_records(whole)
+    assert sorted(p.name for p in broken.iterdir()) == sorted(
+        p.name for p in whole.iterdir()
+    )
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_at_once_and_is_told(spec, tmp_path):
+    run = Generate(spec, "--out", tmp_path / "data")
+    run.wait_for(run.workers)
+    run.process.send_signal(signal.SIGINT)
+    status, _, err = run.end(seconds=15)
+    assert status == 130
+    assert "the same command goes on from here" in err and "Traceback" not in err
+    assert not run.workers()
+
+
+def test_bad_input_is_told_before_anything_is_written(spec, tmp_path):
+    spec.write_text(SPEC.replace("steps: 2", "steps: two"))
+    with pytest.raises(UserError, match=r"tiny.yaml:6: dynamics.steps"):
+        generate.main(spec, out=tmp_path / "data")
+    spec.write_text(SPEC)
+    for option in ("workers", "limit", "scenes_per_part", "scenes_per_shard"):
+        with pytest.raises(UserError, match=f"{option}: must be"):
+            generate.main(spec, out=tmp_path / "data", **{option: 0})
+    assert not (tmp_path / "data").exists()

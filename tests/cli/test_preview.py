@@ -1,0 +1,51 @@
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from dyso.cli.preview import main
+from dyso.spec import UserError
+
+
+def test_it_writes_sheets_animation_and_page_and_names_them(
+    synthetic, tmp_path, capsys
+):
+    out = tmp_path / "looks"
+    assert main(synthetic, out=out, scenes=3) == 0
+    written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert written >= {
+        "index.html",
+        "overview.png",
+        "walk.gif",
+        "sheets/train-00000.png",
+        "sheets/train-00003.png",
+        "sheets/test-00000.png",
+    }
+    assert not [name for name in written if "tmp" in name]
+    for name in written:
+        if name.endswith((".png", ".gif")):
+            with Image.open(out / name) as image:
+                image.load()
+                assert min(image.size) >= 24
+    said = capsys.readouterr().out
+    assert str(out / "index.html") in said
+    assert f"next: dyso show {synthetic} --split train --index 0" in said
+
+
+# tfds itself asks protobuf in a way that newer versions of it warn of.
+@pytest.mark.filterwarnings("ignore:label.. is deprecated:DeprecationWarning")
+def test_the_pictures_do_not_disturb_the_dataset(synthetic):
+    assert main(synthetic, scenes=1) == 0
+    assert (synthetic / "preview" / "index.html").is_file()
+    source = tfds.builder_from_directory(synthetic).as_data_source(split="train")
+    assert len(source) == 4
+
+
+def test_what_cannot_be_is_one_line_and_leaves_nothing(synthetic, tmp_path):
+    with pytest.raises(UserError, match="scenes: must be at least 1, got 0"):
+        main(synthetic, out=tmp_path / "a", scenes=0)
+    with pytest.raises(UserError, match="not a finished dataset"):
+        main(tmp_path, out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written.*--out"):
+        main(synthetic, out=tmp_path / "file" / "b")

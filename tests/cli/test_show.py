@@ -1,0 +1,53 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from dyso.cli.show import main
+from dyso.reading import Dataset
+from dyso.spec import UserError
+
+
+def test_it_prints_what_a_record_holds(synthetic, capsys):
+    assert main(synthetic, split="test", index=-1) == 0
+    said = capsys.readouterr().out
+    record = Dataset(synthetic)["test"][1]
+    for text in ("scene_1 of split test", str(record["objects/asset_id"][0])):
+        assert text in said
+    for name in ("camera_pattern", "background/asset_id", "spec_hash"):
+        assert str(record[name]) in said
+    position = " +".join(f"{v:.3f}" for v in record["objects/positions"][0, 4])
+    assert re.search(position, said)
+    # The bytes of all layers and of all else make up the record.
+    total = len(Dataset(synthetic)["test"].record(1))
+    rows = re.findall(r"^  (\w[\w ]*?) +([\d,]+)(?:  .* a view)?$", said, re.M)
+    parts = {name: int(count.replace(",", "")) for name, count in rows}
+    assert sum(parts.values()) == total
+    assert set(parts) >= {"color", "depth", "instance", "category", "all else"}
+
+
+def test_json_has_every_field_but_the_images(synthetic, capsys):
+    assert main(synthetic, index=2, json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    record = Dataset(synthetic)["train"][2]
+    assert set(found) >= set(record) - {"color", "depth", "instance", "category"}
+    assert np.allclose(found["objects/positions"], record["objects/positions"])
+    assert found["scene"]["index"] == 2
+    assert found["images"]["depth"] == [25, 24, 32, 1]
+    near, far = found["depth_range"]
+    assert 0 < near == record["depth"].min() < far == record["depth"].max()
+    assert found["bytes"]["color"] < found["total_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("split", "index", "text"),
+    [
+        ("train", 4, "no scene 4 in 'train', which has 4"),
+        ("nope", 0, "no split 'nope'"),
+    ],
+)
+def test_what_is_not_there_is_one_line(synthetic, split, index, text):
+    with pytest.raises(UserError, match=text) as error:
+        main(synthetic, split=split, index=index)
+    assert len(str(error.value).splitlines()) == 1

@@ -1,0 +1,173 @@
+import io
+
+import numpy as np
+import pytest
+from made import write_dataset
+from PIL import Image
+
+from dyso.looking import animation
+from dyso.looking.page import page
+from dyso.looking.pictures import picture
+from dyso.looking.scenes import SIDE, choose, evenly, fitted, look, spread, tiled
+from dyso.looking.sheets import contact_sheet, overview
+from dyso.reading import Dataset
+from dyso.records.synthetic import synthetic_views
+from dyso.spec import Cameras, Dynamics, Objects, Visibility
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, make_resolved):
+    resolved = make_resolved(
+        resolution=(24, 32), splits={"train": 5, "validation": 1, "test": 2}
+    )
+    folder = tmp_path_factory.mktemp("pictures") / "data"
+    return Dataset(write_dataset(folder, resolved, synthetic_views))
+
+
+def test_depth_goes_from_warm_to_dark_and_nothing_is_grey():
+    depth = np.full((1, 10, 100, 1), np.inf, np.float32)
+    depth[:, :, :99, 0] = np.geomspace(2, 30, 99)
+    shown = picture("depth", depth)
+    brightness = shown[0, 0, :99].astype(int).sum(-1)
+    assert (np.diff(brightness) <= 0).all()
+    assert brightness[0] > 600 > 100 > brightness[98]
+    assert (shown[0, 0, 99] == shown[0, 0, 99, 0]).all()
+
+
+def test_ids_differ_in_colour_and_the_background_has_none():
+    ids = np.arange(9, dtype=np.uint8).reshape(1, 1, 9, 1)
+    colors = {tuple(color) for color in picture("instance", ids)[0, 0]}
+    assert len(colors) == 9
+
+
+def test_a_contact_sheet_shows_every_view_of_every_layer(dataset):
+    sight = look(dataset, "train", 2)
+    sheet = np.asarray(contact_sheet(sight))
+    assert list(sight.layers) == ["color", "depth", "instance", "category"]
+    for images in sight.layers.values():
+        assert images.shape == (5, 5, 24, 32, 3)
+        for image in images.reshape(-1, 24, 32, 3)[[0, 7, 24]]:
+            assert contains(sheet, image)
+
+
+def contains(sheet, image):
+    first = (sheet == image[0, 0]).all(-1)
+    height, width = image.shape[:2]
+    return any(
+        np.array_equal(sheet[y : y + height, x : x + width], image)
+        for y, x in np.argwhere(first)
+    )
+
+
+def test_the_overview_shows_all_cameras_and_all_steps(dataset):
+    sights = [look(dataset, "train", 0), look(dataset, "test", 1)]
+    sheet = np.asarray(overview(sights))
+    for sight in sights:
+        for camera in range(5):
+            assert contains(sheet, sight.layers["color"][0, camera])
+        for step in range(1, 5):
+            assert contains(sheet, sight.layers["color"][step, 2])
+
+
+def test_the_walk_takes_every_view_once_and_never_jumps(dataset, tmp_path):
+    sights = [look(dataset, "train", i) for i in range(3)]
+    frames = animation.walk(sights)
+    assert len(frames) == 25
+    assert {frame.shape for frame in frames} == {frames[0].shape}
+    # Frame 7 is step 1, and the cameras go back: camera 2.
+    assert contains(frames[7], sights[1].layers["color"][1, 2])
+    animation.write_gif(tmp_path / "walk.gif", frames)
+    with Image.open(tmp_path / "walk.gif") as film:
+        assert (film.n_frames, film.info["loop"]) == (25, 0)
+        assert film.info["duration"] == 200
+        film.seek(7)
+        error = np.abs(np.asarray(film.convert("RGB")).astype(int) - frames[7])
+    assert error.mean() < 12
+    assert [path.name for path in tmp_path.iterdir()] == ["walk.gif"]
+
+
+def test_the_film_has_the_same_frames(dataset, tmp_path):
+    av = pytest.importorskip("av")
+    frames = animation.walk([look(dataset, "train", 0)])
+    odd = [frame[:-1, :-1] for frame in frames]
+    animation.write_mp4(tmp_path / "walk.mp4", odd)
+    with av.open(str(tmp_path / "walk.mp4")) as film:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(decoded) == 25
+    height, width = odd[0].shape[:2]
+    error = np.abs(decoded[7][:height, :width].astype(int) - odd[7])
+    assert error.mean() < 12
+
+
+def test_static_scenes_of_many_objects_are_shown_too(tmp_path, make_resolved):
+    resolved = make_resolved(
+        resolution=(16, 16),
+        splits={"train": 1},
+        objects=Objects(count=(12, 12)),
+        cameras=Cameras(count=10, distance=(14.0, 16.0)),
+        dynamics=Dynamics(steps=1, area=5.0),
+        visibility=Visibility(share=0.0),
+    )
+    dataset = Dataset(write_dataset(tmp_path / "data", resolved, synthetic_views))
+    sight = look(dataset, "train", 0)
+    assert "and 9 more" in sight.title
+    assert contact_sheet(sight).width > 10 * 16
+    assert overview([sight]).width > 10 * 16
+    assert len(animation.walk([sight])) == 10
+
+
+def test_a_page_holds_what_fits_and_one_scene_always(dataset):
+    sights = [look(dataset, *chosen) for chosen in choose(dataset, 8)]
+    whole, count = page(dataset.resolved, {"train": 8}, sights)
+    assert count == 8
+    half, some = page(dataset.resolved, {"train": 8}, sights, len(whole) * 2 // 3)
+    assert 1 < some < 8
+    assert len(half) <= len(whole) * 2 // 3
+    assert page(dataset.resolved, {"train": 8}, sights, 1)[1] == 1
+
+
+def test_large_views_are_scaled_down_and_ids_are_not_mixed():
+    images = np.zeros((2, 4 * SIDE, 2 * SIDE, 3), np.uint8)
+    images[:, ::2] = 200
+    small = fitted(images, SIDE)
+    assert small.shape == (2, SIDE, SIDE // 2, 3)
+    assert (small == 100).all()
+    assert set(np.unique(fitted(images, SIDE, smooth=False))) <= {0, 200}
+    assert fitted(small, SIDE) is small
+
+
+def test_tiles_lie_row_by_row():
+    images = np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1, 1).repeat(3, -1)
+    assert tiled(images)[..., 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert tiled(images, gap=1).shape == (3, 5, 3)
+
+
+def test_every_split_is_chosen_from(dataset):
+    assert choose(dataset, 4) == [
+        ("train", 0),
+        ("train", 4),
+        ("validation", 0),
+        ("test", 0),
+    ]
+    assert len(set(choose(dataset, 100))) == 8
+    assert len(set(spread(dataset, 100))) == 8
+    assert [split for split, _ in spread(dataset, 4)] == [
+        "train",
+        "train",
+        "train",
+        "test",
+    ]
+    assert evenly(5, 10) == (0, 1, 2, 3, 4)
+    assert evenly(1000, 10)[0] == 0 and evenly(1000, 10)[-1] == 999
+
+
+def test_the_depth_picture_of_a_page_is_a_webp_in_the_page(dataset):
+    import base64
+    import json
+    import re
+
+    text, _ = page(dataset.resolved, {"train": 1}, [look(dataset, "train", 0)])
+    data = re.search(r'id="data">(.*?)</script>', text, re.S)[1]
+    layer = json.loads(data)["scenes"][0]["layers"]["depth"]
+    with Image.open(io.BytesIO(base64.b64decode(layer))) as image:
+        assert (image.format, image.size) == ("WEBP", (160, 120))

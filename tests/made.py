@@ -1,0 +1,42 @@
+"""Small datasets for tests, of synthetic views or of real ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dyso import records
+from dyso.render import Views
+from dyso.sampling import sample_scene
+from dyso.sampling.scene import Scene
+from dyso.spec import ResolvedSpec
+
+
+def write_dataset(
+    folder: Path,
+    resolved: ResolvedSpec,
+    render: Callable[[Scene], Views],
+    change: Callable[[str, list[bytes]], list[bytes]] = lambda split, own: own,
+) -> Path:
+    """Writes a dataset as a finished job leaves it, one shard a split.
+
+    Args:
+      folder: is made.
+      resolved: the dataset.
+      render: gives a scene's views.
+      change: given a split and its records, gives what is written in their place.
+    """
+    folder.mkdir(parents=True)
+    counts, shards = {}, []
+    for split, scenes in resolved.spec.splits.items():
+        sampled = [sample_scene(resolved, split, index) for index in range(scenes)]
+        own = change(split, [records.encode(scene, render(scene)) for scene in sampled])
+        name = records.shard_name(resolved.spec.name, split, 0, 1)
+        info = records.write_shard(folder / name, own)
+        counts[split] = [info.count]
+        entry: dict[str, Any] = {"file": name, "split": split, "start": 0}
+        entry |= {"stop": scenes, **vars(info)}
+        shards.append(entry)
+    extra = {"planned": sum(resolved.spec.splits.values()), "failures": []}
+    records.write_metadata(folder, resolved, counts, {**extra, "shards": shards})
+    (folder / "COMPLETED").write_text(f"{resolved.hash}\n")
+    return folder

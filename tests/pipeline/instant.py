@@ -1,0 +1,52 @@
+"""A renderer that returns at once: made-up pixels, failures on demand."""
+
+import os
+import time
+from pathlib import Path
+
+from dyso.records.synthetic import synthetic_views
+from dyso.render import RenderError, Views
+from dyso.sampling import Scene
+
+
+class InstantRenderer:
+    """Stands in for worker processes where the pipeline itself is under test.
+
+    Args:
+      cpu: as the pipeline passes it.
+      failing: {(split, index): attempts that fail}, with this reason.
+      reason: see `RenderError`.
+      once: a folder; a crash is noted there and happens once for each scene.
+      seconds: that a scene takes.
+      log: a file that gets a line for each scene.
+    """
+
+    def __init__(
+        self,
+        *,
+        cpu=None,
+        failing=None,
+        reason="asset",
+        once=None,
+        seconds=0.0,
+        log=os.devnull,
+    ):
+        self.failing, self.reason = failing or {}, reason
+        self.once, self.seconds = once and Path(once), seconds
+        self.log = log
+
+    def render(self, scene: Scene) -> Views:
+        time.sleep(self.seconds)
+        with open(self.log, "a") as log:
+            log.write(f"{scene.split} {scene.index} {scene.attempt}\n")
+        attempts = self.failing.get((scene.split, scene.index), ())
+        if scene.attempt in attempts:
+            note = self.once and self.once / f"{scene.split}-{scene.index}"
+            if not note or not note.exists():
+                if note:
+                    note.touch()
+                raise RenderError(self.reason, "it broke\nbadly", asset="object_1")
+        return synthetic_views(scene)
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,53 @@
+import dataclasses
+
+import pytest
+
+from dyso.pipeline.command import load, local_flags, main
+from dyso.sampling import sample_scene
+from dyso.spec import UserError
+
+SPEC = "name: tiny\nsplits: {train: 50, test: 3}\n"
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.mark.parametrize(
+    "option", ["--scenes_per_prat=3", "--direct_num_worker=2", "extra"]
+)
+def test_misspelt_options_are_errors(spec, tmp_path, option, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--spec", str(spec), "--output", str(tmp_path / "data"), option])
+    assert caught.value.code == 2
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_bad_input_is_one_line_and_a_status(tmp_path, capsys):
+    argv = ["--spec", str(tmp_path / "none.yaml"), "--output", str(tmp_path / "data")]
+    assert main(argv) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "none.yaml" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_limited_dataset_is_its_own_and_has_the_same_scenes(spec):
+    whole, limited = load(spec), load(spec, 10)
+    assert limited.spec.splits == {"train": 10, "test": 3}
+    assert limited.hash != whole.hash
+    scene = sample_scene(limited, "train", 7)
+    assert sample_scene(whole, "train", 7) == dataclasses.replace(
+        scene, spec_hash=whole.hash
+    )
+    with pytest.raises(UserError, match="limit: must be at least 1, got 0"):
+        load(spec, 0)
+
+
+def test_workers_are_counted_from_one():
+    assert "--direct_num_workers=3" in local_flags(3)
+    with pytest.raises(UserError, match="workers: must be at least 1, got 0"):
+        local_flags(0)

@@ -1,0 +1,228 @@
+"""The real Beam job on this machine, with a renderer that returns at once."""
+
+import functools
+import json
+import threading
+
+import pytest
+from instant import InstantRenderer
+
+from dyso import records
+from dyso.pipeline import Job, is_complete, local_flags, run
+from dyso.pipeline.work import open_work
+from dyso.spec import Dynamics, Render, UserError
+
+
+@pytest.fixture(scope="module")
+def tiny(make_resolved):
+    return make_resolved(
+        splits={"train": 7, "test": 3},
+        resolution=(8, 8),
+        dynamics=Dynamics(steps=2),
+        render=Render(samples=1),
+    )
+
+
+def make(resolved, output, *, workers=2, renderer=InstantRenderer, **options):
+    job = Job(resolved=resolved, output=output, renderer=renderer, **options)
+    return run(job, local_flags(workers))
+
+
+def contents(output):
+    """Gives the records of every shard by its name, in order."""
+    shards = json.loads((output / "metadata.json").read_text())["shards"]
+    for shard in shards:
+        assert records.checksum(output / shard["file"]) == shard["sha256"]
+    found = {s["file"]: list(records.read_shard(output / s["file"])) for s in shards}
+    assert [len(every) for every in found.values()] == [s["count"] for s in shards]
+    return found
+
+
+def scene_ids(output):
+    every = [r for shard in contents(output).values() for r in shard]
+    scenes = [records.scene_of(record) for record in every]
+    return [(s.split, s.index) for s in scenes]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole") / "data"
+    make(tiny, output, workers=1, scenes_per_shard=4)
+    return output
+
+
+def test_every_scene_is_there_in_order_and_nothing_else_is(whole, tiny):
+    assert scene_ids(whole) == [
+        *(("train", i) for i in range(7)),
+        *(("test", i) for i in range(3)),
+    ]
+    assert (whole / "COMPLETED").exists()
+    assert {path.name for path in whole.iterdir()} == {
+        *contents(whole),
+        *("COMPLETED", "spec.json", "metadata.json"),
+        *("features.json", "dataset_info.json"),
+    }
+
+
+@pytest.mark.parametrize("options", [{"scenes_per_part": 1}, {"scenes_per_part": 3}])
+def test_workers_and_parts_change_no_byte(whole, tiny, tmp_path, options):
+    make(tiny, tmp_path / "data", workers=2, scenes_per_shard=4, **options)
+    for name in contents(whole):
+        assert (tmp_path / "data" / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_shards_change_no_record(whole, tiny, tmp_path):
+    make(tiny, tmp_path / "data")
+    together = [r for shard in contents(tmp_path / "data").values() for r in shard]
+    assert together == [r for shard in contents(whole).values() for r in shard]
+
+
+def test_a_scene_that_fails_is_sampled_again_and_counted(tiny, tmp_path):
+    failing = {("train", 2): range(1), ("train", 4): range(100)}
+    renderer = functools.partial(InstantRenderer, failing=failing)
+    accounts = make(tiny, tmp_path / "data", renderer=renderer)
+    assert accounts["planned"] == 10 and accounts["rendered"] == 9
+    assert accounts["failed"] == {"asset": 1} and accounts["resampled"] == 1
+    [failure] = accounts["failures"]
+    assert (failure["split"], failure["index"]) == ("train", 4)
+    assert (failure["asset"], failure["message"]) == ("object_1", "it broke")
+    assert ("train", 4) not in scene_ids(tmp_path / "data")
+    assert ("train", 2) in scene_ids(tmp_path / "data")
+
+
+def test_one_crash_of_the_machine_changes_no_record(whole, tiny, tmp_path):
+    renderer = functools.partial(
+        InstantRenderer,
+        failing={("train", 2): range(100), ("test", 0): range(100)},
+        reason="crash",
+        once=tmp_path,
+    )
+    accounts = make(tiny, tmp_path / "data", renderer=renderer, scenes_per_shard=4)
+    assert len(list(tmp_path.glob("*-*"))) == 2
+    assert accounts["failed"] == {}
+    assert contents(tmp_path / "data") == contents(whole)
+
+
+def test_a_split_without_any_scene_is_an_error_and_made_anew(whole, tiny, tmp_path):
+    failing = {("test", index): range(100) for index in range(3)}
+    renderer = functools.partial(InstantRenderer, failing=failing)
+    with pytest.raises(UserError, match=r"'test'.*3 \(3 asset\) failed.*it broke"):
+        make(tiny, tmp_path / "data", renderer=renderer, scenes_per_shard=4)
+    assert not (tmp_path / "data" / "COMPLETED").exists()
+    log = tmp_path / "log"
+    make(tiny, tmp_path / "data", renderer=functools.partial(InstantRenderer, log=log))
+    assert {line.split()[0] for line in log.read_text().splitlines()} == {"test"}
+    assert contents(tmp_path / "data") == contents(whole)
+
+
+class FullDisk(InstantRenderer):
+    """Fails as a write to a full disk does, after some scenes."""
+
+    def render(self, scene):
+        if scene.index == 5:
+            raise OSError(28, "No space left on device", "part")
+        return super().render(scene)
+
+
+def test_a_stopped_job_goes_on_with_what_is_there(whole, tiny, tmp_path):
+    output = tmp_path / "data"
+    slow = functools.partial(FullDisk, seconds=0.05)
+    with pytest.raises(UserError, match="part: No space left on device; mend that"):
+        make(tiny, output, renderer=slow, scenes_per_part=1, scenes_per_shard=4)
+    kept = {p: p.stat().st_mtime_ns for p in output.glob(".work/*/*.json")}
+    assert 0 < len(kept) < 10
+    assert not list(output.glob("*.array_record*"))
+    log = tmp_path / "log"
+    renderer = functools.partial(InstantRenderer, log=log)
+    make(tiny, output, renderer=renderer, scenes_per_part=3)
+    assert len(log.read_text().splitlines()) == 10 - len(kept)
+    assert contents(output) == contents(whole)
+
+
+def test_a_damaged_part_is_made_again(whole, tiny, tmp_path):
+    output = tmp_path / "data"
+    with pytest.raises(UserError):
+        make(tiny, output, renderer=FullDisk, scenes_per_part=1, scenes_per_shard=4)
+    truncated, flipped, *_ = sorted(output.glob(".work/*/*.array_record"))
+    truncated.write_bytes(truncated.read_bytes()[:-1])
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged and was dropped"):
+        make(tiny, output)
+    make(tiny, output)
+    assert contents(output) == contents(whole)
+
+
+def test_a_complete_dataset_is_left_alone(whole, tiny):
+    before = {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
+    assert is_complete(Job(resolved=tiny, output=whole))
+    accounts = make(tiny, whole)
+    assert accounts["rendered"] == 10
+    assert {p: p.stat().st_mtime_ns for p in whole.rglob("*")} == before
+
+
+def test_another_specs_data_is_refused_and_kept(whole, make_resolved, tiny):
+    other = make_resolved(seed=5, splits={"train": 7}, resolution=(8, 8), assets=41)
+    before = sorted(whole.rglob("*"))
+    with pytest.raises(UserError) as caught:
+        make(other, whole)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "seed: 0 there, 5 wanted" in message and "another spec" in message
+    assert sorted(whole.rglob("*")) == before
+
+
+def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(UserError, match="no job of this program made"):
+        make(tiny, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_an_output_that_cannot_be_written_is_one_line(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written: .*; choose another"):
+        make(tiny, tmp_path / "file" / "data")
+
+
+def test_a_second_job_on_one_output_is_told(tiny, tmp_path):
+    with (
+        open_work(tiny, tmp_path / "data"),
+        pytest.raises(UserError, match="another job is writing here"),
+    ):
+        make(tiny, tmp_path / "data")
+
+
+def test_the_shards_of_a_begun_dataset_stay_as_they_are_cut(tiny, tmp_path):
+    with pytest.raises(UserError):
+        make(tiny, tmp_path / "data", renderer=FullDisk, scenes_per_shard=4)
+    with pytest.raises(UserError, match="begun with 4 scenes per shard, got 5"):
+        make(tiny, tmp_path / "data", scenes_per_shard=5)
+
+
+def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path):
+    seen = []
+    renderer = functools.partial(
+        InstantRenderer, failing={("train", 0): range(100)}, seconds=0.3
+    )
+    job = Job(
+        resolved=tiny, output=tmp_path / "data", renderer=renderer, scenes_per_part=5
+    )
+    run(job, local_flags(1), lambda progress: seen.append(progress.read()))
+    done = [rendered + failed.total() for rendered, failed in seen]
+    # Steps of single scenes, though a part has five.
+    assert len(set(done)) > 4
+    assert seen[-1] == (9, {"asset": 1})
+
+
+def test_no_thread_outlives_the_job(tiny, tmp_path):
+    with pytest.raises(UserError):
+        make(tiny, tmp_path / "data", renderer=FullDisk)
+    assert "beam" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_metadata_accounts_for_every_scene(whole):
+    metadata = json.loads((whole / "metadata.json").read_text())
+    assert metadata["planned"] == metadata["rendered"] == 10
+    assert metadata["failures"] == [] and metadata["failed"] == {}

@@ -1,0 +1,244 @@
+"""What is wrong with a dataset is found, and named."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from made import write_dataset
+
+from dyso import records
+from dyso.records.synthetic import synthetic_views
+from dyso.sampling import sample_scene
+from dyso.spec import UserError
+from dyso.validation import Validation, chosen
+
+SHARD = "test-train.array_record-00000-of-00001"
+
+
+@pytest.fixture(scope="module")
+def resolved(make_resolved):
+    return make_resolved(resolution=(32, 32), splits={"train": 3, "test": 2})
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory, resolved):
+    folder = tmp_path_factory.mktemp("sound") / "data"
+    return write_dataset(folder, resolved, synthetic_views)
+
+
+@pytest.fixture
+def copy(sound, tmp_path):
+    return shutil.copytree(sound, tmp_path / "data")
+
+
+def problems(folder, scenes=None):
+    subject = Validation(folder)
+    found = list(subject.check_folder())
+    for shard, own in zip(subject.shards, chosen(subject, scenes), strict=True):
+        found += subject.check_shard(shard)
+        found += subject.check_records(shard, own, lambda: None)
+    return [str(problem) for problem in found]
+
+
+def test_a_sound_dataset_has_no_problems(sound):
+    assert problems(sound) == []
+
+
+def test_a_dataset_whose_maker_kept_no_checksums_has_none_to_compare(copy):
+    (copy / "metadata.json").write_text("{}")
+    (copy / "COMPLETED").unlink()
+    assert problems(copy) == []
+
+
+def flipped(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+def test_a_flipped_byte_is_named_with_its_record(copy):
+    # Every record is at least 100 KB; the second begins at the second 64 KB block or
+    # later, so this byte is of the first or the second.
+    flipped(copy / SHARD, 100_000)
+    found = problems(copy)
+    assert found[0] == f"{SHARD}: its checksum is not the one in metadata.json"
+    assert len(found) == 2
+    assert found[1].startswith(f"{SHARD}: record ")
+    assert "damaged" in found[1]
+
+
+def test_a_truncated_shard_is_named(copy):
+    path = copy / SHARD
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(size // 2)
+    found = problems(copy)
+    assert found[0] == (f"{SHARD}: has {size // 2} bytes, metadata.json says {size}")
+    assert len(found) == 2
+    assert "not a whole shard" in found[1]
+
+
+def test_a_missing_shard_is_named_and_the_others_are_checked(copy):
+    (copy / SHARD).unlink()
+    flipped(copy / SHARD.replace("train", "test"), 70_000)
+    found = problems(copy)
+    assert found[0].startswith(f"{SHARD}: is missing")
+    assert len(found) == 3
+
+
+def test_a_shard_that_is_none_of_the_dataset_is_named(copy):
+    shutil.copy(copy / SHARD, copy / SHARD.replace("train", "validation"))
+    assert problems(copy) == [
+        f"{SHARD.replace('train', 'validation')}: is no shard of this dataset"
+    ]
+
+
+def test_scenes_that_are_not_accounted_for_are_named(copy):
+    # As if a job had forgotten one scene, and nobody had noticed.
+    metadata = json.loads((copy / "metadata.json").read_text())
+    metadata["failures"] = [{"split": "train", "index": 7}]
+    (copy / "metadata.json").write_text(json.dumps(metadata))
+    assert problems(copy) == [
+        "dataset_info.json: split 'train': 3 scenes and 1 failures are not the "
+        "3 planned"
+    ]
+
+
+def test_a_shard_with_a_record_too_few_is_named(copy):
+    data = list(records.read_shard(copy / SHARD))
+    records.write_shard(copy / SHARD, data[:2])
+    found = problems(copy)
+    assert f"{SHARD}: holds 2 records, dataset_info.json says 3" in found
+
+
+def changed(tmp_path, resolved, change):
+    """Writes a dataset whose train records are changed, with checksums to match."""
+    return write_dataset(
+        tmp_path / "data",
+        resolved,
+        synthetic_views,
+        lambda split, own: change(own) if split == "train" else own,
+    )
+
+
+def test_swapped_records_are_named(tmp_path, resolved):
+    folder = changed(tmp_path, resolved, lambda own: [own[0], own[2], own[1]])
+    assert problems(folder) == [f"{SHARD}: record 2: out of order: it is scene 1"]
+
+
+def test_a_record_of_another_split_is_named(tmp_path, resolved):
+    scene = sample_scene(resolved, "test", 0)
+    foreign = records.encode(scene, synthetic_views(scene))
+    folder = changed(tmp_path, resolved, lambda own: [foreign, *own[1:]])
+    assert problems(folder) == [
+        f"{SHARD}: record 0: belongs to split 'test', not 'train'"
+    ]
+
+
+def test_a_record_of_another_dataset_is_named(tmp_path, resolved, make_resolved):
+    other = make_resolved(resolution=(32, 32), seed=1)
+    scene = sample_scene(other, "train", 1)
+    foreign = records.encode(scene, synthetic_views(scene))
+    folder = changed(tmp_path, resolved, lambda own: [own[0], foreign, own[2]])
+    assert problems(folder) == [
+        f"{SHARD}: record 1: belongs to another dataset: its spec hash is "
+        f"{other.hash}, this dataset's {resolved.hash}"
+    ]
+
+
+def test_what_is_no_record_is_named(tmp_path, resolved):
+    folder = changed(tmp_path, resolved, lambda own: [own[0], b"\x07 no", own[2]])
+    [found] = problems(folder)
+    assert found.startswith(f"{SHARD}: record 1: does not decode: ")
+
+
+def reencoded(resolved, **changes):
+    """Gives a change of record 0: rendered, then told that its views are these."""
+    scene = sample_scene(resolved, "train", 0)
+    views = synthetic_views(scene)
+    arrays = {name: change(vars(views)[name]) for name, change in changes.items()}
+    data = records.encode(scene, dataclasses.replace(views, **arrays))
+    return lambda own: [data, *own[1:]]
+
+
+def moved(positions):
+    positions = positions.copy()
+    positions[0, 3, 0] += 0.2
+    return positions
+
+
+def test_a_wrong_pose_is_named_with_its_step(tmp_path, resolved):
+    folder = changed(tmp_path, resolved, reencoded(resolved, positions=moved))
+    assert problems(folder) == [
+        f"{SHARD}: record 0: objects: pose of object 0 at dynamics step 3: "
+        "not the scene's"
+    ]
+
+
+def lifted(positions):
+    # The height is the mesh's to decide, so that only the pixels tell.
+    positions = positions.copy()
+    positions[0, 3, 2] += 0.4
+    return positions
+
+
+def test_a_wrong_height_is_named_by_the_geometry(tmp_path, resolved):
+    folder = changed(tmp_path, resolved, reencoded(resolved, positions=lifted))
+    [found] = problems(folder)
+    assert found.startswith(f"{SHARD}: record 0: geometry: ")
+    assert "object 0 agree between views; most are wrong in view 1" in found
+
+
+def test_a_quaternion_that_is_no_rotation_is_named(tmp_path, resolved):
+    change = reencoded(resolved, quaternions=lambda values: values * 1.01)
+    assert problems(changed(tmp_path, resolved, change)) == [
+        f"{SHARD}: record 0: objects: no pose of object 0 at dynamics step 0"
+    ]
+
+
+def test_a_wrong_category_image_is_named_with_its_views(tmp_path, resolved):
+    def change(category):
+        category = category.copy()
+        category[1, 2] = category[1, 2].max() + 1
+        return category
+
+    folder = changed(tmp_path, resolved, reencoded(resolved, category=change))
+    assert problems(folder) == [
+        f"{SHARD}: record 0: category: differs from the instances' in view 7"
+    ]
+
+
+def test_an_instance_without_an_object_is_named(tmp_path, resolved):
+    change = reencoded(resolved, instance=lambda values: np.maximum(values * 2, 0))
+    assert problems(changed(tmp_path, resolved, change)) == [
+        f"{SHARD}: record 0: instance: shows 2, but there are 1 objects"
+    ]
+
+
+def test_depth_of_nothing_in_a_dome_is_named(tmp_path, resolved):
+    def change(depth):
+        depth = depth.copy()
+        depth[0, 1, 5, 5] = np.inf
+        return depth
+
+    folder = changed(tmp_path, resolved, reencoded(resolved, depth=change))
+    assert problems(folder) == [
+        f"{SHARD}: record 0: depth: is not above 0 and finite in view 1"
+    ]
+
+
+@pytest.mark.parametrize(("scenes", "expected"), [(None, 5), (3, 3), (0, 0), (99, 5)])
+def test_scenes_are_chosen_evenly_and_once(sound, scenes, expected):
+    positions = chosen(Validation(sound), scenes)
+    assert sum(map(len, positions)) == expected
+    assert all(own == sorted(set(own)) for own in positions)
+    if scenes == 3:
+        assert all(positions)
+
+
+def test_what_is_no_dataset_is_said_in_one_line(tmp_path):
+    with pytest.raises(UserError) as error:
+        Validation(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
