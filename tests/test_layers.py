@@ -26,13 +26,11 @@ ABSENT = {
     "dyso.render": HEAVY | DATA | {"PIL", "dyso.assets", "dyso.records"},
     "dyso.records": HEAVY | {"grain", "dyso.pipeline", "dyso.reading"},
     "dyso.pipeline": RENDERERS | TENSORFLOW | TRAINING | {"grain", "dyso.reading"},
-    "dyso.reading": RENDERERS | TENSORFLOW | BEAM | {"dyso.pipeline"},
+    "dyso.reading": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
+    "dyso.looking": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
+    "dyso.validation": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
     "dyso.cli": HEAVY | DATA | {"PIL", "dyso.pipeline", "dyso.records"},
 }
-
-# What these do when they are imported is not ours: Grain warns where jax is missing,
-# and a warning gives the root logger its handler.
-OTHERS = {"dyso.reading": ["grain"]}
 
 # What an import must leave as it was, and what it brings.
 SCRIPT = """
@@ -44,11 +42,8 @@ def state():
         "log handlers": [repr(handler) for handler in logging.root.handlers],
         "temporary files": sorted(os.listdir(tempfile.gettempdir())),
     }
-name, *others = sys.argv[1:]
-for other in others:
-    importlib.import_module(other)
 before = state()
-importlib.import_module(name)
+importlib.import_module(sys.argv[1])
 after = state()
 changed = [key for key in before if before[key] != after[key]]
 print(json.dumps({"modules": sorted(sys.modules), "changed": changed}))
@@ -57,7 +52,7 @@ print(json.dumps({"modules": sorted(sys.modules), "changed": changed}))
 
 def imported(name: str, folder: Path) -> dict[str, list[str]]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, name, *OTHERS.get(name, [])],
+        [sys.executable, "-c", SCRIPT, name],
         capture_output=True,
         text=True,
         timeout=120,

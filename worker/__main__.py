@@ -29,7 +29,9 @@ def main() -> None:
     )
     parser.add_argument("--objects", required=True, help="manifest of the objects")
     parser.add_argument("--backgrounds", required=True, help="manifest of the HDRIs")
-    parser.add_argument("--scratch", help="folder for temporary files")
+    parser.add_argument(
+        "--scratch", help="folder for temporary files, removed at the end"
+    )
     parser.add_argument("--scene", help="a Scene as JSON: render this one and exit")
     parser.add_argument("--output", help="with --scene: the .npz to write")
     arguments = parser.parse_args()
@@ -66,9 +68,12 @@ def _claim_stdout() -> TextIO:
 
 @contextlib.contextmanager
 def _scratch(folder: str | None) -> Iterator[Path]:
-    """Gives a folder in memory where there is one; removes it in the end."""
+    """Gives the folder, or one in memory where there is memory; removes it at last.
+
+    At the worker's own end, so that it goes too where the parent was killed.
+    """
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    path = Path(tempfile.mkdtemp(prefix="dyso-worker-", dir=folder or memory))
+    path = Path(folder or tempfile.mkdtemp(prefix="dyso-worker-", dir=memory))
     try:
         yield path
     finally:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
-import grain
 import numpy as np
 
 from dyso import records
 from dyso.reading.dataset import Split
 from dyso.spec import UserError
+
+if TYPE_CHECKING:
+    import grain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,8 @@ def loader(
       workers: processes that read ahead; 0 reads in threads.
       drop_remainder: leave out a last batch that is not full.
     """
+    import grain  # Here alone: it takes a second, and warns where there is no jax.
+
     scenes = grain.MapDataset.range(len(source)).seed(seed)
     if shuffle:
         scenes = scenes.shuffle()
