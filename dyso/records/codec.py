@@ -12,7 +12,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from dyso.records.depth import decode_depth, encode_depth
 from dyso.records.errors import RecordError
 from dyso.records.fields import FIELDS, Field, fields_of
-from dyso.records.images import decode_png, encode_png
+from dyso.records.images import decode_image, encode_image
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import REQUIRED_LAYERS, UserError
@@ -39,13 +39,13 @@ def encode(scene: Scene, views: Views) -> bytes:
     features = example.features.feature
     for field in fields_of(scene.render.layers):
         value, keys = field.value(scene, views), stored_keys(field)
-        if field.encoding == "png":
-            features[keys[0]].bytes_list.value.extend(map(encode_png, value))
+        if field.encoding == "image":
+            features[keys[0]].bytes_list.value.extend(map(encode_image, value))
         elif field.encoding == "depth":
             intrinsics = _BY_NAME["intrinsics"].value(scene, views)
             focal_lengths = intrinsics[:, 0, 0].astype(np.float32).tolist()
             features[keys[0]].bytes_list.value.extend(
-                encode_png(encode_depth(depth[..., 0], focal_length)[..., None])
+                encode_image(encode_depth(depth[..., 0], focal_length)[..., None])
                 for depth, focal_length in zip(value, focal_lengths, strict=True)
             )
             features[keys[1]].float_list.value.extend(focal_lengths)
@@ -162,14 +162,14 @@ def _decode_field(
     features: Any, field: Field, sizes: dict[str, int], views: Sequence[int]
 ) -> Any:
     keys = stored_keys(field)
-    if field.encoding in ("png", "depth"):
+    if field.encoding in ("image", "depth"):
         images = features[keys[0]].bytes_list.value
         if len(images) != sizes["V"]:
             raise ValueError(f"{len(images)} images, not {sizes['V']}")
-    if field.encoding == "png":
+    if field.encoding == "image":
         channels = int(field.shape[-1])
         return np.stack(
-            [decode_png(images[view], field.dtype, channels) for view in views]
+            [decode_image(images[view], field.dtype, channels) for view in views]
         )
     if field.encoding == "depth":
         focal_lengths = features[keys[1]].float_list.value
@@ -178,7 +178,7 @@ def _decode_field(
         return np.stack(
             [
                 decode_depth(
-                    decode_png(images[view], "uint16", 1)[..., 0], focal_lengths[view]
+                    decode_image(images[view], "uint16", 1)[..., 0], focal_lengths[view]
                 )[..., None]
                 for view in views
             ]

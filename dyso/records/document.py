@@ -40,7 +40,7 @@ nested dictionary in tfds.
 
 ## Encodings
 
-- **PNG**: one PNG a view in `bytes_list`.
+- **WebP**, **PNG**: one lossless image a view in `bytes_list`.
 - **numbers**: `float_list` for floating point, `int64_list` for integers, in C order.
 - **text**: UTF-8 in `bytes_list`.
 - **depth**: one 16-bit grey PNG a view in `depth/code`, and the focal length in pixels,
@@ -80,7 +80,8 @@ def _shape(field: Field) -> str:
 
 
 def _stored(field: Field) -> str:
-    encoding = {"png": "PNG", "values": "numbers"}.get(field.encoding, field.encoding)
+    image = "WebP" if field.shape[-1:] == (3,) else "PNG"
+    encoding = {"image": image, "values": "numbers"}.get(field.encoding, field.encoding)
     optional = field.layer is not None and field.layer not in REQUIRED_LAYERS
     return f"{encoding}, if in the spec" if optional else encoding
 

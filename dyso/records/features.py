@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -19,20 +19,68 @@ from dyso.records.depth import (
     squared_offsets,
 )
 from dyso.records.fields import Field, fields_of
-from dyso.records.images import decode_png, encode_png
+from dyso.records.images import decode_image, encode_image
 from dyso.spec import Spec
 
 
-class DepthImage(tfds.features.FeatureConnector):
-    """Depth in metres, float32 [H, W, 1], stored as `dyso.records.depth` has it.
-
-    features.json names this class by its import path.
-    """
+class _StoredImage(tfds.features.FeatureConnector):
+    """What the kinds have in common; features.json names them by import path."""
 
     def __init__(self, *, shape: Sequence[int], doc: str | None = None):
-        """Takes the shape of one image, [H, W, 1]."""
+        """Takes the shape of one image, [H, W, C]."""
         super().__init__(doc=doc)
         self._shape = tuple(shape)
+
+    def decode_batch_example_np(self, example_data: Any) -> np.ndarray:
+        """Decodes a sequence of images without TensorFlow."""
+        return np.stack([self.decode_example_np(one) for one in _each(example_data)])
+
+    def to_json_content(self) -> dict[str, Any]:
+        """Gives what features.json keeps."""
+        return {"shape": list(self._shape)}
+
+    @classmethod
+    def from_json_content(cls, value: dict[str, Any]) -> Self:
+        """Reads what `to_json_content` gave."""
+        return cls(shape=value["shape"])
+
+
+def _each(batch: Any) -> Iterator[Any]:
+    """Gives the examples of a batch, which may be a dictionary of batches."""
+    if not isinstance(batch, dict):
+        return iter(batch)
+    columns = zip(*batch.values(), strict=True)
+    return (dict(zip(batch, row, strict=True)) for row in columns)
+
+
+class ColorImage(_StoredImage):
+    """An image of three channels, uint8 [H, W, 3], stored as lossless WebP."""
+
+    def get_tensor_info(self) -> tfds.features.TensorInfo:
+        """Gives what a reader sees."""
+        return tfds.features.TensorInfo(shape=self._shape, dtype=np.uint8)
+
+    def get_serialized_info(self) -> tfds.features.TensorInfo:
+        """Gives what the Example holds."""
+        return tfds.features.TensorInfo(shape=(), dtype=np.object_)
+
+    def encode_example(self, example_data: np.ndarray) -> bytes:
+        """Takes an image [H, W, 3]."""
+        return encode_image(example_data)
+
+    def decode_example_np(self, example_data: bytes) -> np.ndarray:
+        """Decodes one image without TensorFlow."""
+        return decode_image(example_data, "uint8", 3)
+
+    def decode_example(self, tfexample_data: Any) -> Any:
+        """Decodes one image in a TensorFlow graph."""
+        # WebP may hold an animation, so TensorFlow gives frames; ours has one.
+        frames = tf.io.decode_webp(tfexample_data, channels=3)
+        return tf.ensure_shape(frames[0], self._shape)
+
+
+class DepthImage(_StoredImage):
+    """Depth in metres, float32 [H, W, 1], stored as `dyso.records.depth` has it."""
 
     def get_tensor_info(self) -> tfds.features.TensorInfo:
         """Gives what a reader sees."""
@@ -49,23 +97,12 @@ class DepthImage(tfds.features.FeatureConnector):
         """Takes `depth` [H, W, 1] and `focal_length` in pixels."""
         focal_length = float(np.float32(example_data["focal_length"]))
         image = encode_depth(example_data["depth"][..., 0], focal_length)
-        return {"code": encode_png(image[..., None]), "focal_length": focal_length}
+        return {"code": encode_image(image[..., None]), "focal_length": focal_length}
 
     def decode_example_np(self, example_data: dict[str, Any]) -> np.ndarray:
         """Decodes one image without TensorFlow."""
-        image = decode_png(example_data["code"], "uint16", 1)[..., 0]
+        image = decode_image(example_data["code"], "uint16", 1)[..., 0]
         return decode_depth(image, float(example_data["focal_length"]))[..., None]
-
-    def decode_batch_example_np(self, example_data: dict[str, Any]) -> np.ndarray:
-        """Decodes a sequence of images without TensorFlow."""
-        return np.stack(
-            [
-                self.decode_example_np({"code": code, "focal_length": focal_length})
-                for code, focal_length in zip(
-                    example_data["code"], example_data["focal_length"], strict=True
-                )
-            ]
-        )
 
     def decode_example(self, tfexample_data: dict[str, Any]) -> Any:
         """Decodes one image in a TensorFlow graph, to the same float32 values."""
@@ -76,15 +113,6 @@ class DepthImage(tfds.features.FeatureConnector):
         squares = tf.constant(squared_offsets(*self._shape[:2])[..., None])
         lengths = tf.sqrt(1 + squares / focal_length**2)
         return tf.cast(tf.gather(tf.constant(Z), codes) * lengths, tf.float32)
-
-    def to_json_content(self) -> dict[str, Any]:
-        """Gives what features.json keeps."""
-        return {"shape": list(self._shape)}
-
-    @classmethod
-    def from_json_content(cls, value: dict[str, Any]) -> DepthImage:
-        """Reads what `to_json_content` gave."""
-        return cls(shape=value["shape"])
 
 
 def tfds_features(spec: Spec) -> tfds.features.FeaturesDict:
@@ -111,7 +139,9 @@ def _feature(field: Field, spec: Spec) -> tfds.features.FeatureConnector:
     shape: tuple[Any, ...] = tuple(sizes.get(axis, axis) for axis in field.shape)
     inner: tfds.features.FeatureConnector
     match field.encoding:
-        case "png":
+        case "image" if shape[-1] == 3:
+            inner = ColorImage(shape=shape[1:])
+        case "image":
             inner = tfds.features.Image(shape=shape[1:], encoding_format="png")
         case "depth":
             inner = DepthImage(shape=shape[1:])

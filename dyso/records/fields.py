@@ -26,8 +26,8 @@ class Field:
       dtype: of the decoded values; `str` for text.
       shape: of the decoded values. Letters stand for V views, H x W pixels, N objects
         and T dynamics steps.
-      encoding: `png`, one PNG a view; `depth`, see `dyso.records.depth`; `values`, a
-        list of numbers; `text`, UTF-8.
+      encoding: `image`, a lossless image a view, see `dyso.records.images`; `depth`,
+        see `dyso.records.depth`; `values`, a list of numbers; `text`, UTF-8.
       meaning: what the values are, with their frame and unit.
       value: gives the values from what was rendered.
       layer: the spec's render layer that it belongs to; None is always there.
@@ -36,7 +36,7 @@ class Field:
     name: str
     dtype: str
     shape: tuple[str | int, ...]
-    encoding: Literal["png", "depth", "values", "text"]
+    encoding: Literal["image", "depth", "values", "text"]
     meaning: str
     value: Callable[[Scene, Views], Any]
     layer: str | None = None
@@ -96,7 +96,7 @@ FIELDS: tuple[Field, ...] = (
         name="color",
         dtype="uint8",
         shape=("V", "H", "W", 3),
-        encoding="png",
+        encoding="image",
         meaning="Colour: sRGB display values after the view transform.",
         value=lambda scene, views: _by_view(views.color),
         layer="color",
@@ -117,7 +117,7 @@ FIELDS: tuple[Field, ...] = (
         name="instance",
         dtype="uint8",
         shape=("V", "H", "W", 1),
-        encoding="png",
+        encoding="image",
         meaning="1 + the object's index in `objects`; 0 is background.",
         value=lambda scene, views: _by_view(views.instance)[..., None],
         layer="instance",
@@ -126,7 +126,7 @@ FIELDS: tuple[Field, ...] = (
         name="category",
         dtype="uint8",
         shape=("V", "H", "W", 1),
-        encoding="png",
+        encoding="image",
         meaning="The object's `category_id`; 0 is background.",
         value=lambda scene, views: _by_view(views.category)[..., None],
         layer="category",
@@ -135,7 +135,7 @@ FIELDS: tuple[Field, ...] = (
         name="normal",
         dtype="uint8",
         shape=("V", "H", "W", 3),
-        encoding="png",
+        encoding="image",
         meaning=(
             "Unit surface normal in the world frame: component = (value - 128) / 127, "
             "error at most 0.004 each; (128, 128, 128) where nothing is hit."
@@ -147,7 +147,7 @@ FIELDS: tuple[Field, ...] = (
         name="object_coordinates",
         dtype="uint8",
         shape=("V", "H", "W", 3),
-        encoding="png",
+        encoding="image",
         meaning=(
             "NOCS, position in the object's bounding box in its own frame: share of "
             "each side = value / 255, error at most 0.002; 0 on the background."

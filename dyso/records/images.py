@@ -1,8 +1,13 @@
-"""PNG in and out, with what comes in held to the expected kind."""
+"""Lossless images in and out, with what comes in held to the expected kind.
+
+Three channels go as WebP, which makes a quarter less of rendered colour than PNG does
+and decodes faster; one channel as PNG, which WebP has no mode for.
+"""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -10,30 +15,42 @@ from PIL import Image
 
 from dyso.records.errors import RecordError
 
-_MODES = {("uint8", 1): "L", ("uint8", 3): "RGB", ("uint16", 1): "I;16"}
+# Pillow's mode and the file's format by dtype and number of channels.
+_KINDS = {
+    ("uint8", 1): ("L", "PNG"),
+    ("uint8", 3): ("RGB", "WEBP"),
+    ("uint16", 1): ("I;16", "PNG"),
+}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    # zlib's level 9: 2 % smaller, and decodes as fast.
+    "PNG": {"optimize": True},
+    # Above method 4 it takes many times as long to no gain.
+    "WEBP": {"lossless": True, "method": 4, "quality": 75},
+}
 # The largest side that a spec allows; keeps damaged headers from asking for more.
 _MAX_SIDE = 8192
 
 
-def encode_png(image: Shaped[np.ndarray, "H W C"]) -> bytes:
+def encode_image(image: Shaped[np.ndarray, "H W C"]) -> bytes:
     """Encodes a uint8 image of 1 or 3 channels, or a uint16 image of one."""
+    _, form = _KINDS[str(image.dtype), image.shape[-1]]
     file = io.BytesIO()
-    # `optimize` is zlib's level 9: 2 % smaller, and decodes as fast.
     Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
-        file, format="PNG", optimize=True
+        file, format=form, **_OPTIONS[form]
     )
     return file.getvalue()
 
 
-def decode_png(data: bytes, dtype: str, channels: int) -> Shaped[np.ndarray, "H W C"]:
-    """Decodes what `encode_png` wrote.
+def decode_image(data: bytes, dtype: str, channels: int) -> Shaped[np.ndarray, "H W C"]:
+    """Decodes what `encode_image` wrote.
 
     Raises:
-      RecordError: it is not a PNG of this dtype and number of channels.
+      RecordError: it is not such an image of this dtype and number of channels.
     """
+    mode, form = _KINDS[dtype, channels]
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.mode != _MODES[dtype, channels] or max(image.size) > _MAX_SIDE:
+        with Image.open(io.BytesIO(data), formats=(form,)) as image:
+            if image.mode != mode or max(image.size) > _MAX_SIDE:
                 raise RecordError(
                     f"expected a {dtype} image with {channels} channels, "
                     f"got mode {image.mode} and size {image.size}"
@@ -41,5 +58,5 @@ def decode_png(data: bytes, dtype: str, channels: int) -> Shaped[np.ndarray, "H 
             array = np.asarray(image)
     # Pillow's decoder answers damaged data with any of these.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        raise RecordError(f"not a PNG: {error}") from error
+        raise RecordError(f"not a {form} image: {error}") from error
     return array.reshape(*array.shape[:2], channels)
