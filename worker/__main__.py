@@ -1,9 +1,11 @@
 """`python -m dyso.worker`: serves scenes, or renders one and exits.
 
-Serving: a request is a line of JSON on standard input, `{"scene": {...}, "output":
-"views.npz"}`; the answer is a line on standard output, `{"ok": true, "timings": {...},
-"versions": {...}}` once the file is there, or `{"ok": false, "reason": ..., "message":
-..., "asset": ...}`. The process ends when its input does, or its parent is gone.
+Serving: the first line on standard output is `{"ok": true, "timings": {"start": ...}}`
+once the worker is ready. A request is a line of JSON on standard input, `{"scene":
+{...}, "output": "views.npz"}`; the answer is a line on standard output, `{"ok": true,
+"timings": {...}, "versions": {...}}` once the file is there. Where something is wrong,
+any of these lines is `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The
+process ends when its input does, or its parent is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
+
+from dyso.render import Device
 
 
 def main() -> None:
@@ -32,6 +36,12 @@ def main() -> None:
     parser.add_argument(
         "--scratch", help="folder for temporary files, removed at the end"
     )
+    parser.add_argument(
+        "--device",
+        choices=get_args(Device),
+        default="cpu",
+        help="what Cycles renders with (default: %(default)s)",
+    )
     parser.add_argument("--scene", help="a Scene as JSON: render this one and exit")
     parser.add_argument("--output", help="with --scene: the .npz to write")
     arguments = parser.parse_args()
@@ -39,9 +49,20 @@ def main() -> None:
         parser.error("--scene and --output go together")
     answers = _claim_stdout()
     with _scratch(arguments.scratch) as scratch:
+        from . import device
+
+        try:
+            device.select(arguments.device)
+        except device.DeviceError as error:
+            answer = _refusal("device", str(error))
+            print(json.dumps(answer), file=answers, flush=True)
+            sys.exit(1)
+
         from .stage import Stage
 
-        stage = Stage(arguments.objects, arguments.backgrounds, scratch)
+        stage = Stage(
+            arguments.objects, arguments.backgrounds, scratch, arguments.device
+        )
         try:
             if arguments.scene:
                 request = {
@@ -51,7 +72,8 @@ def main() -> None:
                 answer = _answer(stage, request)
                 print(json.dumps(answer), file=answers, flush=True)
                 sys.exit(not answer["ok"])
-            print(json.dumps({"ready": True}), file=answers, flush=True)
+            start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
+            print(json.dumps(start), file=answers, flush=True)
             for line in sys.stdin:
                 answer = _answer(stage, json.loads(line))
                 print(json.dumps(answer), file=answers, flush=True)
@@ -98,17 +120,15 @@ def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
         views = stage.render(scene, alive)
         np.savez(request["output"], **views.arrays())
     except AssetError as error:
-        return {
-            "ok": False,
-            "reason": "asset",
-            "message": str(error),
-            "asset": error.asset,
-        }
+        return _refusal("asset", str(error), error.asset)
     except Exception as error:
         traceback.print_exc()
-        message = f"{type(error).__name__}: {error}"
-        return {"ok": False, "reason": "error", "message": message, "asset": ""}
+        return _refusal("error", f"{type(error).__name__}: {error}")
     return {"ok": True, "timings": views.timings, "versions": views.versions}
+
+
+def _refusal(reason: str, message: str, asset: str = "") -> dict[str, Any]:
+    return {"ok": False, "reason": reason, "message": message, "asset": asset}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The HDRI as light and as what surrounds the objects.
+"""The HDRI as light, and the floor that it is projected on.
 
 The dome is a hemisphere with a flat floor at z = 0, on which the HDRI is projected
-from a point above the centre. The world lights the scene with the same HDRI. Only
-cameras see the hemisphere, which glows with the HDRI's own radiance. The floor is
-diffuse, with the albedo that, lit by the whole sky, sends back the HDRI's own
+from a point above the centre. The world lights the scene with the same HDRI. The
+floor is diffuse, with the albedo that, lit by the whole sky, sends back the HDRI's own
 radiance: so an unshadowed floor looks like the photograph, and shadows and bounced
-light fall on it as on a real one.
+light fall on it as on a real one. What is seen past the floor and the objects is
+transparent here: `plates` has it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .errors import AssetError
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (Rec. 709)
 # The radiance of a white card on the floor that looks well exposed through Filmic.
 NORMAL_WHITE = 1.5
+LIGHT_WIDTH = 512  # pixels around the horizon that light is sampled from
 
 
 def load_hdri(asset_id: str, path: str) -> bpy.types.Image:
@@ -49,7 +50,7 @@ def radiance(image: bpy.types.Image) -> np.ndarray:
     width, height = image.size
     values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
-    return values.reshape(height, width, image.channels)[::-1, :, :3]
+    return values.reshape(height, width, image.channels)[::-1, :, :3].astype(float)
 
 
 def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
@@ -62,7 +63,7 @@ def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
     polar = (np.arange(height) + 0.5) / height * math.pi
     weight = np.clip(np.cos(polar), 0, None) * np.sin(polar)
     area = (math.pi / height) * (2 * math.pi / width)
-    return np.einsum("h,hwc->c", weight * area, pixels.astype(np.float64))
+    return np.einsum("h,hwc->c", weight * area, pixels)
 
 
 def exposure(irradiance: np.ndarray, adaptation: float) -> float:
@@ -76,99 +77,100 @@ def exposure(irradiance: np.ndarray, adaptation: float) -> float:
     return adaptation * math.log2(NORMAL_WHITE / max(white, 1e-6))
 
 
-def add_dome(
+def light(pixels: np.ndarray, rotation: float) -> np.ndarray:
+    """Gives an HDRI turned about the vertical, and as small as light needs it.
+
+    Args:
+      pixels: [H, W, 3], equirectangular radiance.
+      rotation: radians.
+
+    Returns:
+      [h, w, 3], averages over areas.
+    """
+    height, width = pixels.shape[:2]
+    # Turning by part of a pixel mixes neighbours.
+    whole, part = divmod(rotation / (2 * math.pi) * width, 1)
+    shifted = np.roll(pixels, int(whole), axis=1)
+    turned = (1 - part) * shifted + part * np.roll(shifted, 1, axis=1)
+    factor = max(1, width // LIGHT_WIDTH)
+    if height % factor or width % factor:
+        return turned
+    cells = turned.reshape(height // factor, factor, width // factor, factor, 3)
+    return cells.mean((1, 3))
+
+
+def set_world(light: np.ndarray, world: bpy.types.World) -> None:
+    """Lights the scene.
+
+    Args:
+      light: [H, W, 3], see `light`.
+      world: Blender's world.
+    """
+    height, width = light.shape[:2]
+    image = bpy.data.images.new("light", width, height, float_buffer=True)
+    values = np.ones((height, width, 4), np.float32)
+    values[..., :3] = light[::-1]
+    image.pixels.foreach_set(values.ravel())
+    image.update()
+    world.use_nodes = True
+    tree = world.node_tree
+    tree.nodes.clear()
+    texture = tree.nodes.new("ShaderNodeTexEnvironment")
+    texture.image = image
+    shader = tree.nodes.new("ShaderNodeBackground")
+    output = tree.nodes.new("ShaderNodeOutputWorld")
+    tree.links.new(texture.outputs["Color"], shader.inputs["Color"])
+    tree.links.new(shader.outputs[0], output.inputs["Surface"])
+    # The map that Cycles draws light from has one value a pixel. So has the light then,
+    # and a small sun is drawn as often as it is bright; interpolated, its rim would be
+    # drawn too seldom and speckle the image. Cycles' own choice of a size is larger,
+    # and takes longer to build than a view to render.
+    texture.interpolation = "Closest"
+    world.cycles.sampling_method = "MANUAL"
+    world.cycles.sample_map_resolution = width
+
+
+def add_floor(
     background: Background, image: bpy.types.Image, irradiance: np.ndarray
 ) -> None:
-    """Adds the floor and the hemisphere to the current Blender scene.
+    """Adds the dome's floor to the current Blender scene.
 
     Args:
       background: the dome's size.
       image: the HDRI.
       irradiance: [3], see `floor_irradiance`.
     """
-    radius = background.dome_radius
-
-    floor = _new_object("dome_floor", *_disc(radius))
-    tree, color = _projected(floor, background, image)
+    mesh = bpy.data.meshes.new("floor")
+    mesh.from_pydata(*_disc(background.dome_radius))
+    floor = bpy.data.objects.new("floor", mesh)
+    bpy.context.scene.collection.objects.link(floor)
+    material = bpy.data.materials.new("floor")
+    material.use_nodes = True
+    mesh.materials.append(material)
+    tree = material.node_tree
+    tree.nodes.remove(tree.nodes["Principled BSDF"])
+    position = tree.nodes.new("ShaderNodeNewGeometry")
+    offset = tree.nodes.new("ShaderNodeVectorMath")
+    offset.operation = "SUBTRACT"
+    offset.inputs[1].default_value = (0.0, 0.0, background.dome_height)
+    tree.links.new(position.outputs["Position"], offset.inputs[0])
+    mapping = tree.nodes.new("ShaderNodeMapping")
+    mapping.inputs["Rotation"].default_value = (0.0, 0.0, background.rotation)
+    texture = tree.nodes.new("ShaderNodeTexEnvironment")
+    texture.image = image
+    tree.links.new(offset.outputs[0], mapping.inputs["Vector"])
+    tree.links.new(mapping.outputs[0], texture.inputs["Vector"])
     albedo = tree.nodes.new("ShaderNodeVectorMath")
     albedo.operation = "MULTIPLY"
     albedo.inputs[1].default_value = tuple(math.pi / np.maximum(irradiance, 1e-6))
     diffuse = tree.nodes.new("ShaderNodeBsdfDiffuse")
-    tree.links.new(color, albedo.inputs[0])
+    tree.links.new(texture.outputs["Color"], albedo.inputs[0])
     tree.links.new(albedo.outputs[0], diffuse.inputs["Color"])
     tree.links.new(diffuse.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
 
-    sky = _new_object("dome_sky", *_hemisphere(radius))
-    tree, color = _projected(sky, background, image)
-    glow = tree.nodes.new("ShaderNodeEmission")
-    tree.links.new(color, glow.inputs["Color"])
-    tree.links.new(glow.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
-    sky.data.materials[0].cycles.emission_sampling = "NONE"
-    for kind in ("diffuse", "glossy", "transmission", "volume_scatter", "shadow"):
-        setattr(sky, f"visible_{kind}", False)
 
-
-def _projected(
-    target: bpy.types.Object, background: Background, image: bpy.types.Image
-) -> tuple[bpy.types.NodeTree, bpy.types.NodeSocket]:
-    """Gives a new material's tree and its socket with the HDRI's projected colour."""
-    material = bpy.data.materials.new(target.name)
-    material.use_nodes = True
-    target.data.materials.append(material)
-    tree = material.node_tree
-    tree.nodes.remove(tree.nodes["Principled BSDF"])
-    geometry = tree.nodes.new("ShaderNodeNewGeometry")
-    offset = tree.nodes.new("ShaderNodeVectorMath")
-    offset.operation = "SUBTRACT"
-    offset.inputs[1].default_value = (0.0, 0.0, background.dome_height)
-    mapping = tree.nodes.new("ShaderNodeMapping")
-    mapping.inputs["Rotation"].default_value = (0.0, 0.0, background.rotation)
-    environment = tree.nodes.new("ShaderNodeTexEnvironment")
-    environment.image = image
-    tree.links.new(geometry.outputs["Position"], offset.inputs[0])
-    tree.links.new(offset.outputs[0], mapping.inputs["Vector"])
-    tree.links.new(mapping.outputs[0], environment.inputs["Vector"])
-    return tree, environment.outputs["Color"]
-
-
-def _new_object(name: str, vertices: list, faces: list) -> bpy.types.Object:
-    mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(vertices, [], faces)
-    item = bpy.data.objects.new(name, mesh)
-    bpy.context.scene.collection.objects.link(item)
-    return item
-
-
-def _disc(radius: float) -> tuple[list, list]:
-    ring = [(radius * x, radius * y, 0.0) for x, y in _circle(256)]
-    return ring, [tuple(range(len(ring)))]
-
-
-def _hemisphere(
-    radius: float, segments: int = 256, rings: int = 64
-) -> tuple[list, list]:
-    """Gives a hemisphere of quads, closed by a fan at the zenith."""
-    vertices = [
-        (radius * x * math.cos(e), radius * y * math.cos(e), radius * math.sin(e))
-        for e in (math.pi / 2 * i / rings for i in range(rings))
-        for x, y in _circle(segments)
-    ] + [(0.0, 0.0, radius)]
-    faces: list[tuple[int, ...]] = [
-        (
-            r * segments + s,
-            r * segments + t,
-            (r + 1) * segments + t,
-            (r + 1) * segments + s,
-        )
-        for r in range(rings - 1)
-        for s, t in ((s, (s + 1) % segments) for s in range(segments))
-    ]
-    last = (rings - 1) * segments
-    top = len(vertices) - 1
-    faces += [(last + s, last + (s + 1) % segments, top) for s in range(segments)]
-    return vertices, faces
-
-
-def _circle(segments: int) -> list[tuple[float, float]]:
-    angles = (2 * math.pi * i / segments for i in range(segments))
-    return [(math.cos(a), math.sin(a)) for a in angles]
+def _disc(radius: float) -> tuple[list, list, list]:
+    """Gives the vertices, edges and one face of a disc on the floor."""
+    angles = (2 * math.pi * i / 256 for i in range(256))
+    ring = [(radius * math.cos(a), radius * math.sin(a), 0.0) for a in angles]
+    return ring, [], [tuple(range(len(ring)))]

@@ -15,6 +15,7 @@ from dyso import geometry
 from dyso.sampling.scene import Background
 
 from .meshes import ObjectMesh
+from .plates import hit_dome
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,13 +93,7 @@ def _backdrop(
     """Gives depth and normals of the dome, seen from inside; of nothing otherwise."""
     if background.backdrop == "environment":
         return np.full(directions.shape[:-1], np.inf), np.zeros_like(directions)
-    with np.errstate(divide="ignore"):
-        floor = -origins[..., 2] / directions[..., 2]
-    half = (origins * directions).sum(-1)
-    outside = (origins**2).sum(-1) - background.dome_radius**2
-    sky = -half + np.sqrt(half**2 - outside)
-    on_floor = (floor > 0) & (floor < sky)
-    depth = np.where(on_floor, floor, sky)
+    depth, on_floor = hit_dome(background, origins, directions)
     inward = -(origins + depth[..., None] * directions) / background.dome_radius
     return depth, np.where(on_floor[..., None], (0.0, 0.0, 1.0), inward)
 

@@ -1,4 +1,4 @@
-"""Kubric's Blender view on today's bpy, cut down to the colour of one view."""
+"""Kubric's Blender view on today's bpy, cut down to radiance in a window."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import kubric as kb
 import numpy as np
+import OpenEXR
 from kubric.renderer.blender import AttributeSetter, Blender, register_object3d_setters
 from kubric.renderer.blender_utils import prepare_blender_object
 from PIL import Image
@@ -16,16 +17,18 @@ from PIL import Image
 from dyso.spec import Render
 
 from .errors import AssetError
+from .plates import Window
 
 MAX_BOUNCES = 6
 
 
 class CyclesView(Blender):
-    """Renders a Kubric scene's colour with Cycles.
+    """Renders the radiance of a Kubric scene's objects and floor with Cycles.
 
     Kubric's own view also renders depth, segmentation and normals, in a second view
-    layer and by EXR files. Here these come from rays (see `passes`), which hit the
-    pixels' centres exactly, so that one plain image is all that Cycles makes.
+    layer. Here these come from rays (see `passes`), and what is seen past the objects
+    and the floor from the HDRI (see `plates`), so that a window of one plain image is
+    all that Cycles makes.
     """
 
     def __init__(self, scene: kb.Scene, settings: Render, scratch: Path):
@@ -34,7 +37,7 @@ class CyclesView(Blender):
         Args:
           scene: the Kubric scene.
           settings: samples, denoiser and view transform.
-          scratch: a folder for the rendered image.
+          scratch: a folder for rendered images.
         """
         super().__init__(
             scene,
@@ -42,8 +45,8 @@ class CyclesView(Blender):
             adaptive_sampling=False,
             use_denoising=settings.denoise,
             samples_per_pixel=settings.samples,
+            background_transparency=True,
         )
-        self._image = scratch / "view.png"
         blender = self.blender_scene
         blender.view_layers.remove(blender.view_layers["AuxOutputs"])
         blender.view_layers[0].use_pass_z = False
@@ -52,30 +55,79 @@ class CyclesView(Blender):
         render = blender.render
         render.use_persistent_data = True
         render.dither_intensity = 0.0
-        render.filepath = str(self._image)
-        render.image_settings.file_format = "PNG"
-        render.image_settings.color_mode = "RGB"
-        render.image_settings.compression = 0
+        render.use_crop_to_border = True
         cycles = blender.cycles
         cycles.denoiser = "OPENIMAGEDENOISE"
+        # At these samples the guides have little noise, and filtering them costs more.
+        cycles.denoising_prefilter = "NONE"
         cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
         cycles.max_bounces = MAX_BOUNCES
         cycles.caustics_reflective = False
         cycles.caustics_refractive = False
+        cycles.use_light_tree = False  # there is one light, the world
 
-    def color(self, seed: int) -> np.ndarray:
-        """Renders the scene's camera; gives uint8 [H, W, 3].
+    def radiance(self, window: Window, seed: int) -> np.ndarray:
+        """Renders a window of the scene's camera.
 
         Args:
+          window: the pixels to render.
           seed: of the path tracer.
+
+        Returns:
+          Scene-linear RGBA [h, w, 4], premultiplied: alpha is 0 where neither objects
+          nor the floor are seen.
         """
+        width, height = self.scene.resolution
+        render = self.blender_scene.render
+        # Blender counts rows from below.
+        render.use_border = window.area < width * height
+        render.border_min_x = window.left / width
+        render.border_max_x = window.right / width
+        render.border_min_y = 1 - window.bottom / height
+        render.border_max_y = 1 - window.top / height
+        file = Path(self.scratch_dir) / "view.exr"
+        render.filepath = str(file)
+        settings = render.image_settings
+        settings.file_format = "OPEN_EXR"
+        settings.color_mode = "RGBA"
+        settings.color_depth = "32"
+        settings.exr_codec = "NONE"
         self.blender_scene.cycles.seed = seed % 2**31
         bpy.ops.render.render(write_still=True)
-        with Image.open(self._image) as image:
-            return np.asarray(image.convert("RGB"))
+        with OpenEXR.File(str(file)) as exr:
+            image = exr.channels()["RGBA"].pixels
+        expected = (window.bottom - window.top, window.right - window.left, 4)
+        if image.shape != expected:
+            raise RuntimeError(f"rendered {image.shape}, not {expected}")
+        return image
+
+    def display(self, radiance: np.ndarray) -> np.ndarray:
+        """Turns radiance into what a screen shows: exposure and view transform.
+
+        Args:
+          radiance: scene-linear [H, W, 3].
+
+        Returns:
+          sRGB uint8 [H, W, 3].
+        """
+        height, width = radiance.shape[:2]
+        values = np.ones((height, width, 4), np.float32)
+        values[..., :3] = radiance[::-1]
+        image = bpy.data.images.new("display", width, height, float_buffer=True)
+        image.pixels.foreach_set(values.ravel())
+        settings = self.blender_scene.render.image_settings
+        settings.file_format = "PNG"
+        settings.color_mode = "RGB"
+        settings.color_depth = "8"
+        settings.compression = 0
+        file = Path(self.scratch_dir) / "display.png"
+        image.save_render(str(file), scene=self.blender_scene)
+        bpy.data.images.remove(image)
+        with Image.open(file) as shown:
+            return np.asarray(shown)
 
     def add_asset(self, asset: kb.Asset) -> Any:
-        """Adds an asset; meshes and the dome differ from Kubric's."""
+        """Adds an asset; meshes differ from Kubric's."""
         if isinstance(asset, kb.FileBasedObject):
             return self._add_mesh(asset)
         return super().add_asset(asset)

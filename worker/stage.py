@@ -14,13 +14,18 @@ import kubric as kb
 import numpy as np
 
 from dyso import geometry
-from dyso.render.views import Views
+from dyso.render import Device, Views
 from dyso.sampling.scene import Camera, Pose, Scene
 
-from . import backdrop, materials, meshes, passes
+from . import backdrop, device, materials, meshes, passes, plates
 from .assets import Assets
 from .contact import true_poses
+from .plates import Window
 from .renderer import CyclesView
+
+# A seam between path traced and looked up pixels that is larger, as a share of their
+# value, has the whole view path traced.
+SEAM = 0.1
 
 # Turns OpenCV's camera axes into Blender's: half a turn about x.
 _HALF_TURN = np.array([0.0, 1.0, 0.0, 0.0])
@@ -29,15 +34,18 @@ _HALF_TURN = np.array([0.0, 1.0, 0.0, 0.0])
 class Stage:
     """Renders scenes, one after another, from two catalogs."""
 
-    def __init__(self, objects: str, backgrounds: str, scratch: Path):
+    def __init__(
+        self, objects: str, backgrounds: str, scratch: Path, renders_with: Device
+    ):
         """Reads the manifests.
 
         Args:
           objects: the object manifest's path or URL.
           backgrounds: the HDRI manifest's.
           scratch: a folder of our own, for fetched assets and rendered images.
+          renders_with: what Cycles renders with.
         """
-        self._scratch = scratch
+        self._scratch, self._device = scratch, renders_with
         self._objects = Assets.open(objects, scratch)
         self._backgrounds = Assets.open(backgrounds, scratch)
 
@@ -56,7 +64,8 @@ class Stage:
             height, width = scene.resolution
             kubric_scene = kb.Scene(resolution=(width, height))
             view = CyclesView(kubric_scene, scene.render, self._scratch)
-            self._surround(scene, view)
+            rendered_by = device.select(self._device)
+            pixels, lights = self._surround(scene, view)
             items, object_meshes = self._place(scene, kubric_scene, view)
             camera = kb.PerspectiveCamera()
             kubric_scene += camera
@@ -66,28 +75,53 @@ class Stage:
             positions, quaternions = true_poses(scene, object_meshes, files)
             shutil.rmtree(files, ignore_errors=True)
         shape = (scene.steps, len(scene.cameras))
-        colors = np.empty((*shape, height, width, 3), np.uint8)
+        images = np.empty((*shape, height, width, 3))
         truth = np.empty(shape, object)
         poses = geometry.pose_matrix(positions, quaternions)
-        for step in range(scene.steps):
-            for item, position, quaternion in zip(
-                items, positions[:, step], quaternions[:, step], strict=True
-            ):
-                item.position, item.quaternion = position, quaternion
-            for c, seen_by in enumerate(scene.cameras):
+        for c, seen_by in enumerate(scene.cameras):
+            matrices = camera_matrices(seen_by, scene.resolution)
+            _aim(camera, seen_by)
+            with clock("plates"):
+                plate = plates.plate(
+                    *matrices, scene.resolution, scene.background, pixels
+                )
+            for step in range(scene.steps):
                 alive()
-                with clock("render"):
-                    _aim(camera, seen_by)
-                    seed = scene.render_seed + step * len(scene.cameras) + c
-                    colors[step, c] = view.color(seed)
+                for item, position, quaternion in zip(
+                    items, positions[:, step], quaternions[:, step], strict=True
+                ):
+                    item.position, item.quaternion = position, quaternion
                 with clock("passes"):
                     truth[step, c] = passes.cast(
-                        *camera_matrices(seen_by, scene.resolution),
+                        *matrices,
                         scene.resolution,
                         object_meshes,
                         poses[:, step],
                         scene.background,
                     )
+                with clock("plates"):
+                    instance = truth[step, c].instance
+                    shade = plates.shade(
+                        *matrices,
+                        instance,
+                        object_meshes,
+                        poses[:, step],
+                        scene.background,
+                        lights,
+                    )
+                seed = scene.render_seed + step * len(scene.cameras) + c
+                with clock("render"):
+                    traced = view.radiance(shade.window, seed)
+                with clock("plates"):
+                    image, gap = plates.compose(plate, shade, traced, instance)
+                if gap > SEAM:
+                    with clock("render"):
+                        traced = view.radiance(Window.whole(height, width), seed)
+                    image = traced[..., :3] + (1 - traced[..., 3:]) * plate
+                images[step, c] = image
+        with clock("display"):
+            colors = view.display(images.reshape(-1, width, 3))
+            colors = colors.reshape(*shape, height, width, 3)
 
         def layer(name: str, dtype: type) -> np.ndarray:
             images = [getattr(item, name) for item in truth.ravel()]
@@ -110,7 +144,11 @@ class Stage:
             quaternions=quaternions,
             sizes=np.array([mesh.sizes for mesh in object_meshes]),
             timings=clock.seconds,
-            versions={"bpy": bpy.app.version_string, "kubric": kb.__version__},
+            versions={
+                "bpy": bpy.app.version_string,
+                "device": rendered_by,
+                "kubric": kb.__version__,
+            },
         )
 
     def close(self) -> None:
@@ -118,19 +156,23 @@ class Stage:
         self._objects.close()
         self._backgrounds.close()
 
-    def _surround(self, scene: Scene, view: CyclesView) -> None:
+    def _surround(
+        self, scene: Scene, view: CyclesView
+    ) -> tuple[np.ndarray, plates.Lights]:
+        """Sets light, exposure and floor; gives the HDRI's pixels and its lights."""
         background = scene.background
         texture = self._backgrounds.create(background.asset_id)
         image = backdrop.load_hdri(background.asset_id, texture.filename)
-        rotation = (0.0, 0.0, background.rotation)
-        view._set_ambient_light_hdri(texture.filename, rotation)
-        view._set_background_hdri(texture.filename, rotation)
-        irradiance = backdrop.floor_irradiance(backdrop.radiance(image))
+        pixels = backdrop.radiance(image)
+        light = backdrop.light(pixels, background.rotation)
+        backdrop.set_world(light, view.blender_scene.world)
+        irradiance = backdrop.floor_irradiance(light)
         view.blender_scene.view_settings.exposure = backdrop.exposure(
             irradiance, scene.render.auto_exposure
         )
         if background.backdrop == "dome":
-            backdrop.add_dome(background, image, irradiance)
+            backdrop.add_floor(background, image, irradiance)
+        return pixels, plates.floor_lights(light)
 
     def _place(
         self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView

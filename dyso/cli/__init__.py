@@ -12,6 +12,7 @@ from dyso.spec import UserError
 
 COMMANDS = {
     "doctor": "check that this machine can render, and say what to do",
+    "plan": "what a dataset will hold and cost, from a pilot of its scenes",
     "generate": "make the dataset of a spec on this machine",
     "render": "render one scene to PNG, EXR or npz",
     "show": "print one record",

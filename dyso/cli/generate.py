@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from dyso import pipeline
+from dyso.render import Device
 
 LINE_SECONDS = 10.0
 
@@ -28,6 +29,7 @@ def main(
     scenes_per_part: int | None = None,
     scenes_per_shard: int | None = None,
     timeout: float = 600.0,
+    device: Device = "cpu",
 ) -> int:
     """Make the dataset of a spec here; the same command goes on after a stop.
 
@@ -39,6 +41,8 @@ def main(
       scenes_per_part: most scenes that a worker does in one go; changes no record.
       scenes_per_shard: most scenes in a file of the dataset.
       timeout: seconds that one scene may take.
+      device: what Cycles renders with; pixels of a GPU differ slightly from those of
+        a CPU, and each record's `versions` say what rendered it.
     """
     job = pipeline.Job(
         resolved=pipeline.load(spec, limit),
@@ -46,6 +50,7 @@ def main(
         scenes_per_shard=scenes_per_shard,
         scenes_per_part=scenes_per_part,
         timeout=timeout,
+        device=device,
     )
     if pipeline.is_complete(job):
         print(f"{out} is complete: nothing to do")

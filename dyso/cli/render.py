@@ -18,7 +18,7 @@ from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
 from dyso.looking.files import write_scene
 from dyso.reading import Dataset
-from dyso.render import Renderer, RenderError, Views
+from dyso.render import Device, Renderer, RenderError, Views
 from dyso.render.system import require_system_libraries
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
@@ -41,6 +41,7 @@ def main(
     samples: int | None = None,
     format: Literal["png", "exr", "npz"] = "png",
     timeout: float = 3600.0,
+    device: Device = "cpu",
 ) -> int:
     """Render one scene, with all layers, to PNG, EXR or npz, with its scene.json.
 
@@ -58,6 +59,8 @@ def main(
       format: png has a folder a layer, depth in millimetres; exr has a file a view,
         in float; npz is one file.
       timeout: seconds that it may take.
+      device: what Cycles renders with; pixels of a GPU differ slightly from those of
+        a CPU.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; choose a new folder")
@@ -74,7 +77,7 @@ def main(
     count = subject.steps * len(subject.cameras)
     print(f"rendering {count} views of {height} x {width} ...", file=sys.stderr)
     start = time.monotonic()
-    views = _render(subject, resolved, timeout)
+    views = _render(subject, resolved, timeout, device)
     written = _write(out, subject, views, format)
     print(f"{out}: {len(written)} files, {time.monotonic() - start:.0f} s")
     for path in (written[0], out / "scene.json", out / "poses.json"):
@@ -156,15 +159,20 @@ def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene
     return dataclasses.replace(scene, render=settings, resolution=(height, width))
 
 
-def _render(scene: Scene, resolved: ResolvedSpec, timeout: float) -> Views:
+def _render(
+    scene: Scene, resolved: ResolvedSpec, timeout: float, device: Device
+) -> Views:
     with Renderer(
         objects=resolved.objects.manifest,
         backgrounds=resolved.backgrounds.manifest,
         timeout=timeout,
+        device=device,
     ) as renderer:
         try:
             return renderer.render(scene)
         except RenderError as error:
+            if error.reason == "device":
+                raise UserError(str(error)) from error
             raise UserError(
                 f"{scene.split} {scene.name}, attempt {scene.attempt}: cannot be "
                 f"rendered: {error}"

@@ -7,12 +7,14 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from apache_beam.options import pipeline_options
 
 from dyso import assets
 from dyso.pipeline.account import say_failures
 from dyso.pipeline.job import Job, run
+from dyso.render import Device
 from dyso.render.system import default_workers
 from dyso.spec import ResolvedSpec, UserError
 
@@ -39,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             scenes_per_part=args.scenes_per_part,
             scenes_per_shard=args.scenes_per_shard,
             timeout=args.timeout,
+            device=args.device,
         )
         accounts = run(job, flags)
     except UserError as error:
@@ -118,6 +121,14 @@ def _parser(*, beam: bool) -> argparse.ArgumentParser:
         type=float,
         default=600.0,
         help="seconds that one scene may take (default: %(default)s)",
+    )
+    own.add_argument(
+        "--device",
+        choices=get_args(Device),
+        default="cpu",
+        help="what Cycles renders with (default: %(default)s); pixels of a GPU differ "
+        "slightly from those of a CPU, and each record's `versions` say what rendered "
+        "it",
     )
     if beam:
         kinds = pipeline_options.PipelineOptions.__subclasses__()

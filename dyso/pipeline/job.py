@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ from dyso.pipeline.session import (
     new_session,
 )
 from dyso.pipeline.work import Work, check_output, open_work, shards_of
-from dyso.render import Renderer
-from dyso.render.system import claimed_cpu, require_system_libraries, usable_cpus
+from dyso.pipeline.workers import StartRenderer, started
+from dyso.render import Device
+from dyso.render.system import require_system_libraries, usable_cpus
 from dyso.spec import ResolvedSpec, UserError, load_resolved
 
 POLL_SECONDS = 0.5
@@ -53,6 +54,8 @@ class Job:
       scenes_per_part: most scenes that a worker does in one go; None lets the number
         of scenes and workers decide. No record depends on it.
       timeout: seconds that one scene may take.
+      device: what Cycles renders with. Pixels of a GPU differ slightly from those of
+        a CPU; each record's `versions` say what rendered it.
       renderer: makes a renderer, given the `cpu` to pin it to or None; None makes
         `dyso.render.Renderer`s. Another one measures the pipeline alone.
     """
@@ -62,7 +65,8 @@ class Job:
     scenes_per_shard: int | None = None
     scenes_per_part: int | None = None
     timeout: float = 600.0
-    renderer: Callable[..., SceneRenderer] | None = None
+    device: Device = "cpu"
+    renderer: StartRenderer | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -89,21 +93,16 @@ class RenderPart(beam.DoFn):
         work: Work,
         session: str,
         *,
-        pin: bool,
-        timeout: float,
-        renderer: Callable[..., SceneRenderer] | None,
+        start: Callable[[ResolvedSpec], AbstractContextManager[SceneRenderer]],
     ):
         """Starts nothing yet.
 
         Args:
           work: the output folder.
           session: key of the session in the process that started the job.
-          pin: bind each worker process to a CPU of its own.
-          timeout: see `Job`.
-          renderer: see `Job`.
+          start: gives a renderer of a dataset's scenes.
         """
-        self._work, self._key, self._pin = work, session, pin
-        self._timeout, self._factory = timeout, renderer
+        self._work, self._key, self._start = work, session, start
         self._session: Session | None = None
         self._renderer: SceneRenderer | None = None
         self._stack: ExitStack | None = None
@@ -130,22 +129,10 @@ class RenderPart(beam.DoFn):
     def _make(self, part: Part, session: Session) -> Account:
         resolved = _resolved(self._work.output, self._work.spec_hash)
         if self._renderer is None:
-            self._renderer = self._start(resolved)
+            assert self._stack is not None
+            self._renderer = self._stack.enter_context(self._start(resolved))
             session.add(self._renderer)
         return make_part(part, resolved, self._work, self._renderer, session.check)
-
-    def _start(self, resolved: ResolvedSpec) -> SceneRenderer:
-        assert self._stack is not None
-        factory = self._factory or functools.partial(
-            Renderer,
-            objects=resolved.objects.manifest,
-            backgrounds=resolved.backgrounds.manifest,
-            timeout=self._timeout,
-        )
-        cpu = self._stack.enter_context(claimed_cpu()) if self._pin else None
-        renderer = factory(cpu=cpu)
-        self._stack.callback(renderer.close)
-        return renderer
 
 
 def _count(account: Account) -> None:
@@ -288,14 +275,15 @@ def build(
     workers = options.view_as(DirectOptions).direct_num_workers or len(usable_cpus())
     scenes = sum(shard.stop - shard.start for shard in shards)
     per_part = job.scenes_per_part or part_size(scenes, workers)
-    render = RenderPart(
-        work,
-        session,
+    start = functools.partial(
+        started,
         # With fewer workers than half the cores, one worker does well on several.
         pin=workers > len(usable_cpus()) // 2,
         timeout=job.timeout,
+        device=job.device,
         renderer=job.renderer,
     )
+    render = RenderPart(work, session, start=start)
     pipeline = beam.Pipeline(options=options)
     parts: beam.PCollection[Part] = (
         pipeline

@@ -15,7 +15,7 @@ from dyso.pipeline.work import Work
 from dyso.render import RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import ResolvedSpec
+from dyso.spec import ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
 
@@ -36,10 +36,11 @@ def make_part(
       renderer: renders one scene after another.
       check: called before every render; what it raises ends the part.
     """
-    maker = _Maker(part, resolved, work, renderer, check)
+    maker = SceneMaker(resolved, renderer, check)
     path = work.part_file(part, "array_record")
+    progress = work.part_file(part, "progress")
     path.parent.mkdir(exist_ok=True)
-    info = records.write_shard(path, maker.records())
+    info = records.write_shard(path, _records(part, maker, progress))
     account = Account(
         spec_hash=work.spec_hash,
         split=part.shard.split,
@@ -53,53 +54,61 @@ def make_part(
         failures=tuple(maker.failures),
     )
     write_account(work.part_file(part, "json"), account)
-    maker.progress.unlink(missing_ok=True)
+    progress.unlink(missing_ok=True)
     return account
 
 
-class _Maker:
-    """The scenes of one part, and what became of them."""
+def _records(part: Part, maker: SceneMaker, progress: Path) -> Iterator[bytes]:
+    """Gives the records of the scenes that could be rendered, in order."""
+    rendered = 0
+    for index in range(part.start, part.stop):
+        record = maker.record(part.shard.split, index)
+        if record is not None:
+            rendered += 1
+            yield record
+        reasons = Counter(failure.reason for failure in maker.failures)
+        write_json(progress, {"rendered": rendered, "failed": reasons})
+
+
+class SceneMaker:
+    """Makes records of scenes, sampling again those that cannot be rendered.
+
+    Attributes:
+      failures: the scenes that were given up.
+      resampled: scenes made under another attempt than the first one rendered.
+      seconds: of rendering, summed over scenes.
+    """
 
     def __init__(
         self,
-        part: Part,
         resolved: ResolvedSpec,
-        work: Work,
         renderer: SceneRenderer,
-        check: Callable[[], None],
+        check: Callable[[], None] = lambda: None,
     ):
-        self._part, self._resolved = part, resolved
-        self._renderer, self._check = renderer, check
-        self.progress: Path = work.part_file(part, "progress")
+        """See `make_part`."""
+        self._resolved, self._renderer, self._check = resolved, renderer, check
         self.failures: list[Failure] = []
         self.resampled = 0
         self.seconds = 0.0
 
-    def records(self) -> Iterator[bytes]:
-        """Gives the records of the scenes that could be rendered, in order."""
-        rendered = 0
-        for index in range(self._part.start, self._part.stop):
-            record = self._record(index)
-            if record is not None:
-                rendered += 1
-                yield record
-            reasons = Counter(failure.reason for failure in self.failures)
-            write_json(self.progress, {"rendered": rendered, "failed": reasons})
+    def record(self, split: str, index: int) -> bytes | None:
+        """Gives a scene's record; None if it is now among the failures.
 
-    def _record(self, index: int) -> bytes | None:
-        """Gives a scene's record; None if it is now among the failures."""
+        Raises:
+          UserError: no scene at all can be rendered here.
+        """
         attempt, failure = 0, None
         for count in range(RENDER_ATTEMPTS):
             try:
-                scene = sample_scene(
-                    self._resolved, self._part.shard.split, index, attempt
-                )
+                scene = sample_scene(self._resolved, split, index, attempt)
             except UnseenScene as error:
                 failure = failure or _failure(index, attempt, "unseen", "", error)
                 break
             try:
                 record = records.encode(scene, self._render(scene))
             except RenderError as error:
+                if error.reason == "device":
+                    raise UserError(str(error)) from error
                 failure = _failure(
                     index, scene.attempt, error.reason, error.asset, error
                 )

@@ -15,13 +15,17 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
+from dyso.spec import UserError
 
+# What Cycles renders with, by Blender's names.
+Device = Literal["cpu", "cuda", "optix", "hip", "metal", "oneapi"]
+RECYCLE = 200  # scenes
 START_TIMEOUT = 180.0  # seconds; a cold disk reads bpy's 1 GB slowly
 STDERR_LINES = 40
 
@@ -30,7 +34,8 @@ class RenderError(Exception):
     """A scene could not be rendered.
 
     Attributes:
-      reason: one word for counting: `crash`, `timeout`, `asset` or `error`.
+      reason: one word for counting: `crash`, `timeout`, `asset` or `error`; or
+        `device`: this machine has no such device, so that no scene can be rendered.
       asset: the id of the asset that is to blame, or empty.
       stderr: the tail of the worker's standard error.
     """
@@ -49,8 +54,9 @@ class Renderer:
         objects: str | Path,
         backgrounds: str | Path,
         timeout: float = 600.0,
-        recycle: int = 200,
+        recycle: int = RECYCLE,
         cpu: int | None = None,
+        device: Device = "cpu",
     ):
         """Starts nothing yet; the process starts with the first scene.
 
@@ -61,9 +67,19 @@ class Renderer:
           recycle: scenes after which the process is replaced, since Blender's memory
             grows slowly.
           cpu: pin the process to this CPU; None leaves it alone.
+          device: what Cycles renders with. Pixels of a GPU differ slightly from those
+            of a CPU; `Views.versions` says what rendered.
+
+        Raises:
+          UserError: there is no such kind of device. Whether this machine has one is
+            seen with the first scene.
         """
+        if device not in get_args(Device):
+            known = ", ".join(get_args(Device))
+            raise UserError(f"device: must be one of {known}, got {device}")
         self._manifests = str(objects), str(backgrounds)
-        self._timeout, self._recycle, self._cpu = timeout, recycle, cpu
+        self._timeout, self._recycle = timeout, recycle
+        self._cpu, self._device = cpu, device
         self._worker: _Worker | None = None
 
     def render(self, scene: Scene) -> Views:
@@ -76,7 +92,7 @@ class Renderer:
         if self._worker is not None and self._worker.served >= self._recycle:
             self.close()
         if self._worker is None:
-            self._worker = _Worker(*self._manifests, self._cpu)
+            self._worker = _Worker(*self._manifests, self._cpu, self._device)
         try:
             return self._worker.render(scene, self._timeout)
         except RenderError as error:
@@ -108,14 +124,16 @@ class Renderer:
 class _Worker:
     """One process, from its start to its end."""
 
-    def __init__(self, objects: str, backgrounds: str, cpu: int | None):
+    def __init__(self, objects: str, backgrounds: str, cpu: int | None, device: Device):
         self.served = 0
+        self._start_timings: dict[str, float] = {}
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self._folder = Path(tempfile.mkdtemp(prefix="dyso-", dir=memory))
         self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
         self._answers: queue.Queue[str | None] = queue.Queue()
         command = [sys.executable, "-m", "dyso.worker", "--objects", objects]
         command += ["--backgrounds", backgrounds, "--scratch", str(self._folder)]
+        command += ["--device", device]
         # In a session of its own, so that Ctrl-C reaches us alone and we end it.
         self._process = subprocess.Popen(
             command,
@@ -125,7 +143,7 @@ class _Worker:
             text=True,
             errors="replace",
             start_new_session=True,
-            env=_environment(),
+            env=_environment(device),
         )
         if cpu is not None and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, {cpu})
@@ -141,7 +159,8 @@ class _Worker:
 
     def render(self, scene: Scene, timeout: float) -> Views:
         if not self.served:
-            self._next_answer(time.monotonic() + START_TIMEOUT, "its start")
+            ready = self._next_answer(time.monotonic() + START_TIMEOUT, "its start")
+            self._start_timings = ready["timings"]
         self.served += 1
         path = self._folder / "views.npz"
         request = f'{{"scene":{scene.to_json()},"output":{json.dumps(str(path))}}}\n'
@@ -152,13 +171,6 @@ class _Worker:
         except OSError as error:
             raise self._crash() from error
         answer = self._next_answer(time.monotonic() + timeout, f"{timeout:g} s")
-        if not answer.get("ok"):
-            raise RenderError(
-                answer.get("reason", "error"),
-                answer.get("message", "the worker gave no reason"),
-                asset=answer.get("asset", ""),
-                stderr=self._tail(),
-            )
         try:
             with np.load(path) as arrays:
                 fields: dict[str, Any] = dict(arrays)
@@ -167,7 +179,9 @@ class _Worker:
         path.unlink()
         absent = {"normal": None, "object_coordinates": None}
         return Views(
-            **absent | fields, timings=answer["timings"], versions=answer["versions"]
+            **absent | fields,
+            timings=self._start_timings | answer["timings"],
+            versions=answer["versions"],
         )
 
     def _next_answer(self, deadline: float, what: str) -> dict[str, Any]:
@@ -184,6 +198,13 @@ class _Worker:
         except (ValueError, AssertionError):
             message = f"the worker's answer is not JSON: {line[:80]!r}"
             raise RenderError("crash", message, stderr=self._tail()) from None
+        if not answer.get("ok"):
+            raise RenderError(
+                answer.get("reason", "error"),
+                answer.get("message", "the worker gave no reason"),
+                asset=answer.get("asset", ""),
+                stderr=self._tail(),
+            )
         return answer
 
     def _crash(self) -> RenderError:
@@ -225,12 +246,14 @@ class _Worker:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
-    """Keeps TensorFlow, which Kubric imports, quiet and off any GPU."""
-    return {
-        **os.environ,
+def _environment(device: Device) -> dict[str, str]:
+    """Keeps TensorFlow, which Kubric imports, quiet and off a GPU that is not asked."""
+    own = {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
-        "CUDA_VISIBLE_DEVICES": "",
         "PYTHONUNBUFFERED": "1",
     }
+    # Cycles finds its CUDA and OptiX devices by this variable too.
+    if device not in ("cuda", "optix"):
+        own["CUDA_VISIBLE_DEVICES"] = ""
+    return os.environ | own

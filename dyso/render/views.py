@@ -25,8 +25,9 @@ class Views:
       positions: metres, the objects' true positions, contact included.
       quaternions: (w, x, y, z), the objects' true orientations.
       sizes: metres, sides of each object's bounding box in its own frame.
-      timings: seconds by stage of the work.
-      versions: of what made the pixels, such as bpy's.
+      timings: seconds by stage of the work; `cpu`: core-seconds of all of it; `start`:
+        core-seconds that the process took to start, once for all its scenes.
+      versions: of what made the pixels, such as bpy's, and the device.
     """
 
     color: UInt8[np.ndarray, "T C H W 3"]

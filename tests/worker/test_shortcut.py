@@ -1,0 +1,49 @@
+"""Looking up what objects do not change gives what path tracing it gives."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dyso.sampling import sample_scene
+from dyso.spec import ResolvedSpec
+
+pytestmark = pytest.mark.slow
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    error = np.mean((a.astype(float) - b) ** 2)
+    return float(10 * np.log10(255**2 / error))
+
+
+@pytest.mark.parametrize("backdrop", ["dome", "environment"])
+def test_shortcuts_show_in_no_picture(
+    starter: ResolvedSpec, tmp_path: Path, backdrop: str
+) -> None:
+    scene = sample_scene(starter, "train", 1)
+    scene = dataclasses.replace(
+        scene,
+        resolution=(96, 96),
+        render=dataclasses.replace(scene.render, samples=128, denoise=True),
+        background=dataclasses.replace(
+            scene.background, asset_id="sunrise", backdrop=backdrop
+        ),
+    )
+    (tmp_path / "scene.json").write_text(scene.to_json())
+    script = Path(__file__).with_name("shortcut.py")
+    command = [sys.executable, str(script), str(tmp_path / "scene.json")]
+    command += [starter.objects.manifest, starter.backgrounds.manifest]
+    command += [str(tmp_path / "out.npz")]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    with np.load(tmp_path / "out.npz") as arrays:
+        quick, whole, instance = arrays["quick"], arrays["whole"], arrays["instance"]
+    assert not np.array_equal(quick, whole)  # else no shortcut was taken
+    for step, camera in np.ndindex(quick.shape[:2]):
+        assert psnr(quick[step, camera], whole[step, camera]) > 38
+        # No step in brightness anywhere on the floor, so no seam.
+        difference = quick[step, camera].astype(int) - whole[step, camera]
+        floor = instance[step, camera] == 0
+        assert abs(difference[floor].mean()) < 1
