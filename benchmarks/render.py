@@ -50,7 +50,7 @@ from dyso.sampling import Scene, sample_scene
 # Fields of dyso.spec.Render by preset.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "exact": {"samples": 128, "denoise": False},
+    "exact": {"samples": 96},
 }
 # What leaves of a preset all but path tracing and denoising.
 UNTRACED: dict[str, Any] = {"samples": 1, "denoise": False}

@@ -17,7 +17,7 @@ from PIL import Image
 from dyso.spec import Render
 
 from .errors import AssetError
-from .plates import Window
+from .shade import Window
 
 MAX_BOUNCES = 6
 

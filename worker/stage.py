@@ -17,10 +17,9 @@ from dyso import geometry
 from dyso.render import Device, Views
 from dyso.sampling.scene import Camera, Pose, Scene
 
-from . import backdrop, device, materials, meshes, passes, plates
+from . import backdrop, device, materials, meshes, passes, plates, shade
 from .assets import Assets
 from .contact import true_poses
-from .plates import Window
 from .renderer import CyclesView
 
 # A seam between path traced and looked up pixels that is larger, as a share of their
@@ -101,7 +100,7 @@ class Stage:
                     )
                 with clock("plates"):
                     instance = truth[step, c].instance
-                    shade = plates.shade(
+                    shades = shade.shade(
                         *matrices,
                         instance,
                         object_meshes,
@@ -111,13 +110,13 @@ class Stage:
                     )
                 seed = scene.render_seed + step * len(scene.cameras) + c
                 with clock("render"):
-                    traced = view.radiance(shade.window, seed)
+                    traced = view.radiance(shades.window, seed)
                 with clock("plates"):
-                    image, gap = plates.compose(plate, shade, traced, instance)
+                    image, gap = shade.compose(plate, shades, traced, instance)
                 if gap > SEAM:
                     with clock("render"):
-                        traced = view.radiance(Window.whole(height, width), seed)
-                    image = traced[..., :3] + (1 - traced[..., 3:]) * plate
+                        everywhere = shade.Window.whole(height, width)
+                        image = shade.over(view.radiance(everywhere, seed), plate)
                 images[step, c] = image
         with clock("display"):
             colors = view.display(images.reshape(-1, width, 3))
@@ -158,7 +157,7 @@ class Stage:
 
     def _surround(
         self, scene: Scene, view: CyclesView
-    ) -> tuple[np.ndarray, plates.Lights]:
+    ) -> tuple[np.ndarray, shade.Lights]:
         """Sets light, exposure and floor; gives the HDRI's pixels and its lights."""
         background = scene.background
         texture = self._backgrounds.create(background.asset_id)
@@ -172,7 +171,7 @@ class Stage:
         )
         if background.backdrop == "dome":
             backdrop.add_floor(background, image, irradiance)
-        return pixels, plates.floor_lights(light)
+        return pixels, shade.floor_lights(light)
 
     def _place(
         self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView

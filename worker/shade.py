@@ -1,0 +1,336 @@
+"""Where objects change a view, and how to put it together.
+
+Objects change a view where they are seen, and where they keep light from the floor or
+send some to it. What is seen of them, and the floor close to them, is path traced, in
+one window. Elsewhere the floor is its plate, less the light that rays towards the
+HDRI's light find blocked, plus what the objects send back, which is fitted to the path
+traced floor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from dyso import geometry
+from dyso.sampling.scene import Background
+
+from .meshes import ObjectMesh
+from .plates import FILTER_WIDTH, blackman_harris, hit_dome
+
+SKY_LIGHTS = 192  # directions that stand for the HDRI's light on the floor
+EVEN_LIGHTS = 64  # directions that stand for an even sky
+CELLS = 32  # a side of the grid of cells in which shade is looked for
+CHUNK = 4096  # points on the floor that are held at once
+STEP = 0.03  # the difference of shade over a cell that asks for its pixels' own
+COVERED = 0.25  # floor that sees more than this of the objects is path traced
+WHOLE = 0.7  # a window above this share of the image is the whole image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A rectangle of pixels: rows [top, bottom) and columns [left, right)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> Window:
+        """Gives the window of a whole image."""
+        return cls(top=0, bottom=height, left=0, right=width)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def area(self) -> int:
+        """Pixels in it."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lights:
+    """Directions that stand for the light that falls on the floor.
+
+    Attributes:
+      directions: [K, 3], unit, upwards.
+      weights: [K, 4], each direction's share of the floor's red, green and blue light,
+        and of an even sky's.
+    """
+
+    directions: np.ndarray
+    weights: np.ndarray
+
+
+def floor_lights(light: np.ndarray) -> Lights:
+    """Draws directions by their light on the floor, evenly spread; and an even sky's.
+
+    Args:
+      light: [h, w, 3], see `backdrop.light`.
+    """
+    height, width = light.shape[:2]
+    polar = (np.arange(height) + 0.5) / height * math.pi
+    weight = np.clip(np.cos(polar), 0, None) * np.sin(polar)
+    density = light.mean(-1) * weight[:, None]
+    u, v = _hammersley(SKY_LIGHTS)
+    rows, down = _invert(density.sum(1), u)
+    columns, across = np.empty_like(rows), np.empty_like(down)
+    for i, row in enumerate(rows):
+        columns[i], across[i] = _invert(density[row], v[i : i + 1])
+    polar = (rows + down) / height * math.pi
+    azimuth = 2 * math.pi * (0.5 - (columns + across) / width)
+    color = light[rows, columns] / light[rows, columns].mean(-1, keepdims=True)
+
+    u, v = _hammersley(EVEN_LIGHTS)
+    polar = np.concatenate([polar, np.arcsin(np.sqrt(u))])
+    azimuth = np.concatenate([azimuth, 2 * math.pi * v])
+    weights = np.zeros((SKY_LIGHTS + EVEN_LIGHTS, 4))
+    weights[:SKY_LIGHTS, :3] = color / color.sum(0)
+    weights[SKY_LIGHTS:, 3] = 1 / EVEN_LIGHTS
+    flat = np.sin(polar)
+    directions = flat * np.cos(azimuth), flat * np.sin(azimuth), np.cos(polar)
+    return Lights(directions=np.stack(directions, axis=-1), weights=weights)
+
+
+def _hammersley(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gives points spread evenly over the unit square (Hammersley, 1960)."""
+    numbers = np.arange(count)
+    bits = (numbers[:, None] >> np.arange(16)) & 1
+    return (numbers + 0.5) / count, (bits * 0.5 ** np.arange(1, 17)).sum(-1)
+
+
+def _invert(density: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverts a piecewise constant distribution: gives cells and places in them."""
+    edges = np.concatenate([[0.0], np.cumsum(density)])
+    wanted = u * edges[-1]
+    cells = (np.searchsorted(edges, wanted, side="right") - 1).clip(0, len(density) - 1)
+    return cells, (wanted - edges[cells]) / np.maximum(density[cells], 1e-300)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shade:
+    """What objects keep from the floor, in each pixel of a view.
+
+    Attributes:
+      lost: [H, W, 3], the share of red, green and blue light; 0 past the floor.
+      covered: [H, W], the share that an even sky would lose: how much of the
+        objects the floor sees.
+      window: the pixels that have to be path traced. In it, the other two are coarse.
+    """
+
+    lost: np.ndarray
+    covered: np.ndarray
+    window: Window
+
+
+def shade(
+    intrinsics: np.ndarray,
+    extrinsics: np.ndarray,
+    instance: np.ndarray,
+    meshes: list[ObjectMesh],
+    object_to_world: np.ndarray,
+    background: Background,
+    lights: Lights,
+) -> Shade:
+    """Casts rays from the floor to the lights: in cells, and pixels where they differ.
+
+    Args:
+      intrinsics: [3, 3].
+      extrinsics: [3, 4], world to camera.
+      instance: [H, W], which pixels show objects.
+      meshes: one an object.
+      object_to_world: [N, 3, 4].
+      background: the backdrop.
+      lights: see `floor_lights`.
+    """
+    resolution = int(instance.shape[0]), int(instance.shape[1])
+    height, width = resolution
+    values = np.zeros((height, width, 4))
+    if background.backdrop == "environment":
+        window = _window(instance, values[..., 3])
+        return Shade(lost=values[..., :3], covered=values[..., 3], window=window)
+    grid = geometry.pixel_grid(height, width, np)
+    rays = geometry.rays(intrinsics, extrinsics, grid)
+    depth, on_floor = hit_dome(background, *rays)
+    points = rays[0] + depth[..., None] * rays[1]
+
+    rows, columns = _nodes(height), _nodes(width)
+    nodes = np.ix_(rows, columns)
+    coarse = np.zeros((len(rows), len(columns), 4))
+    coarse[on_floor[nodes]] = _blocked(
+        points[nodes][on_floor[nodes]], meshes, object_to_world, lights
+    )
+    values = _interpolate(coarse, rows, columns, resolution)
+    values[~on_floor] = 0
+    window = _window(instance, values[..., 3])
+
+    fine = _uneven(coarse, rows, columns, resolution) & on_floor
+    fine[window.slices] = False
+    values[fine] = _blocked(points[fine], meshes, object_to_world, lights)
+    weights = blackman_harris(np.arange(-1, 2) / FILTER_WIDTH + 0.5)
+    for axis in (0, 1):
+        values = ndimage.convolve1d(values, weights / weights.sum(), axis=axis)
+    return Shade(lost=values[..., :3], covered=values[..., 3], window=window)
+
+
+def _nodes(size: int) -> np.ndarray:
+    """Gives the pixels at the corners of cells, the first and the last among them."""
+    return np.unique(np.linspace(0, size - 1, CELLS + 1).astype(int))
+
+
+def _interpolate(
+    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """Interpolates values at rows and columns [r, c, n] linearly to all pixels."""
+    for axis, nodes in ((0, rows), (1, columns)):
+        place = np.interp(np.arange(size[axis]), nodes, np.arange(len(nodes)))
+        first = place.astype(int).clip(0, len(nodes) - 2)
+        part = np.expand_dims(place - first, (1, 2) if axis == 0 else (0, 2))
+        values = (1 - part) * values.take(first, axis) + part * values.take(
+            first + 1, axis
+        )
+    return values
+
+
+def _uneven(
+    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """Says which pixels lie in cells whose corners [r, c, n] differ by over STEP."""
+    corners = [values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]]
+    uneven = np.ptp(corners, axis=0).max(-1) > STEP
+    cell = [
+        (np.searchsorted(nodes, np.arange(length), "right") - 1).clip(0, len(nodes) - 2)
+        for nodes, length in ((rows, size[0]), (columns, size[1]))
+    ]
+    return uneven[np.ix_(*cell)]
+
+
+def _blocked(
+    points: np.ndarray,
+    meshes: list[ObjectMesh],
+    object_to_world: np.ndarray,
+    lights: Lights,
+) -> np.ndarray:
+    """Sums the weights [n, 4] of the lights that objects keep from points [n, 3]."""
+    if len(points) > CHUNK:
+        chunks = np.array_split(points, -(-len(points) // CHUNK))
+        return np.concatenate(
+            [_blocked(chunk, meshes, object_to_world, lights) for chunk in chunks]
+        )
+    hit = np.zeros((len(points), len(lights.directions)), bool)
+    # Off the floor by a hair, where the object touches it.
+    starts = points + np.array([0.0, 0.0, 1e-4])
+    for mesh, pose in zip(meshes, object_to_world, strict=True):
+        inverse = geometry.invert(pose)
+        origins = geometry.transform(inverse, starts)
+        slopes = lights.directions @ inverse[:, :3].T
+        near, light = np.nonzero(_meets_box(origins, slopes, mesh.sizes / 2) & ~hit)
+        hit[near, light] = mesh.rays.intersects_any(origins[near], slopes[light])
+    # Not by BLAS, whose order of sums may depend on the number of CPUs.
+    return np.einsum("nk,kc->nc", hit.astype(float), lights.weights)
+
+
+def _meets_box(
+    origins: np.ndarray, directions: np.ndarray, half: np.ndarray
+) -> np.ndarray:
+    """Says which rays [n, k], from [n, 3] in all of [k, 3], meet a box (slab test)."""
+    enter = np.zeros((len(origins), len(directions)), np.float32)
+    leave = np.full_like(enter, np.inf)
+    for axis in range(3):
+        slope = directions[:, axis].astype(np.float32)
+        slope = np.where(abs(slope) < 1e-9, np.float32(1e-9), slope)
+        start = origins[:, None, axis].astype(np.float32)
+        center, reach = -start / slope, np.float32(half[axis]) / abs(slope)
+        enter = np.maximum(enter, center - reach)
+        leave = np.minimum(leave, center + reach)
+    return enter <= leave
+
+
+def _window(instance: np.ndarray, covered: np.ndarray) -> Window:
+    """Finds the rectangle that has to be path traced.
+
+    Args:
+      instance: [H, W], which pixels show objects.
+      covered: [H, W], see `Shade`.
+
+    Returns:
+      The smallest rectangle; a pixel if no object shows.
+    """
+    height, width = instance.shape
+    changed = ndimage.binary_dilation(
+        instance > 0, iterations=math.ceil(FILTER_WIDTH / 2)
+    )
+    changed |= covered > COVERED
+    changed[0, 0] |= not changed.any()
+    down, across = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
+    window = Window(
+        top=int(down[0]),
+        bottom=int(down[-1]) + 1,
+        left=int(across[0]),
+        right=int(across[-1]) + 1,
+    )
+    if window.area > WHOLE * height * width:
+        return Window.whole(height, width)
+    return window
+
+
+def compose(
+    plate: np.ndarray,
+    shade: Shade,
+    traced: np.ndarray,
+    instance: np.ndarray,
+) -> tuple[np.ndarray, float]:
+    """Puts what was path traced on the shaded plate.
+
+    What the objects send back to the floor is taken to be even over each of them; how
+    much it is follows from the floor inside the window.
+
+    Args:
+      plate: [H, W, 3].
+      shade: of the floor.
+      traced: [h, w, 4], premultiplied, the pixels of its window.
+      instance: [H, W], which pixels show objects.
+
+    Returns:
+      Radiance [H, W, 3]; and how far, as a share of the plate's, the two differ on
+      average along the worst edge of the window.
+    """
+    window, inside = shade.window, shade.window.slices
+    near = ndimage.binary_dilation(instance > 0, iterations=2)[inside]
+    floor = ~near & (traced[..., 3] > 0.99)
+    under = np.maximum(plate[inside], 1e-6)
+    ratio = traced[..., :3] / under - 1 + shade.lost[inside]
+    covered = shade.covered[inside]
+    lit = floor & (covered > 0.01)
+    bounce = np.zeros(3)
+    if lit.sum() >= 30:
+        seen = covered[lit][:, None]
+        # Medians, for a glint or a dark crack in the plate must not decide.
+        bounce = np.clip(np.median(ratio[lit] / seen, axis=0), 0, 1)
+    kept = 1 - shade.lost + bounce * shade.covered[..., None]
+    image = plate * kept
+    difference = (traced[..., :3] - image[inside]).mean(-1) / under.mean(-1)
+    edges = []
+    whole = plate.shape[:2]
+    for line, at_border in (
+        (np.s_[0, :], window.top == 0),
+        (np.s_[-1, :], window.bottom == whole[0]),
+        (np.s_[:, 0], window.left == 0),
+        (np.s_[:, -1], window.right == whole[1]),
+    ):
+        if not at_border and floor[line].sum() >= 8:
+            edges.append(abs(np.median(difference[line][floor[line]])))
+    image[inside] = over(traced, plate[inside])
+    return image, max(edges, default=0.0)
+
+
+def over(traced: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Lays premultiplied RGBA [h, w, 4] over a plate [h, w, 3]."""
+    return traced[..., :3] + (1 - traced[..., 3:]) * plate
