@@ -15,7 +15,8 @@ from dyso import geometry
 from dyso.sampling.scene import Background
 
 FILTER_WIDTH = 3.0  # pixels that Cycles' Blackman-Harris filter spans at width 1.5
-SUBPIXELS = 6  # a side of the grid of rays that make one pixel of a plate
+SUBPIXELS = 3  # rays a pixel, along each side; odd, so that one is in the middle
+BAND = 64  # rows of pixels that are looked up at once
 
 
 def directions_to_sky(
@@ -89,17 +90,30 @@ def plate(
       background: the backdrop.
       pixels: the HDRI's, [h, w, 3].
     """
-    offsets = FILTER_WIDTH * ((np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5)
-    weights = blackman_harris(offsets / FILTER_WIDTH + 0.5)
+    height, width = resolution
+    # The middle one of a pixel's rays goes through its centre, so that pixels, whose
+    # filters overlap, share rays with their neighbours.
+    reach = math.ceil(FILTER_WIDTH * SUBPIXELS / 2) - 1
+    taps = np.arange(-reach, reach + 1)
+    weights = blackman_harris(taps / (FILTER_WIDTH * SUBPIXELS) + 0.5)
     weights /= weights.sum()
-    grid = geometry.pixel_grid(*resolution, np)
-    image = np.zeros((*resolution, 3))
-    for dy, down in zip(offsets, weights, strict=True):
-        for dx, across in zip(offsets, weights, strict=True):
-            shifted = grid + np.array([dx, dy])
-            rays = geometry.rays(intrinsics, extrinsics, shifted)
-            seen = directions_to_sky(background, *rays)
-            image += down * across * look_up(pixels, background.rotation, seen)
+    across = (np.arange(-reach, width * SUBPIXELS + reach) + 0.5) / SUBPIXELS
+    image = np.zeros((height, width, 3))
+    for top in range(0, height, BAND):
+        rows = min(BAND, height - top)
+        down = (np.arange(-reach, rows * SUBPIXELS + reach) + 0.5) / SUBPIXELS + top
+        grid = np.stack(np.meshgrid(across, down), axis=-1)
+        rays = geometry.rays(intrinsics, extrinsics, grid)
+        seen = directions_to_sky(background, *rays)
+        fine = look_up(pixels, background.rotation, seen)
+        first = SUBPIXELS // 2
+        narrow = sum(
+            w * fine[:, first + i :: SUBPIXELS][:, :width]
+            for i, w in enumerate(weights)
+        )
+        image[top : top + rows] = sum(
+            w * narrow[first + i :: SUBPIXELS][:rows] for i, w in enumerate(weights)
+        )
     return image
 
 
