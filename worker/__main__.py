@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO, get_args
 
 from dyso.render import Device
+from dyso.render.system import scratch_parent
 
 
 def main() -> None:
@@ -60,9 +61,13 @@ def main() -> None:
 
         from .stage import Stage
 
-        stage = Stage(
-            arguments.objects, arguments.backgrounds, scratch, arguments.device
-        )
+        manifests = arguments.objects, arguments.backgrounds
+        try:
+            stage = Stage(*manifests, scratch, arguments.device)
+        except Exception as error:  # of TensorFlow's file system, too
+            message = f"cannot read {' or '.join(manifests)}: {error}"
+            print(json.dumps(_refusal("manifest", message)), file=answers, flush=True)
+            sys.exit(1)
         try:
             if arguments.scene:
                 request = {
@@ -94,8 +99,10 @@ def _scratch(folder: str | None) -> Iterator[Path]:
 
     At the worker's own end, so that it goes too where the parent was killed.
     """
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    path = Path(folder or tempfile.mkdtemp(prefix="dyso-worker-", dir=memory))
+    parent = scratch_parent()
+    path = Path(folder or tempfile.mkdtemp(prefix="dyso-worker-", dir=parent))
+    # Blender and Kubric make temporary folders of their own, and leave them.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(path)
     try:
         yield path
     finally:

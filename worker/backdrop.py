@@ -85,18 +85,25 @@ def light(pixels: np.ndarray, rotation: float) -> np.ndarray:
       rotation: radians.
 
     Returns:
-      [h, w, 3], averages over areas.
+      [h, w, 3], averages over areas, at most LIGHT_WIDTH wide and half as high.
     """
     height, width = pixels.shape[:2]
-    # Turning by part of a pixel mixes neighbours.
-    whole, part = divmod(rotation / (2 * math.pi) * width, 1)
-    shifted = np.roll(pixels, int(whole), axis=1)
-    turned = (1 - part) * shifted + part * np.roll(shifted, 1, axis=1)
-    factor = max(1, width // LIGHT_WIDTH)
-    if height % factor or width % factor:
-        return turned
-    cells = turned.reshape(height // factor, factor, width // factor, factor, 3)
-    return cells.mean((1, 3))
+    columns = min(width, LIGHT_WIDTH)
+    rows = min(height, LIGHT_WIDTH // 2)
+    turn = rotation / (2 * math.pi) * width
+    around = _averages(pixels.swapaxes(0, 1), np.linspace(0, width, columns + 1) - turn)
+    return _averages(around.swapaxes(0, 1), np.linspace(0, height, rows + 1))
+
+
+def _averages(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Averages values [n, ...], periodic and one a unit of length, between edges."""
+    sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    turns, place = np.divmod(edges, len(values))
+    below = place.astype(int)
+    shape = (-1, *(1,) * (values.ndim - 1))
+    part = (place - below).reshape(shape) * values[below % len(values)]
+    integral = turns.reshape(shape) * sums[-1] + sums[below] + part
+    return np.diff(integral, axis=0) / np.diff(edges).reshape(shape)
 
 
 def set_world(light: np.ndarray, world: bpy.types.World) -> None:

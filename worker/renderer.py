@@ -79,12 +79,13 @@ class CyclesView(Blender):
         """
         width, height = self.scene.resolution
         render = self.blender_scene.render
-        # Blender counts rows from below.
         render.use_border = window.area < width * height
-        render.border_min_x = window.left / width
-        render.border_max_x = window.right / width
-        render.border_min_y = 1 - window.bottom / height
-        render.border_max_y = 1 - window.top / height
+        # Blender counts rows from below, and cuts off what is left of a pixel: a
+        # hundredth more, or rounding loses a row or column at sizes such as 224.
+        render.border_min_x = (window.left + 0.01) / width
+        render.border_max_x = min(1.0, (window.right + 0.01) / width)
+        render.border_min_y = (height - window.bottom + 0.01) / height
+        render.border_max_y = min(1.0, (height - window.top + 0.01) / height)
         file = Path(self.scratch_dir) / "view.exr"
         render.filepath = str(file)
         settings = render.image_settings

@@ -75,6 +75,9 @@ def floor_lights(light: np.ndarray) -> Lights:
     Args:
       light: [h, w, 3], see `backdrop.light`.
     """
+    light = (
+        np.maximum(light, 0) + 1e-9
+    )  # some everywhere, or there is none to divide by
     height, width = light.shape[:2]
     polar = (np.arange(height) + 0.5) / height * math.pi
     weight = np.clip(np.cos(polar), 0, None) * np.sin(polar)

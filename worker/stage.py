@@ -58,6 +58,8 @@ class Stage:
         Raises:
           AssetError: an asset is missing or cannot be used.
         """
+        self._objects.trim()
+        self._backgrounds.trim()
         clock = _Clock()
         with clock("stage"):
             height, width = scene.resolution
@@ -74,7 +76,7 @@ class Stage:
             positions, quaternions = true_poses(scene, object_meshes, files)
             shutil.rmtree(files, ignore_errors=True)
         shape = (scene.steps, len(scene.cameras))
-        images = np.empty((*shape, height, width, 3))
+        images = np.empty((*shape, height, width, 3), np.float32)
         truth = np.empty(shape, object)
         poses = geometry.pose_matrix(positions, quaternions)
         for c, seen_by in enumerate(scene.cameras):
@@ -119,8 +121,10 @@ class Stage:
                         image = shade.over(view.radiance(everywhere, seed), plate)
                 images[step, c] = image
         with clock("display"):
-            colors = view.display(images.reshape(-1, width, 3))
-            colors = colors.reshape(*shape, height, width, 3)
+            # A column of views at a time: together they may be too large for a PNG.
+            colors = np.stack(
+                [view.display(row.reshape(-1, width, 3)) for row in images]
+            ).reshape(images.shape)
 
         def layer(name: str, dtype: type) -> np.ndarray:
             images = [getattr(item, name) for item in truth.ravel()]

@@ -2,28 +2,24 @@
 
 A manifest is JSON: `{"name", "data_dir", "assets": {id: {"asset_type", "kwargs",
 "metadata", "path", "license", ...}}}`, as Kubric's `AssetSource.from_manifest` reads
-it. `https://` and `gs://` addresses are read through `etils.epath` and urllib.
+it. `gs://` and `s3://` addresses are read through `etils.epath`.
 """
 
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dyso.spec import Asset, Catalog, UserError
 
-MAX_BYTES = 1 << 30
-TIMEOUT = 60.0
-
 
 def read_manifest(location: str) -> dict[str, Any]:
     """Reads a manifest.
 
     Args:
-      location: a path, or an `http(s)://`, `gs://` or `s3://` address.
+      location: a path, or a `gs://` or `s3://` address.
 
     Raises:
       UserError: it cannot be read or is not a manifest.
@@ -40,8 +36,10 @@ def read_manifest(location: str) -> dict[str, Any]:
 
 def _read(location: str) -> bytes:
     if location.startswith(("http://", "https://")):
-        with urllib.request.urlopen(location, timeout=TIMEOUT) as response:
-            return response.read(MAX_BYTES)
+        raise UserError(
+            f"{location}: assets are not fetched from web servers; "
+            "download them, or name a gs:// address"
+        )
     if "://" in location:
         from etils import epath
 

@@ -33,22 +33,27 @@ def usage() -> str:
 
 def main() -> None:
     """Runs the command line; exits with 2 on bad input, 130 on Ctrl-C."""
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help", "help"):
-        print(usage())
-        return
-    name = sys.argv[1]
-    if name not in COMMANDS:
-        sys.exit(f"dyso: no command {name!r}\n\n{usage()}")
-    command = importlib.import_module(f"dyso.cli.{name}").main
     try:
-        status = tyro.cli(command, prog=f"dyso {name}", args=sys.argv[2:])
+        status = _run(sys.argv[1:])
+        sys.stdout.flush()
     except UserError as error:
         print(error, file=sys.stderr)
-        sys.exit(2)
+        status = 2
     except BrokenPipeError:  # `dyso show ... | head` has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        status = 130
     sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int | None:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UserError(f"dyso: no command {name!r}\n\n{usage()}")
+    command = importlib.import_module(f"dyso.cli.{name}").main
+    return tyro.cli(command, prog=f"dyso {name}", args=rest)

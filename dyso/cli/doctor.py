@@ -17,7 +17,15 @@ from dyso.spec import UserError
 
 IMPORT_SECONDS = 180
 # What the worker imports beside bpy.
-MODULES = ("kubric", "pybullet", "OpenEXR", "pyquaternion", "tensorflow")
+MODULES = (
+    "kubric",
+    "pybullet",
+    "OpenEXR",
+    "pyquaternion",
+    "scipy",
+    "embreex",
+    "tensorflow",
+)
 DISK_BYTES = 2_000_000_000
 SCENE_BYTES = 800_000
 SHARED_BYTES = 64_000_000

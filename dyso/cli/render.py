@@ -171,7 +171,7 @@ def _render(
         try:
             return renderer.render(scene)
         except RenderError as error:
-            if error.reason == "device":
+            if error.final:
                 raise UserError(str(error)) from error
             raise UserError(
                 f"{scene.split} {scene.name}, attempt {scene.attempt}: cannot be "

@@ -29,7 +29,7 @@ def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Pat
       128 + 127 n; object coordinates are 255 times theirs.
     - `exr`: a file a view, float32. R, G, B are display values made linear, as viewers
       expect; Z is the Euclidean distance in metres; ids and the rest as they are.
-    - `npz`: one file, view.npz; layers lead with [dynamics, camera].
+    - `npz`: one file, views.npz; layers lead with [dynamics, camera].
 
     Args:
       folder: is there.

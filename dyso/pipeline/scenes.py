@@ -107,7 +107,7 @@ class SceneMaker:
             try:
                 record = records.encode(scene, self._render(scene))
             except RenderError as error:
-                if error.reason == "device":
+                if error.final:
                     raise UserError(str(error)) from error
                 failure = _failure(
                     index, scene.attempt, error.reason, error.asset, error

@@ -143,6 +143,10 @@ def check_output(resolved: ResolvedSpec, output: Path) -> None:
     Raises:
       UserError: it holds another spec's data, or something else.
     """
+    if output.parts and ":" in output.parts[0]:
+        raise UserError(
+            f"{output}: must be a folder that all workers see, such as a mounted disk"
+        )
     spec_file = output / "spec.json"
     if spec_file.exists():
         found = load_resolved(spec_file)

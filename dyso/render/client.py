@@ -19,6 +19,7 @@ from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
+from dyso.render.system import scratch_parent
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import UserError
@@ -35,7 +36,8 @@ class RenderError(Exception):
 
     Attributes:
       reason: one word for counting: `crash`, `timeout`, `asset` or `error`; or
-        `device`: this machine has no such device, so that no scene can be rendered.
+        `device` (this machine has none of the kind) or `manifest` (it cannot be read),
+        so that no scene can be rendered.
       asset: the id of the asset that is to blame, or empty.
       stderr: the tail of the worker's standard error.
     """
@@ -43,6 +45,11 @@ class RenderError(Exception):
     def __init__(self, reason: str, message: str, *, asset: str = "", stderr: str = ""):
         super().__init__(message)
         self.reason, self.asset, self.stderr = reason, asset, stderr
+
+    @property
+    def final(self) -> bool:
+        """Whether no scene can be rendered, whatever is tried."""
+        return self.reason in ("device", "manifest")
 
 
 class Renderer:
@@ -127,8 +134,7 @@ class _Worker:
     def __init__(self, objects: str, backgrounds: str, cpu: int | None, device: Device):
         self.served = 0
         self._start_timings: dict[str, float] = {}
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self._folder = Path(tempfile.mkdtemp(prefix="dyso-", dir=memory))
+        self._folder = Path(tempfile.mkdtemp(prefix="dyso-", dir=scratch_parent()))
         self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
         self._answers: queue.Queue[str | None] = queue.Queue()
         command = [sys.executable, "-m", "dyso.worker", "--objects", objects]
@@ -146,7 +152,9 @@ class _Worker:
             env=_environment(device),
         )
         if cpu is not None and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self._process.pid, {cpu})
+            # It may be gone already; its first answer will then say why.
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(self._process.pid, {cpu})
         self._readers = [
             threading.Thread(target=read, args=(stream,), daemon=True)
             for read, stream in (
@@ -159,7 +167,9 @@ class _Worker:
 
     def render(self, scene: Scene, timeout: float) -> Views:
         if not self.served:
-            ready = self._next_answer(time.monotonic() + START_TIMEOUT, "its start")
+            ready = self._next_answer(
+                time.monotonic() + START_TIMEOUT, f"{START_TIMEOUT:g} s of its start"
+            )
             self._start_timings = ready["timings"]
         self.served += 1
         path = self._folder / "views.npz"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ PACKAGES = {
     "libXfixes.so.3": "libxfixes3",
 }
 WORKER_BYTES = 1_200_000_000
+SCRATCH_BYTES = 1_000_000_000
 
 
 def missing_libraries() -> list[str]:
@@ -108,3 +110,11 @@ def claimed_cpu() -> Iterator[int | None]:
             yield cpu
             return
     yield None
+
+
+def scratch_parent() -> str | None:
+    """Gives a folder in memory for temporary files; None where there is little."""
+    shared = Path("/dev/shm")
+    if os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > SCRATCH_BYTES:
+        return str(shared)
+    return None

@@ -52,7 +52,6 @@ NonNegative = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Elevation = Annotated[float, Ge(-90), Le(90)]
-Range = Annotated[tuple[float, float], Predicate(_ordered)]
 PositiveRange = Annotated[
     tuple[float, float], Predicate(_ordered), Predicate(_positive)
 ]

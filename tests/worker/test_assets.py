@@ -54,6 +54,11 @@ def manifests(tmp_path_factory) -> tuple[Path, Path]:
     image = BytesIO()
     Image.fromarray(np.full((8, 16, 3), 90, np.uint8)).save(image, "PNG")
     archive(folder / "grey.tar.gz", data__json=b"{}", h__png=image.getvalue())
+    image = BytesIO()
+    odd = np.zeros((501, 1003, 3), np.uint8)
+    odd[300:, :, 0] = 200  # red, and below the horizon alone
+    Image.fromarray(odd).save(image, "PNG")
+    archive(folder / "odd.tar.gz", data__json=b"{}", h__png=image.getvalue())
     archive(folder / "broken.tar.gz", data__json=b"{}", h__png=b"not an image")
     hdris = {
         name: {
@@ -61,7 +66,7 @@ def manifests(tmp_path_factory) -> tuple[Path, Path]:
             "kwargs": {"filename": "{asset_dir}/h.png"},
             "metadata": {},
         }
-        for name in ("grey", "broken")
+        for name in ("grey", "odd", "broken")
     }
     for name, assets in (("objects", objects), ("hdris", hdris)):
         text = json.dumps({"name": name, "assets": assets})
@@ -124,3 +129,11 @@ def test_the_worker_goes_on_after_a_bad_asset(render) -> None:
     with pytest.raises(RenderError):
         render("no_faces")
     assert render("flat").color.any()
+
+
+def test_an_odd_hdri_renders(render) -> None:
+    views = render("flat", hdri="odd")
+    floor = (views.instance == 0) & (views.normal[..., 2] > 0.999)
+    assert np.isfinite(views.depth).all()
+    # No light from above: whatever the floor shows is no brighter than the picture.
+    assert views.color[floor][:, 1:].max() < 60

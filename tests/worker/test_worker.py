@@ -246,3 +246,54 @@ def test_one_shot(starter: ResolvedSpec, scene: Scene, views: Views, tmp_path) -
     assert json.loads(done.stdout)["ok"]
     with np.load(tmp_path / "views.npz") as arrays:
         np.testing.assert_array_equal(arrays["color"], views.color)
+
+
+@pytest.mark.parametrize("resolution", [(224, 100), (8, 8), (101, 173)])
+def test_any_resolution(
+    renderer: Renderer, scene: Scene, resolution: tuple[int, int]
+) -> None:
+    views = renderer.render(dataclasses.replace(scene, resolution=resolution))
+    assert views.color.shape[2:] == (*resolution, 3)
+    assert views.depth.shape[2:] == resolution
+
+
+def test_views_without_object_or_floor(renderer: Renderer, scene: Scene) -> None:
+    """One camera looks up, past everything; what it sees is the sky alone."""
+    up = geometry.quaternion_from_matrix(
+        np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+    )
+    first = scene.cameras[0]
+    pose = dataclasses.replace(first.pose, quaternion=tuple(up))
+    looking_up = dataclasses.replace(first, pose=pose)
+    views = renderer.render(dataclasses.replace(scene, cameras=(looking_up,)))
+    assert (views.instance == 0).all()
+    assert (views.depth < scene.background.dome_radius * 2).all()
+    np.testing.assert_array_equal(views.color[0], views.color[1])
+
+
+def test_objects_shade_one_another_and_the_floor(
+    renderer: Renderer, starter: ResolvedSpec
+) -> None:
+    """Two objects: the floor between them is darker than without them."""
+    spec = dataclasses.replace(
+        starter.spec,
+        resolution=(48, 48),
+        objects=dataclasses.replace(starter.spec.objects, count=(2, 2)),
+        dynamics=dataclasses.replace(starter.spec.dynamics, steps=1, area=2.0),
+        visibility=dataclasses.replace(starter.spec.visibility, share=0.2),
+    )
+    scene = edited(
+        sample_scene(dataclasses.replace(starter, spec=spec), "train", 2),
+        asset_id="city",
+    )
+    far = tuple(
+        dataclasses.replace(
+            item, poses=(dataclasses.replace(item.poses[0], position=(0, 20.0, 1)),)
+        )
+        for item in scene.objects
+    )
+    both = renderer.render(scene)
+    none = renderer.render(dataclasses.replace(scene, objects=far))
+    floor = (both.instance == 0) & (none.instance == 0) & (both.normal[..., 2] > 0.999)
+    lost = none.color[floor].mean() - both.color[floor].mean()
+    assert lost > 0.3
