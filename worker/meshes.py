@@ -10,6 +10,8 @@ import bpy
 import mathutils
 import numpy as np
 import trimesh
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 
 from .errors import AssetError
 
@@ -35,6 +37,19 @@ class ObjectMesh:
         """Casts rays at the mesh."""
         mesh = trimesh.Trimesh(self.vertices, self.triangles, process=False)
         return trimesh.ray.ray_pyembree.RayMeshIntersector(mesh)
+
+    @cached_property
+    def _occluder(self) -> EmbreeScene:
+        scene = EmbreeScene()
+        TriangleMesh(scene, self.vertices[self.triangles].astype(np.float32))
+        return scene
+
+    def occludes(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Says which rays [n] from [n, 3] in [n, 3] meet the mesh, somewhere."""
+        if not len(origins):
+            return np.zeros(0, bool)
+        rays = origins.astype(np.float32), directions.astype(np.float32)
+        return self._occluder.run(*rays, query="OCCLUDED") == 0
 
     @cached_property
     def points(self) -> np.ndarray:

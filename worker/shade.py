@@ -21,8 +21,8 @@ from dyso.sampling.scene import Background
 from .meshes import ObjectMesh
 from .plates import FILTER_WIDTH, blackman_harris, hit_dome
 
-SKY_LIGHTS = 192  # directions that stand for the HDRI's light on the floor
-EVEN_LIGHTS = 64  # directions that stand for an even sky
+SKY_LIGHTS = 128  # directions that stand for the HDRI's light on the floor
+EVEN_LIGHTS = 32  # directions that stand for an even sky
 CELLS = 32  # a side of the grid of cells in which shade is looked for
 CHUNK = 4096  # points on the floor that are held at once
 STEP = 0.03  # the difference of shade over a cell that asks for its pixels' own
@@ -235,7 +235,7 @@ def _blocked(
         origins = geometry.transform(inverse, starts)
         slopes = lights.directions @ inverse[:, :3].T
         near, light = np.nonzero(_meets_box(origins, slopes, mesh.sizes / 2) & ~hit)
-        hit[near, light] = mesh.rays.intersects_any(origins[near], slopes[light])
+        hit[near, light] = mesh.occludes(origins[near], slopes[light])
     # Not by BLAS, whose order of sums may depend on the number of CPUs.
     return np.einsum("nk,kc->nc", hit.astype(float), lights.weights)
 
