@@ -4,7 +4,6 @@ import dataclasses
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -30,17 +29,10 @@ def workers() -> set[int]:
     return {int(pid) for pid, command in lines if "dyso.worker" in command}
 
 
-def leftovers() -> set[Path]:
-    """Temporary folders of workers, ours and Blender's."""
-    folders = Path("/dev/shm"), Path(tempfile.gettempdir())
-    names = "dyso-*", "blender_*"
-    return {path for folder in folders for name in names for path in folder.glob(name)}
-
-
 @pytest.fixture
 def own(starter: ResolvedSpec):
     """A renderer of the test's own, and the worker process of it once it runs."""
-    before, files = workers(), leftovers()
+    before = workers()
     with Renderer(
         objects=starter.objects.manifest,
         backgrounds=starter.backgrounds.manifest,
@@ -49,7 +41,6 @@ def own(starter: ResolvedSpec):
     ) as renderer:
         yield renderer, lambda: (workers() - before).pop()
     assert workers() == before
-    assert leftovers() == files
 
 
 def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
@@ -90,6 +81,16 @@ def test_worker_is_recycled(own, starter: ResolvedSpec) -> None:
     assert process() == first
     renderer.render(scene)
     assert process() != first
+
+
+def test_nothing_is_left_behind(own, starter: ResolvedSpec) -> None:
+    renderer, process = own
+    renderer.render(sample_scene(starter, "train", 0))
+    command = Path(f"/proc/{process()}/cmdline").read_bytes().decode().split("\0")
+    scratch = Path(command[command.index("--scratch") + 1])
+    assert list(scratch.glob("blender_*"))  # Blender's own temporary folder
+    renderer.close()
+    assert not scratch.exists()
 
 
 def test_a_manifest_that_is_not_there_is_final(starter: ResolvedSpec) -> None:
