@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import bpy
 import kubric as kb
@@ -88,61 +89,35 @@ class Stage:
                 )
             for step in range(scene.steps):
                 alive()
-                for item, position, quaternion in zip(
-                    items, positions[:, step], quaternions[:, step], strict=True
-                ):
-                    item.position, item.quaternion = position, quaternion
+                _move(items, positions[:, step], quaternions[:, step])
+                pose, around = poses[:, step], scene.background
                 with clock("passes"):
-                    truth[step, c] = passes.cast(
-                        *matrices,
-                        scene.resolution,
-                        object_meshes,
-                        poses[:, step],
-                        scene.background,
+                    seen = passes.cast(
+                        *matrices, scene.resolution, object_meshes, pose, around
                     )
                 with clock("plates"):
-                    instance = truth[step, c].instance
                     shades = shade.shade(
-                        *matrices,
-                        instance,
-                        object_meshes,
-                        poses[:, step],
-                        scene.background,
-                        lights,
+                        *matrices, seen.instance, object_meshes, pose, around, lights
                     )
                 seed = scene.render_seed + step * len(scene.cameras) + c
                 with clock("render"):
                     traced = view.radiance(shades.window, seed)
                 with clock("plates"):
-                    image, gap = shade.compose(plate, shades, traced, instance)
+                    image, gap = shade.compose(plate, shades, traced, seen.instance)
                 if gap > SEAM:
                     with clock("render"):
                         everywhere = shade.Window.whole(height, width)
                         image = shade.over(view.radiance(everywhere, seed), plate)
-                images[step, c] = image
+                images[step, c], truth[step, c] = image, seen
         with clock("display"):
-            # A column of views at a time: together they may be too large for a PNG.
+            # A step's views at a time: together they may be too large for a PNG.
             colors = np.stack(
                 [view.display(row.reshape(-1, width, 3)) for row in images]
             ).reshape(images.shape)
 
-        def layer(name: str, dtype: type) -> np.ndarray:
-            images = [getattr(item, name) for item in truth.ravel()]
-            return np.stack(images).reshape(*shape, *images[0].shape).astype(dtype)
-
-        instance = layer("instance", np.uint8)
-        categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
         return Views(
             color=colors,
-            depth=layer("depth", np.float32),
-            instance=instance,
-            category=categories[instance],
-            normal=layer("normal", np.float32)
-            if "normal" in scene.render.layers
-            else None,
-            object_coordinates=layer("object_coordinates", np.float32)
-            if "object_coordinates" in scene.render.layers
-            else None,
+            **_layers(scene, truth),
             positions=positions,
             quaternions=quaternions,
             sizes=np.array([mesh.sizes for mesh in object_meshes]),
@@ -193,6 +168,25 @@ class Stage:
         return items, object_meshes
 
 
+def _layers(scene: Scene, truth: np.ndarray) -> dict[str, Any]:
+    """Gives the layers of `Views` but colour, from each view's `Passes` [T, C]."""
+
+    def stacked(name: str, dtype: type) -> np.ndarray:
+        images = np.stack([getattr(seen, name) for seen in truth.flat])
+        return images.reshape(*truth.shape, *images.shape[1:]).astype(dtype)
+
+    instance = stacked("instance", np.uint8)
+    categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
+    return {
+        "depth": stacked("depth", np.float32),
+        "instance": instance,
+        "category": categories[instance],
+    } | {
+        name: stacked(name, np.float32) if name in scene.render.layers else None
+        for name in ("normal", "object_coordinates")
+    }
+
+
 def camera_matrices(
     camera: Camera, resolution: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -205,6 +199,13 @@ def camera_matrices(
 
 def _matrix(pose: Pose) -> np.ndarray:
     return geometry.pose_matrix(np.array(pose.position), np.array(pose.quaternion))
+
+
+def _move(
+    items: list[kb.FileBasedObject], positions: np.ndarray, quaternions: np.ndarray
+) -> None:
+    for item, position, quaternion in zip(items, positions, quaternions, strict=True):
+        item.position, item.quaternion = position, quaternion
 
 
 def _aim(camera: kb.PerspectiveCamera, described: Camera) -> None:
