@@ -94,11 +94,11 @@ class _Stage:
     def _surround(self, hdris: Assets) -> None:
         background = self.described.background
         path = hdris.create(background.asset_id).filename
-        image = backdrop.load_hdri(background.asset_id, path)
+        image, pixels = backdrop.load_hdri(background.asset_id, path)
         rotation = (0.0, 0.0, background.rotation)
         self.view._set_ambient_light_hdri(path, rotation)
         self.view._set_background_hdri(path, rotation)
-        irradiance = backdrop.floor_irradiance(backdrop.radiance(image))
+        irradiance = backdrop.floor_irradiance(pixels)
         self.view.blender_scene.view_settings.exposure = backdrop.exposure(
             irradiance, self.described.render.auto_exposure
         )

@@ -55,8 +55,7 @@ def main() -> None:
         try:
             device.select(arguments.device)
         except device.DeviceError as error:
-            answer = _refusal("device", str(error))
-            print(json.dumps(answer), file=answers, flush=True)
+            _say(answers, _refusal("device", str(error)))
             sys.exit(1)
 
         from .stage import Stage
@@ -66,7 +65,7 @@ def main() -> None:
             stage = Stage(*manifests, scratch, arguments.device)
         except Exception as error:  # of TensorFlow's file system, too
             message = f"cannot read {' or '.join(manifests)}: {error}"
-            print(json.dumps(_refusal("manifest", message)), file=answers, flush=True)
+            _say(answers, _refusal("manifest", message))
             sys.exit(1)
         try:
             if arguments.scene:
@@ -75,13 +74,12 @@ def main() -> None:
                     "output": arguments.output,
                 }
                 answer = _answer(stage, request)
-                print(json.dumps(answer), file=answers, flush=True)
+                _say(answers, answer)
                 sys.exit(not answer["ok"])
             start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
-            print(json.dumps(start), file=answers, flush=True)
+            _say(answers, start)
             for line in sys.stdin:
-                answer = _answer(stage, json.loads(line))
-                print(json.dumps(answer), file=answers, flush=True)
+                _say(answers, _answer(stage, json.loads(line)))
         finally:
             stage.close()
 
@@ -91,6 +89,10 @@ def _claim_stdout() -> TextIO:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
+
+
+def _say(answers: TextIO, answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), file=answers, flush=True)
 
 
 @contextlib.contextmanager

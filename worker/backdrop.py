@@ -18,6 +18,7 @@ import numpy as np
 from dyso.sampling.scene import Background
 
 from .errors import AssetError
+from .plates import floor_weights
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (Rec. 709)
 # The radiance of a white card on the floor that looks well exposed through Filmic.
@@ -25,8 +26,8 @@ NORMAL_WHITE = 1.5
 LIGHT_WIDTH = 512  # pixels around the horizon that light is sampled from
 
 
-def load_hdri(asset_id: str, path: str) -> bpy.types.Image:
-    """Opens an HDRI.
+def load_hdri(asset_id: str, path: str) -> tuple[bpy.types.Image, np.ndarray]:
+    """Opens an HDRI; gives the image, and its radiance [H, W, 3] (see `radiance`).
 
     Raises:
       AssetError: it cannot be read, or has values that are not finite or all zero.
@@ -42,7 +43,7 @@ def load_hdri(asset_id: str, path: str) -> bpy.types.Image:
         raise AssetError(asset_id, "has pixels that are not finite")
     if not pixels.max() > 0:
         raise AssetError(asset_id, "is black")
-    return image
+    return image, pixels
 
 
 def radiance(image: bpy.types.Image) -> np.ndarray:
@@ -60,8 +61,7 @@ def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
       pixels: [H, W, 3], equirectangular radiance, the first row at the zenith.
     """
     height, width = pixels.shape[:2]
-    polar = (np.arange(height) + 0.5) / height * math.pi
-    weight = np.clip(np.cos(polar), 0, None) * np.sin(polar)
+    weight = floor_weights(height)
     area = (math.pi / height) * (2 * math.pi / width)
     return np.einsum("h,hwc->c", weight * area, pixels)
 

@@ -74,6 +74,15 @@ def look_up(pixels: np.ndarray, rotation: float, directions: np.ndarray) -> np.n
     return upper * (1 - down) + lower * down
 
 
+def floor_weights(height: int) -> np.ndarray:
+    """Gives how much the rows [h] of an HDRI count on a level floor, but for a factor.
+
+    That is the cosine to the floor, 0 from below, times the row's length on the sphere.
+    """
+    polar = (np.arange(height) + 0.5) / height * math.pi
+    return np.clip(np.cos(polar), 0, None) * np.sin(polar)
+
+
 def plate(
     intrinsics: np.ndarray,
     extrinsics: np.ndarray,

@@ -19,7 +19,7 @@ from dyso import geometry
 from dyso.sampling.scene import Background
 
 from .meshes import ObjectMesh
-from .plates import FILTER_WIDTH, blackman_harris, hit_dome
+from .plates import FILTER_WIDTH, blackman_harris, floor_weights, hit_dome
 
 SKY_LIGHTS = 128  # directions that stand for the HDRI's light on the floor
 EVEN_LIGHTS = 32  # directions that stand for an even sky
@@ -79,8 +79,7 @@ def floor_lights(light: np.ndarray) -> Lights:
         np.maximum(light, 0) + 1e-9
     )  # some everywhere, or there is none to divide by
     height, width = light.shape[:2]
-    polar = (np.arange(height) + 0.5) / height * math.pi
-    weight = np.clip(np.cos(polar), 0, None) * np.sin(polar)
+    weight = floor_weights(height)
     density = light.mean(-1) * weight[:, None]
     u, v = _hammersley(SKY_LIGHTS)
     rows, down = _invert(density.sum(1), u)

@@ -140,8 +140,7 @@ class Stage:
         """Sets light, exposure and floor; gives the HDRI's pixels and its lights."""
         background = scene.background
         texture = self._backgrounds.create(background.asset_id)
-        image = backdrop.load_hdri(background.asset_id, texture.filename)
-        pixels = backdrop.radiance(image)
+        image, pixels = backdrop.load_hdri(background.asset_id, texture.filename)
         light = backdrop.light(pixels, background.rotation)
         backdrop.set_world(light, view.blender_scene.world)
         irradiance = backdrop.floor_irradiance(light)

@@ -16,7 +16,6 @@ from dyso.render import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import UserError
 
-FORMATS = ("png", "exr", "npz")
 LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 MILLIMETRES = 65535
 """Depth in a 16-bit PNG is in millimetres up to this; 0 is farther, or nothing."""
@@ -35,7 +34,7 @@ def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Pat
       folder: is there.
       scene: what was rendered.
       views: the result.
-      form: one of `FORMATS`.
+      form: `png`, `exr` or `npz`.
 
     Raises:
       UserError: the format's library is not installed.
