@@ -1,6 +1,5 @@
 """Folders of all kinds, the buckets on real emulators."""
 
-import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,21 +9,6 @@ import pytest
 from emulators import speak_to
 
 from dyso.storage import Folder, open_folder, service
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Callable[[str], str]]:
-    """A function that starts the server of a scheme, once, and gives its URL."""
-    with contextlib.ExitStack() as stack:
-        started: dict[str, str] = {}
-
-        def server(scheme: str) -> str:
-            if scheme not in started:
-                kinds = {"s3": emulators.s3_server, "gs": emulators.gs_server}
-                started[scheme] = stack.enter_context(kinds[scheme]())
-            return started[scheme]
-
-        yield server
 
 
 @pytest.fixture(params=["local", "s3", "gs"])
