@@ -18,6 +18,7 @@ import numpy as np
 from dyso.sampling.scene import Background
 
 from .errors import AssetError
+from .pictures import measure
 from .plates import floor_weights
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (Rec. 709)
@@ -30,8 +31,11 @@ def load_hdri(asset_id: str, path: str) -> tuple[bpy.types.Image, np.ndarray]:
     """Opens an HDRI; gives the image, and its radiance [H, W, 3] (see `radiance`).
 
     Raises:
-      AssetError: it cannot be read, or has values that are not finite or all zero.
+      AssetError: it cannot be read, is too large, or has values that are not finite
+        or all zero.
     """
+    with open(path, "rb") as file:
+        measure(asset_id, file)
     try:
         image = bpy.data.images.load(path, check_existing=True)
     except RuntimeError as error:
@@ -51,7 +55,8 @@ def radiance(image: bpy.types.Image) -> np.ndarray:
     width, height = image.size
     values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
-    return values.reshape(height, width, image.channels)[::-1, :, :3].astype(float)
+    pixels = values.reshape(height, width, image.channels)[::-1, :, :3]
+    return np.ascontiguousarray(pixels)
 
 
 def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
@@ -97,7 +102,8 @@ def light(pixels: np.ndarray, rotation: float) -> np.ndarray:
 
 def _averages(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Averages values [n, ...], periodic and one a unit of length, between edges."""
-    sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    sums = np.cumsum(values, axis=0, dtype=float)
+    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
     turns, place = np.divmod(edges, len(values))
     below = place.astype(int)
     shape = (-1, *(1,) * (values.ndim - 1))

@@ -12,10 +12,9 @@ import numpy as np
 import trimesh
 
 from dyso import geometry
-from dyso.sampling.scene import Background
 
 from .meshes import ObjectMesh
-from .plates import hit_dome
+from .plates import EmptyView
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,35 +35,28 @@ class Passes:
 
 
 def cast(
-    intrinsics: np.ndarray,
-    extrinsics: np.ndarray,
-    resolution: tuple[int, int],
-    meshes: list[ObjectMesh],
-    object_to_world: np.ndarray,
-    background: Background,
+    empty: EmptyView, meshes: list[ObjectMesh], object_to_world: np.ndarray
 ) -> Passes:
-    """Casts one ray a pixel.
+    """Casts one ray a pixel at the objects.
 
     Args:
-      intrinsics: [3, 3].
-      extrinsics: [3, 4], world to camera.
-      resolution: height and width.
+      empty: the view without them.
       meshes: one an object.
       object_to_world: [N, 3, 4].
-      background: the backdrop.
     """
-    grid = geometry.pixel_grid(*resolution, np)
-    origins, directions = geometry.rays(intrinsics, extrinsics, grid)
-    depth, normal = _backdrop(background, origins, directions)
+    directions, resolution = empty.directions, empty.depth.shape
+    depth, normal = empty.depth.copy(), empty.normal.copy()
     instance = np.zeros(resolution, np.uint8)
-    coordinates = np.zeros((*resolution, 3))
+    coordinates = np.zeros_like(directions)
     for i, (mesh, pose) in enumerate(zip(meshes, object_to_world, strict=True)):
-        near = _window(mesh.sizes, pose, intrinsics, extrinsics, resolution)
+        near = _window(mesh.sizes, pose, empty)
         inverse = geometry.invert(pose)
-        local_origins = geometry.transform(inverse, origins[near].reshape(-1, 3))
         local_directions = directions[near].reshape(-1, 3) @ inverse[:, :3].T
-        if not len(local_origins):
+        if not len(local_directions):
             continue
+        local_origins = np.broadcast_to(
+            geometry.transform(inverse, empty.origin), local_directions.shape
+        )
         triangle, ray, points = mesh.rays.intersects_id(
             local_origins, local_directions, multiple_hits=False, return_locations=True
         )
@@ -87,34 +79,20 @@ def cast(
     )
 
 
-def _backdrop(
-    background: Background, origins: np.ndarray, directions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gives depth and normals of the dome, seen from inside; of nothing otherwise."""
-    if background.backdrop == "environment":
-        return np.full(directions.shape[:-1], np.inf), np.zeros_like(directions)
-    depth, on_floor = hit_dome(background, origins, directions)
-    inward = -(origins + depth[..., None] * directions) / background.dome_radius
-    return depth, np.where(on_floor[..., None], (0.0, 0.0, 1.0), inward)
-
-
 def _window(
-    sizes: np.ndarray,
-    pose: np.ndarray,
-    intrinsics: np.ndarray,
-    extrinsics: np.ndarray,
-    resolution: tuple[int, int],
+    sizes: np.ndarray, pose: np.ndarray, empty: EmptyView
 ) -> tuple[slice, slice]:
     """Gives the rows and columns outside of which the object cannot be seen."""
     signs = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3)).reshape(3, -1).T
     corners = geometry.transform(pose, signs * sizes)
-    pixels, _, z = geometry.project(corners, intrinsics, extrinsics)
+    pixels, _, z = geometry.project(corners, empty.intrinsics, empty.extrinsics)
     if z.min() <= 0:
         return slice(None), slice(None)
     low = np.floor(pixels.min(0)).astype(int) - 1
     high = np.ceil(pixels.max(0)).astype(int) + 1
     (x0, y0), (x1, y1) = low.clip(0), high.clip(0)
-    return slice(y0, min(y1, resolution[0])), slice(x0, min(x1, resolution[1]))
+    height, width = empty.depth.shape
+    return slice(y0, min(y1, height)), slice(x0, min(x1, width))
 
 
 def _shading_normals(

@@ -1,13 +1,14 @@
-"""What a view shows without its objects.
+"""What a camera sees without objects: the same in all dynamics steps.
 
 The unshadowed floor and the dome give back the HDRI's own radiance (see `backdrop`),
-so the empty view, its plate, needs no path tracing: it is looked up in the HDRI,
-without noise. Where objects change it, `shade` says.
+so the empty view's image, its plate, needs no path tracing: it is looked up in the
+HDRI, without noise. Where objects change it, `shade` says.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,32 +20,94 @@ SUBPIXELS = 3  # rays a pixel, along each side; odd, so that one is in the middl
 BAND = 64  # rows of pixels that are looked up at once
 
 
-def directions_to_sky(
-    background: Background, origins: np.ndarray, directions: np.ndarray
-) -> np.ndarray:
-    """Gives the directions [..., 3] in which the HDRI is seen along rays [..., 3]."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmptyView:
+    """What a camera sees without objects, through the centres of H x W pixels.
+
+    Attributes:
+      intrinsics: [3, 3].
+      extrinsics: [3, 4], world to camera.
+      origin: [3], the camera centre.
+      directions: [H, W, 3], unit.
+      depth: [H, W], metres to the backdrop; infinity where there is none.
+      normal: [H, W, 3], the backdrop's, towards the camera; 0 where there is none.
+      on_floor: [H, W], whether the floor is seen.
+      plate: [H, W, 3], scene-linear radiance, filtered as Cycles filters pixels.
+    """
+
+    intrinsics: np.ndarray
+    extrinsics: np.ndarray
+    origin: np.ndarray
+    directions: np.ndarray
+    depth: np.ndarray
+    normal: np.ndarray
+    on_floor: np.ndarray
+    plate: np.ndarray
+
+
+def empty_view(
+    intrinsics: np.ndarray,
+    extrinsics: np.ndarray,
+    resolution: tuple[int, int],
+    background: Background,
+    pixels: np.ndarray,
+) -> EmptyView:
+    """Casts rays at the backdrop, and looks up the plate.
+
+    Args:
+      intrinsics: [3, 3].
+      extrinsics: [3, 4], world to camera.
+      resolution: height and width.
+      background: the backdrop.
+      pixels: the HDRI's, [h, w, 3].
+    """
+    grid = geometry.pixel_grid(*resolution, np)
+    origins, directions = geometry.rays(intrinsics, extrinsics, grid)
+    origin = origins[0, 0]
     if background.backdrop == "environment":
-        return directions
-    depth, _ = hit_dome(background, origins, directions)
-    points = origins + depth[..., None] * directions
-    return points - [0.0, 0.0, background.dome_height]
+        depth = np.full(resolution, np.inf)
+        normal, on_floor = np.zeros_like(directions), np.zeros(resolution, bool)
+    else:
+        depth, on_floor = hit_dome(background, origin, directions)
+        inward = -(origin + depth[..., None] * directions) / background.dome_radius
+        normal = np.where(on_floor[..., None], (0.0, 0.0, 1.0), inward)
+    return EmptyView(
+        intrinsics=intrinsics,
+        extrinsics=extrinsics,
+        origin=origin,
+        directions=directions,
+        depth=depth,
+        normal=normal,
+        on_floor=on_floor,
+        plate=_plate(intrinsics, extrinsics, resolution, background, pixels),
+    )
 
 
 def hit_dome(
-    background: Background, origins: np.ndarray, directions: np.ndarray
+    background: Background, origin: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Casts rays from inside at the dome.
+    """Casts rays from a point [3] inside at the dome.
 
     Returns:
       Metres to the hit [...], and whether it is on the floor [...].
     """
     with np.errstate(divide="ignore"):
-        floor = -origins[..., 2] / directions[..., 2]
-    half = (origins * directions).sum(-1)
-    outside = (origins**2).sum(-1) - background.dome_radius**2
+        floor = -origin[2] / directions[..., 2]
+    half = np.einsum("...i,i->...", directions, origin)
+    outside = (origin**2).sum() - background.dome_radius**2
     sky = -half + np.sqrt(half**2 - outside)
     on_floor = (floor > 0) & (floor < sky)
     return np.where(on_floor, floor, sky), on_floor
+
+
+def directions_to_sky(
+    background: Background, origin: np.ndarray, directions: np.ndarray
+) -> np.ndarray:
+    """Gives the directions [..., 3] in which the HDRI is seen along rays [..., 3]."""
+    if background.backdrop == "environment":
+        return directions
+    depth, _ = hit_dome(background, origin, directions)
+    return depth[..., None] * directions + (origin - [0, 0, background.dome_height])
 
 
 def look_up(pixels: np.ndarray, rotation: float, directions: np.ndarray) -> np.ndarray:
@@ -62,16 +125,22 @@ def look_up(pixels: np.ndarray, rotation: float, directions: np.ndarray) -> np.n
     x, y, z = np.moveaxis(directions, -1, 0)
     azimuth = np.arctan2(y, x) + rotation
     column = (0.5 - azimuth / (2 * math.pi)) * width - 0.5
-    row = (0.5 - np.arctan2(z, np.hypot(x, y)) / math.pi) * height - 0.5
+    row = (0.5 - np.arctan2(z, np.sqrt(x**2 + y**2)) / math.pi) * height - 0.5
     left, top = np.floor(column).astype(int), np.floor(row).astype(int)
-    across, down = (column - left)[..., None], (row - top)[..., None]
-    columns = left % width, (left + 1) % width
-    rows = top.clip(0, height - 1), (top + 1).clip(0, height - 1)
-    upper, lower = (
-        pixels[r, columns[0]] * (1 - across) + pixels[r, columns[1]] * across
-        for r in rows
+    across, down = (
+        part[..., None].astype(pixels.dtype) for part in (column - left, row - top)
     )
-    return upper * (1 - down) + lower * down
+    columns = left % width, (left + 1) % width
+    # `take` along one axis is ten times faster than indexing two.
+    texels = pixels.reshape(-1, 3)
+
+    def along(row: np.ndarray) -> np.ndarray:
+        start = row.clip(0, height - 1) * width
+        first, second = (texels.take(start + column, 0) for column in columns)
+        return first + (second - first) * across
+
+    upper = along(top)
+    return upper + (along(top + 1) - upper) * down
 
 
 def floor_weights(height: int) -> np.ndarray:
@@ -83,22 +152,14 @@ def floor_weights(height: int) -> np.ndarray:
     return np.clip(np.cos(polar), 0, None) * np.sin(polar)
 
 
-def plate(
+def _plate(
     intrinsics: np.ndarray,
     extrinsics: np.ndarray,
     resolution: tuple[int, int],
     background: Background,
     pixels: np.ndarray,
 ) -> np.ndarray:
-    """Gives the scene-linear radiance [H, W, 3] of a view without objects.
-
-    Args:
-      intrinsics: [3, 3].
-      extrinsics: [3, 4], world to camera.
-      resolution: height and width.
-      background: the backdrop.
-      pixels: the HDRI's, [h, w, 3].
-    """
+    """Gives the radiance [H, W, 3] of an empty view; see there."""
     height, width = resolution
     # The middle one of a pixel's rays goes through its centre, so that pixels, whose
     # filters overlap, share rays with their neighbours.
@@ -107,21 +168,20 @@ def plate(
     weights = blackman_harris(taps / (FILTER_WIDTH * SUBPIXELS) + 0.5)
     weights /= weights.sum()
     across = (np.arange(-reach, width * SUBPIXELS + reach) + 0.5) / SUBPIXELS
-    image = np.zeros((height, width, 3))
+    image = np.zeros((height, width, 3), np.float32)
     for top in range(0, height, BAND):
         rows = min(BAND, height - top)
         down = (np.arange(-reach, rows * SUBPIXELS + reach) + 0.5) / SUBPIXELS + top
         grid = np.stack(np.meshgrid(across, down), axis=-1)
-        rays = geometry.rays(intrinsics, extrinsics, grid)
-        seen = directions_to_sky(background, *rays)
+        origins, directions = geometry.rays(intrinsics, extrinsics, grid)
+        seen = directions_to_sky(background, origins[0, 0], directions)
         fine = look_up(pixels, background.rotation, seen)
         first = SUBPIXELS // 2
-        narrow = sum(
-            w * fine[:, first + i :: SUBPIXELS][:, :width]
-            for i, w in enumerate(weights)
+        low = sum(
+            w * fine[first + i :: SUBPIXELS][:rows] for i, w in enumerate(weights)
         )
         image[top : top + rows] = sum(
-            w * narrow[first + i :: SUBPIXELS][:rows] for i, w in enumerate(weights)
+            w * low[:, first + i :: SUBPIXELS][:, :width] for i, w in enumerate(weights)
         )
     return image
 

@@ -17,6 +17,7 @@ from PIL import Image
 from dyso.spec import Render
 
 from .errors import AssetError
+from .pictures import check_pictures
 from .shade import Window
 
 MAX_BOUNCES = 6
@@ -158,6 +159,7 @@ class CyclesView(Blender):
             raise AssetError(asset.asset_id, f"cannot be read: {error}") from error
         added = [item for item in bpy.data.objects if item not in before]
         blender_object = _joined(asset.asset_id, added)
+        check_pictures(asset.asset_id, Path(asset.metadata["folder"]), blender_object)
         register_object3d_setters(asset, blender_object)
         asset.observe(AttributeSetter(blender_object, "scale"), "scale")
         return blender_object

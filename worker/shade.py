@@ -16,16 +16,15 @@ import numpy as np
 from scipy import ndimage
 
 from dyso import geometry
-from dyso.sampling.scene import Background
 
 from .meshes import ObjectMesh
-from .plates import FILTER_WIDTH, blackman_harris, floor_weights, hit_dome
+from .plates import FILTER_WIDTH, EmptyView, blackman_harris, floor_weights
 
 SKY_LIGHTS = 128  # directions that stand for the HDRI's light on the floor
 EVEN_LIGHTS = 32  # directions that stand for an even sky
 CELLS = 32  # a side of the grid of cells in which shade is looked for
 CHUNK = 4096  # points on the floor that are held at once
-STEP = 0.03  # the difference of shade over a cell that asks for its pixels' own
+STEP = 0.08  # the difference of shade over a cell that asks for its pixels' own
 COVERED = 0.25  # floor that sees more than this of the objects is path traced
 WHOLE = 0.7  # a window above this share of the image is the whole image
 
@@ -133,49 +132,39 @@ class Shade:
 
 
 def shade(
-    intrinsics: np.ndarray,
-    extrinsics: np.ndarray,
+    empty: EmptyView,
     instance: np.ndarray,
     meshes: list[ObjectMesh],
     object_to_world: np.ndarray,
-    background: Background,
     lights: Lights,
 ) -> Shade:
     """Casts rays from the floor to the lights: in cells, and pixels where they differ.
 
     Args:
-      intrinsics: [3, 3].
-      extrinsics: [3, 4], world to camera.
+      empty: the view without objects.
       instance: [H, W], which pixels show objects.
       meshes: one an object.
       object_to_world: [N, 3, 4].
-      background: the backdrop.
       lights: see `floor_lights`.
     """
     resolution = int(instance.shape[0]), int(instance.shape[1])
-    height, width = resolution
-    values = np.zeros((height, width, 4))
-    if background.backdrop == "environment":
-        window = _window(instance, values[..., 3])
-        return Shade(lost=values[..., :3], covered=values[..., 3], window=window)
-    grid = geometry.pixel_grid(height, width, np)
-    rays = geometry.rays(intrinsics, extrinsics, grid)
-    depth, on_floor = hit_dome(background, *rays)
-    points = rays[0] + depth[..., None] * rays[1]
 
-    rows, columns = _nodes(height), _nodes(width)
-    nodes = np.ix_(rows, columns)
+    def cast(at: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Gives values [n, 4] at rows and columns of pixels that show the floor."""
+        points = empty.origin + empty.depth[at][:, None] * empty.directions[at]
+        return _blocked(points, meshes, object_to_world, lights)
+
+    rows, columns = _nodes(resolution[0]), _nodes(resolution[1])
     coarse = np.zeros((len(rows), len(columns), 4))
-    coarse[on_floor[nodes]] = _blocked(
-        points[nodes][on_floor[nodes]], meshes, object_to_world, lights
-    )
+    r, c = np.nonzero(empty.on_floor[np.ix_(rows, columns)])
+    coarse[r, c] = cast((rows[r], columns[c]))
     values = _interpolate(coarse, rows, columns, resolution)
-    values[~on_floor] = 0
+    values[~empty.on_floor] = 0
     window = _window(instance, values[..., 3])
 
-    fine = _uneven(coarse, rows, columns, resolution) & on_floor
+    fine = _uneven(coarse, rows, columns, resolution) & empty.on_floor
     fine[window.slices] = False
-    values[fine] = _blocked(points[fine], meshes, object_to_world, lights)
+    values[fine] = cast(np.nonzero(fine))
     weights = blackman_harris(np.arange(-1, 2) / FILTER_WIDTH + 0.5)
     for axis in (0, 1):
         values = ndimage.convolve1d(values, weights / weights.sum(), axis=axis)
@@ -234,9 +223,9 @@ def _blocked(
         origins = geometry.transform(inverse, starts)
         slopes = lights.directions @ inverse[:, :3].T
         near, light = np.nonzero(_meets_box(origins, slopes, mesh.sizes / 2) & ~hit)
-        hit[near, light] = mesh.occludes(origins[near], slopes[light])
+        hit[near, light] = mesh.occludes(origins.take(near, 0), slopes.take(light, 0))
     # Not by BLAS, whose order of sums may depend on the number of CPUs.
-    return np.einsum("nk,kc->nc", hit.astype(float), lights.weights)
+    return np.einsum("nk,ck->nc", hit.astype(float), lights.weights.T.copy())
 
 
 def _meets_box(

@@ -84,30 +84,30 @@ class Stage:
             matrices = camera_matrices(seen_by, scene.resolution)
             _aim(camera, seen_by)
             with clock("plates"):
-                plate = plates.plate(
+                empty = plates.empty_view(
                     *matrices, scene.resolution, scene.background, pixels
                 )
             for step in range(scene.steps):
                 alive()
                 _move(items, positions[:, step], quaternions[:, step])
-                pose, around = poses[:, step], scene.background
+                pose = poses[:, step]
                 with clock("passes"):
-                    seen = passes.cast(
-                        *matrices, scene.resolution, object_meshes, pose, around
-                    )
+                    seen = passes.cast(empty, object_meshes, pose)
                 with clock("plates"):
                     shades = shade.shade(
-                        *matrices, seen.instance, object_meshes, pose, around, lights
+                        empty, seen.instance, object_meshes, pose, lights
                     )
                 seed = scene.render_seed + step * len(scene.cameras) + c
                 with clock("render"):
                     traced = view.radiance(shades.window, seed)
                 with clock("plates"):
-                    image, gap = shade.compose(plate, shades, traced, seen.instance)
+                    image, gap = shade.compose(
+                        empty.plate, shades, traced, seen.instance
+                    )
                 if gap > SEAM:
                     with clock("render"):
                         everywhere = shade.Window.whole(height, width)
-                        image = shade.over(view.radiance(everywhere, seed), plate)
+                        image = shade.over(view.radiance(everywhere, seed), empty.plate)
                 images[step, c], truth[step, c] = image, seen
         with clock("display"):
             # A step's views at a time: together they may be too large for a PNG.

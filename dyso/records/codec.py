@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from dyso.spec import REQUIRED_LAYERS, UserError
 
 _BY_NAME = {field.name: field for field in FIELDS}
 _REQUIRED = fields_of(REQUIRED_LAYERS)
+MAX_BYTES = 1 << 32
+"""That `decode` gives at once, so that a few kilobytes cannot fill the memory. All of
+25 views of 4096 x 4096 pixels are as many."""
 
 
 def stored_keys(field: Field) -> tuple[str, ...]:
@@ -77,7 +81,7 @@ def decode(
       Arrays by field name, of the table's dtypes and shapes; text is `numpy.str_`.
 
     Raises:
-      RecordError: the record is damaged.
+      RecordError: the record is damaged, or has more than `MAX_BYTES`.
       UserError: a field that it does not have, or a view out of range.
     """
     features = _parse(data)
@@ -90,10 +94,12 @@ def decode(
     count = len(features["color"].bytes_list.value)
     indices = _checked_views(views, count)
     sizes = {"V": count, "N": len(features["objects/category_id"].int64_list.value)}
-    decoded = {}
+    decoded, left = {}, MAX_BYTES
     for field in chosen:
         try:
-            decoded[field.name] = _decode_field(features, field, sizes, indices)
+            value = _decode_field(features, field, sizes, indices, left)
+            decoded[field.name] = value
+            left -= value.nbytes
         except (ValueError, RecordError) as error:
             raise RecordError(f"damaged field {field.name!r}: {error}") from error
     return decoded
@@ -159,7 +165,11 @@ def _numbers(feature: Any, field: Field) -> Any:
 
 
 def _decode_field(
-    features: Any, field: Field, sizes: dict[str, int], views: Sequence[int]
+    features: Any,
+    field: Field,
+    sizes: dict[str, int],
+    views: Sequence[int],
+    most: int,
 ) -> Any:
     keys = stored_keys(field)
     if field.encoding in ("image", "depth"):
@@ -167,24 +177,26 @@ def _decode_field(
         if len(images) != sizes["V"]:
             raise ValueError(f"{len(images)} images, not {sizes['V']}")
     if field.encoding == "image":
-        channels = int(field.shape[-1])
-        return np.stack(
-            [decode_image(images[view], field.dtype, channels) for view in views]
-        )
+        kind = field.dtype, int(field.shape[-1])
+        return np.stack(list(_decode_images(images, views, *kind, most)))
     if field.encoding == "depth":
         focal_lengths = features[keys[1]].float_list.value
-        if len(focal_lengths) != sizes["V"] or not all(f > 0 for f in focal_lengths):
+        # Below this, depth would be past what float32 holds.
+        plausible = all(1e-30 < f < math.inf for f in focal_lengths)
+        if len(focal_lengths) != sizes["V"] or not plausible:
             raise ValueError("its focal lengths are not one a view, above 0")
+        # Depth takes twice the bytes of its codes.
+        decoded = _decode_images(images, views, "uint16", 1, most // 2)
         return np.stack(
             [
-                decode_depth(
-                    decode_image(images[view], "uint16", 1)[..., 0], focal_lengths[view]
-                )[..., None]
-                for view in views
+                decode_depth(codes[..., 0], focal_lengths[view])[..., None]
+                for view, codes in zip(views, decoded, strict=True)
             ]
         )
     if field.encoding == "text":
         texts = [text.decode() for text in features[keys[0]].bytes_list.value]
+        # Each takes the room of the longest, four bytes a character.
+        _check_room(4 * len(texts) * max(map(len, texts), default=0), most)
         values = np.array(texts, dtype=str)
     else:
         values = np.array(_numbers(features[keys[0]], field))
@@ -194,3 +206,25 @@ def _decode_field(
     if "V" in field.shape:
         values = values.take(views, field.shape.index("V"))
     return values[()]
+
+
+def _decode_images(
+    images: Sequence[bytes], views: Sequence[int], dtype: str, channels: int, most: int
+) -> Iterator[np.ndarray]:
+    """Gives images of one size, which is looked at before they are decoded."""
+    first = None
+    for view in views:
+        size = None if first is None else first.shape[:2]
+        image = decode_image(images[view], dtype, channels, size)
+        if first is None:
+            first = image
+            _check_room(first.nbytes * len(views), most)
+        yield image
+
+
+def _check_room(needed: int, most: int) -> None:
+    if needed > most:
+        raise RecordError(
+            f"asks for {needed} bytes, and {most} are left of the {MAX_BYTES} that are "
+            "decoded at once: read fewer fields or fewer views"
+        )

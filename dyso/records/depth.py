@@ -31,6 +31,8 @@ DEPTH_ERROR = 8.8e-5
 Z = np.append(NEAR * np.exp(STEP * np.arange(INFINITE)), np.inf)
 """Metres, the z of each code, float64 [65536]."""
 
+_CACHED_PIXELS = 1 << 18  # so that the cache holds no more than 128 MB
+
 
 def squared_offsets(height: int, width: int) -> Float64[np.ndarray, "H W"]:
     """Gives each pixel centre's squared distance to the image's middle, in pixels."""
@@ -39,8 +41,17 @@ def squared_offsets(height: int, width: int) -> Float64[np.ndarray, "H W"]:
     return y[:, None] ** 2 + x**2
 
 
-@functools.lru_cache(maxsize=64)
 def _ray_lengths(
+    shape: tuple[int, ...], focal_length: float
+) -> Float64[np.ndarray, "H W"]:
+    height, width = shape
+    kept = height * width <= _CACHED_PIXELS
+    compute = _kept_ray_lengths if kept else _kept_ray_lengths.__wrapped__
+    return compute(height, width, focal_length)
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_ray_lengths(
     height: int, width: int, focal_length: float
 ) -> Float64[np.ndarray, "H W"]:
     return np.sqrt(1 + squared_offsets(height, width) / focal_length**2)
@@ -58,7 +69,7 @@ def encode_depth(
     Raises:
       ValueError: a depth's z is not within NEAR and FAR, nor infinity.
     """
-    z = depth / _ray_lengths(*depth.shape, focal_length)
+    z = depth / _ray_lengths(depth.shape, focal_length)
     hit = z != np.inf
     # Said this way round so that NaN is refused too.
     if not ((z >= NEAR) & (~hit | (z <= FAR))).all():
@@ -76,5 +87,5 @@ def decode_depth(
 ) -> Float32[np.ndarray, "H W"]:
     """Gives the depth image in metres; see `encode_depth`."""
     codes = np.cumsum(differences, axis=1, dtype=np.uint16)
-    lengths = _ray_lengths(*codes.shape, focal_length)
+    lengths = _ray_lengths(codes.shape, focal_length)
     return (Z[codes] * lengths).astype(np.float32)
