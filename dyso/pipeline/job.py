@@ -12,16 +12,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from dyso.pipeline.account import Account
+from dyso.pipeline.engines import Engine, find_engine
 from dyso.pipeline.pack import finish, pack_shard
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
@@ -33,9 +33,9 @@ from dyso.pipeline.session import (
     new_session,
 )
 from dyso.pipeline.work import Work, check_output, open_work, shards_of
-from dyso.pipeline.workers import StartRenderer, started
+from dyso.pipeline.workers import StartRenderer, lent, started
 from dyso.render import Device
-from dyso.render.system import require_system_libraries, usable_cpus
+from dyso.render.system import require_system_libraries
 from dyso.spec import ResolvedSpec, UserError, load_resolved
 
 POLL_SECONDS = 0.5
@@ -115,11 +115,15 @@ class RenderPart(beam.DoFn):
     def process(self, part: Part) -> Iterable[tuple[str, Shard]]:
         """Gives the part's shard when the part is there."""
         assert self._session is not None
-        with self._session.guarding():
-            self._session.check()
-            if self._work.part_account(part) is None:
-                _count(self._make(part, self._session))
-            yield part.shard.name, part.shard
+        try:
+            with self._session.guarding():
+                self._session.check()
+                if self._work.part_account(part) is None:
+                    _count(self._make(part, self._session))
+                yield part.shard.name, part.shard
+        except BaseException:
+            self.teardown()  # Not every engine does.
+            raise
 
     def teardown(self) -> None:
         """Ends the worker process."""
@@ -198,13 +202,14 @@ def run(
       UserError: the output cannot be used, or what a user can mend stopped the job.
     """
     if not is_complete(job):
-        if job.renderer is None:
+        engine = find_engine(flags, job.output)
+        if engine.local and job.renderer is None:
             require_system_libraries()
         with open_work(job.resolved, job.output) as work:
             shards = shards_of(work, job.resolved, job.scenes_per_shard)
             todo = [shard for shard in shards if work.shard_account(shard) is None]
             if todo:
-                _run_beam(job, flags, work, shards, todo, watch or (lambda _: None))
+                _run_beam(job, engine, work, shards, todo, watch or (lambda _: None))
             else:
                 finish(shards, job.resolved, work)
     return json.loads((job.output / "metadata.json").read_text(encoding="utf-8"))
@@ -222,22 +227,22 @@ def is_complete(job: Job) -> bool:
 
 def _run_beam(
     job: Job,
-    flags: Sequence[str],
+    engine: Engine,
     work: Work,
     shards: Sequence[Shard],
     todo: Sequence[Shard],
     watch: Callable[[Progress], None],
 ) -> None:
-    options = PipelineOptions(list(flags))
     progress = Progress(work, shards)
     errors: list[BaseException] = []
+    running = _Running()
     # Not Thread.join: when Ctrl-C interrupts that, the thread counts as ended.
     ended = threading.Event()
     with new_session() as (key, session), _sigterm_as_interrupt():
 
         def wait() -> None:
             try:
-                build(job, options, work, todo, key).run().wait_until_finish()
+                running.wait(build(job, engine, work, todo, key))
             except BaseException as error:
                 errors.append(error)
             finally:
@@ -250,11 +255,13 @@ def _run_beam(
                 ended.wait(POLL_SECONDS)
         finally:
             deadline = time.monotonic() + STOP_SECONDS
+            if not ended.is_set():
+                threading.Thread(target=running.cancel, daemon=True).start()
             while not ended.is_set() and time.monotonic() < deadline:
                 session.stop()
                 ended.wait(0.1)
         watch(progress)
-    error = session.error or next(iter(errors), None)
+    error = session.error or next(map(engine.explain, errors), None)
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else error
         raise UserError(
@@ -264,33 +271,71 @@ def _run_beam(
         raise error
 
 
+class _Running:
+    """A pipeline that runs, as far as its engine lets it be stopped from outside."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._lock = threading.Lock()
+        self._result: Any = None
+        self._cancelled = False
+
+    def wait(self, pipeline: beam.Pipeline) -> None:
+        """Runs a pipeline and waits for its end."""
+        result = pipeline.run()
+        with self._lock:
+            self._result = result
+            cancelled = self._cancelled
+        try:
+            if cancelled:
+                result.cancel()
+            result.wait_until_finish()
+        finally:
+            # A Dask client, which would go on talking to its scheduler.
+            client = getattr(result, "client", None)
+            if client is not None:
+                client.close()
+
+    def cancel(self) -> None:
+        """Ends the pipeline on its engine."""
+        with self._lock:
+            self._cancelled, result = True, self._result
+        if result is not None:
+            # Whatever happens, the job ends; the engine's own log tells of it.
+            with suppress(Exception):
+                result.cancel()
+
+
 def build(
     job: Job,
-    options: PipelineOptions,
+    engine: Engine,
     work: Work,
     shards: Sequence[Shard],
     session: str = "",
 ) -> beam.Pipeline:
     """Builds the pipeline that makes these shards and finishes the dataset."""
-    workers = options.view_as(DirectOptions).direct_num_workers or len(usable_cpus())
     scenes = sum(shard.stop - shard.start for shard in shards)
-    per_part = job.scenes_per_part or part_size(scenes, workers)
+    per_part = job.scenes_per_part or part_size(scenes, engine.workers)
     start = functools.partial(
-        started,
-        # With fewer workers than half the cores, one worker does well on several.
-        pin=workers > len(usable_cpus()) // 2,
+        started if engine.keeps_dofns else lent,
+        pin=engine.pins,
         timeout=job.timeout,
         device=job.device,
         renderer=job.renderer,
     )
     render = RenderPart(work, session, start=start)
-    pipeline = beam.Pipeline(options=options)
-    parts: beam.PCollection[Part] = (
-        pipeline
-        | "Shards" >> beam.Create(list(shards), reshuffle=False)
-        | "Parts" >> beam.FlatMap(work.parts, per_part)
-        | "Spread" >> beam.Reshuffle()
-    )
+    pipeline = beam.Pipeline(options=engine.options)
+    parts: beam.PCollection[Part]
+    if engine.shuffles:
+        parts = (
+            pipeline
+            | "Shards" >> beam.Create(list(shards), reshuffle=False)
+            | "Parts" >> beam.FlatMap(work.parts, per_part)
+            | "Spread" >> beam.Reshuffle()
+        )
+    else:
+        every = [part for shard in shards for part in work.parts(shard, per_part)]
+        parts = pipeline | "Parts" >> beam.Create(every, reshuffle=False)
     rendered: beam.PCollection[tuple[str, Shard]] = parts | "Render" >> beam.ParDo(
         render
     )
