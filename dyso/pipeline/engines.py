@@ -218,7 +218,8 @@ def _check_job_service(options: PipelineOptions) -> None:
             f"--job_endpoint={endpoint}: no job service answers there: {error}"
         ) from error
     # Beam's own job service takes this for the time that a whole job may last.
-    if portable.job_server_timeout == PortableOptions().job_server_timeout:
+    default = PipelineOptions([]).view_as(PortableOptions).job_server_timeout
+    if portable.job_server_timeout == default:
         portable.job_server_timeout = _YEAR
 
 
