@@ -1,9 +1,11 @@
 """Fixtures for all tests."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import emulators
 import hypothesis
 import pytest
 
@@ -100,3 +102,18 @@ def renderer(starter: ResolvedSpec) -> Iterator[Renderer]:
         timeout=120,
     ) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], str]]:
+    """A function that starts the server of a scheme, once, and gives its URL."""
+    with contextlib.ExitStack() as stack:
+        started: dict[str, str] = {}
+
+        def server(scheme: str) -> str:
+            if scheme not in started:
+                kinds = {"s3": emulators.s3_server, "gs": emulators.gs_server}
+                started[scheme] = stack.enter_context(kinds[scheme]())
+            return started[scheme]
+
+        yield server

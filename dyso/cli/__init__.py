@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": "check that this machine can render, and say what to do",
     "plan": "what a dataset will hold and cost, from a pilot of its scenes",
     "generate": "make the dataset of a spec on this machine",
+    "status": "where the job is that makes a dataset, here or elsewhere",
     "render": "render one scene to PNG, EXR or npz",
     "show": "print one record",
     "stats": "distributions of patterns, categories, sizes, visibility",

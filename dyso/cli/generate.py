@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from dyso import pipeline
 from dyso.render import Device
+from dyso.storage import open_folder
 
 LINE_SECONDS = 10.0
 
@@ -23,7 +24,7 @@ def main(
     spec: tyro.conf.Positional[Path],
     /,
     *,
-    out: Path,
+    out: str,
     workers: int | None = None,
     limit: int | None = None,
     scenes_per_part: int | None = None,
@@ -35,7 +36,7 @@ def main(
 
     Args:
       spec: the spec, a YAML file.
-      out: the folder for the dataset.
+      out: where the dataset goes: a folder, s3://bucket/prefix or gs://bucket/prefix.
       workers: worker processes; default: as many as there are cores and memory for.
       limit: at most this many scenes of every split, which is a dataset of its own.
       scenes_per_part: most scenes that a worker does in one go; changes no record.
@@ -46,7 +47,7 @@ def main(
     """
     job = pipeline.Job(
         resolved=pipeline.load(spec, limit),
-        output=out,
+        output=open_folder(out),
         scenes_per_shard=scenes_per_shard,
         scenes_per_part=scenes_per_part,
         timeout=timeout,
@@ -54,7 +55,7 @@ def main(
     )
     if pipeline.is_complete(job):
         print(f"{out} is complete: nothing to do")
-        print(f"next: dyso preview {out}")
+        print(f"next: {_next(out)}")
         return 0
     # Beam logs every failure as pages of its own frames; what failed is told below.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
@@ -76,9 +77,18 @@ def main(
         f"{accounts['bytes'] / 1e6:.1f} MB, {seconds / 60:.1f} min: {out}"
     )
     if accounts["failed"]:
-        print(f"which failed and why: {out / 'metadata.json'}")
-    print(f"next: dyso preview {out}")
+        print(f"which failed and why: {out}/metadata.json")
+    for line in pipeline.say_assets(accounts["assets"]):
+        print(line)
+    print(f"next: {_next(out)}")
     return 0
+
+
+def _next(out: str) -> str:
+    """Gives a command to go on with."""
+    if "://" in out:
+        return f"copy {out} to a disk, then dyso preview it"
+    return f"dyso preview {out}"
 
 
 class Bar:
@@ -97,8 +107,8 @@ class Bar:
 
     def show(self, progress: pipeline.Progress) -> None:
         """Shows where the job is."""
-        rendered, failed = progress.read()
-        done = rendered + failed.total()
+        counts = progress.read()
+        done = counts.done
         if self._tqdm is None:
             self._tqdm = self._open(done)
         bar = self._tqdm
@@ -106,7 +116,7 @@ class Bar:
         bar.n = max(bar.n, done)
         rate = 60 * (bar.n - bar.initial) / max(bar.format_dict["elapsed"], 1e-3)
         bar.set_postfix_str(
-            f"{rate:.1f} scenes/min, {pipeline.say_failures(failed)} failed",
+            f"{rate:.1f} scenes/min, {pipeline.say_failures(counts.failed)} failed",
             refresh=False,
         )
         now = time.monotonic()

@@ -32,14 +32,13 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
     subject = validation.Validation(dataset)
     positions = validation.chosen(subject, scenes)
     count = sum(map(len, positions))
-    wrong = 0
+    wrong: list[validation.Problem] = []
     with tqdm(
         total=count, unit="scene", file=sys.stderr, disable=not sys.stderr.isatty()
     ) as bar:
 
         def report(problem: validation.Problem) -> None:
-            nonlocal wrong
-            wrong += 1
+            wrong.append(problem)
             bar.write(str(problem), file=sys.stdout)
 
         for problem in subject.check_folder():
@@ -54,7 +53,16 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
         shards += " (no checksums to compare with: their maker kept none)"
     looked = f"{count} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
     if wrong:
-        print(f"{dataset}: {wrong} problems in {shards}, {looked}")
+        print(f"{dataset}: {len(wrong)} problems in {shards}, {looked}")
+        broken = {problem.file for problem in wrong}
+        files = [shard.path for shard in subject.shards if shard.path.name in broken]
+        if files:
+            there = " ".join(str(path) for path in files if path.exists())
+            print(
+                f"to make {'these' if len(files) > 1 else 'this'} alone again: "
+                + (f"rm {there}; then " if there else "")
+                + f"the command that made it, as in: dyso generate SPEC --out {dataset}"
+            )
         return 1
     print(f"{dataset}: sound: {shards}, {looked}")
     if count:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from dyso.records import replacing
-
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A scene that is not in the data, and why.
+    """An attempt at a scene that failed, and why.
 
     Attributes:
       index: the scene's index in its split.
-      attempt: the last attempt that was rendered, or the first that was not seen.
+      attempt: the attempt that was rendered, or the first that was not seen.
       reason: one word for counting, see `dyso.render.RenderError`; or `unseen`.
       asset: the id of the asset that is to blame, or empty.
       message: one line.
+      stderr: the last lines that the worker process wrote, if it was to blame.
     """
 
     index: int
@@ -31,6 +30,7 @@ class Failure:
     reason: str
     asset: str
     message: str
+    stderr: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +42,10 @@ class Account:
       records: scenes in the file, in the order of their indices.
       bytes: the file's size.
       sha256: of the file.
-      resampled: scenes that stand in the data under another attempt than the first
-        one that was rendered.
       seconds: of rendering, summed over scenes.
-      failures: the scenes that are not in the file.
+      core_seconds: of all processes that worked on the scenes.
+      failures: the scenes that are not in the file, by their last attempts.
+      retries: all other attempts that failed.
     """
 
     spec_hash: str
@@ -55,9 +55,10 @@ class Account:
     records: int
     bytes: int
     sha256: str
-    resampled: int
     seconds: float
+    core_seconds: float
     failures: tuple[Failure, ...]
+    retries: tuple[Failure, ...]
 
     def __post_init__(self) -> None:
         """Checks that no scene is missing."""
@@ -69,33 +70,32 @@ class Account:
         """Failed scenes by reason."""
         return Counter(failure.reason for failure in self.failures)
 
+    @property
+    def resampled(self) -> int:
+        """Scenes in the file under another attempt than the first one rendered."""
+        retried = {failure.index for failure in self.retries}
+        return len(retried - {failure.index for failure in self.failures})
+
 
 _ACCOUNT = pydantic.TypeAdapter(Account)
 
 
-def write_json(path: Path, value: object) -> None:
-    """Writes a JSON file that appears whole."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value) + "\n", encoding="utf-8")
+def to_json(value: object) -> bytes:
+    """Gives a line of JSON."""
+    return json.dumps(value).encode() + b"\n"
 
 
-def write_account(path: Path, account: Account) -> None:
-    """Writes an account as JSON."""
-    write_json(path, asdict(account))
-
-
-def read_account(path: Path, file: Path, spec_hash: str) -> Account | None:
-    """Reads an account; None if it is missing, or does not hold for its file.
+def parse_account(text: bytes, size: int, spec_hash: str) -> Account | None:
+    """Reads an account; None if it does not hold for its file.
 
     Args:
-      path: the account.
-      file: the file it speaks of, which must be there in its full size.
+      text: the account as JSON.
+      size: bytes of the file that it speaks of.
       spec_hash: the dataset's identity.
     """
     try:
-        account = _ACCOUNT.validate_json(path.read_bytes())
-        size = file.stat().st_size
-    except (FileNotFoundError, ValueError):
+        account = _ACCOUNT.validate_json(text)
+    except ValueError:
         return None
     valid = account.spec_hash == spec_hash and account.bytes == size
     return account if valid else None
@@ -110,7 +110,76 @@ def summarize(accounts: Collection[Account]) -> dict[str, Any]:
         "resampled": sum(a.resampled for a in accounts),
         "bytes": sum(a.bytes for a in accounts),
         "render_seconds": round(sum(a.seconds for a in accounts), 1),
+        "core_seconds": round(sum(a.core_seconds for a in accounts), 1),
+        "assets": _blamed(
+            failure for a in accounts for failure in (*a.failures, *a.retries)
+        ),
     }
+
+
+def _blamed(failures: Iterable[Failure]) -> dict[str, dict[str, Any]]:
+    """Gives assets that broke attempts: how many, and the first one's message."""
+    found: dict[str, dict[str, Any]] = {}
+    for failure in failures:
+        if failure.asset:
+            entry = {"attempts": 0, "message": failure.message}
+            found.setdefault(failure.asset, entry)["attempts"] += 1
+    return dict(sorted(found.items(), key=lambda item: -item[1]["attempts"]))
+
+
+def metadata(accounts: Mapping[str, Account]) -> dict[str, Any]:
+    """Gives a dataset's metadata.json.
+
+    Args:
+      accounts: of its shards, by their files' names.
+    """
+    every = accounts.values()
+    flat = {
+        name: [
+            {"split": account.split, **asdict(failure)}
+            for account in every
+            for failure in getattr(account, name)
+        ]
+        for name in ("failures", "retries")
+    }
+    shards = [
+        {
+            "file": file,
+            "split": account.split,
+            "start": account.start,
+            "stop": account.stop,
+            "count": account.records,
+            "bytes": account.bytes,
+            "sha256": account.sha256,
+            "seconds": account.seconds,
+            "core_seconds": account.core_seconds,
+        }
+        for file, account in accounts.items()
+    ]
+    return {**summarize(every), **flat, "shards": shards}
+
+
+def accounts_of(text: bytes, spec_hash: str) -> Iterator[tuple[str, Account]]:
+    """Gives the accounts that a metadata.json was made of, by their files' names.
+
+    Raises:
+      ValueError: it is no metadata.json.
+    """
+    try:
+        data = json.loads(text)
+        for entry in data["shards"]:
+            fields = {k: v for k, v in entry.items() if k not in ("file", "count")}
+            for name in ("failures", "retries"):
+                fields[name] = [
+                    {k: v for k, v in failure.items() if k != "split"}
+                    for failure in data[name]
+                    if failure["split"] == entry["split"]
+                    and entry["start"] <= failure["index"] < entry["stop"]
+                ]
+            fields |= {"spec_hash": spec_hash, "records": entry["count"]}
+            yield entry["file"], _ACCOUNT.validate_python(fields)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a job's metadata: {error}") from error
 
 
 def say_failures(failed: Mapping[str, int]) -> str:
@@ -120,3 +189,14 @@ def say_failures(failed: Mapping[str, int]) -> str:
     ordered = sorted(failed.items(), key=lambda item: (-item[1], item[0]))
     reasons = ", ".join(f"{count} {reason}" for reason, count in ordered)
     return f"{sum(failed.values())} ({reasons})"
+
+
+def say_assets(assets: Mapping[str, Mapping[str, Any]], most: int = 5) -> list[str]:
+    """Gives a line for each of the assets that broke most attempts."""
+    lines = [
+        f"asset {asset}: broke {entry['attempts']} attempts: {entry['message']}"
+        for asset, entry in itertools.islice(assets.items(), most)
+    ]
+    if len(assets) > most:
+        lines.append(f"and {len(assets) - most} more assets, see metadata.json")
+    return lines

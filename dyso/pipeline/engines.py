@@ -6,10 +6,13 @@ import importlib
 import re
 import socket
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import apache_beam as beam
 from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
@@ -62,7 +65,7 @@ class Engine:
         return not self.local or self.workers > len(usable_cpus()) // 2
 
     @property
-    def shuffles(self) -> bool:
+    def reshuffles(self) -> bool:
         """Whether Beam's Reshuffle spreads elements; on Dask it does nothing."""
         return self.name != "dask"
 
@@ -78,7 +81,9 @@ class Engine:
         """
         if self.local or isinstance(error, UserError | OSError | KeyboardInterrupt):
             return error
-        text = str(error)
+        # Of a call over the network, what there is to know is one of many lines.
+        details = getattr(error, "details", None)
+        text = str(details() if callable(details) else error)
         ours = re.findall(r"^(?:\S+\.)?UserError: (.*)$", text, re.MULTILINE)
         system = re.findall(r"^(?:\S+\.)?\w+Error: \[Errno \d+\] (.*)$", text, re.M)
         lines = ours or system or [line for line in text.splitlines() if line.strip()]
@@ -90,6 +95,41 @@ class Engine:
             f"{self.name}: {what}; its own log says more; mend that, then the same "
             "command goes on from here"
         )
+
+
+class Running:
+    """A pipeline that runs, as far as its engine lets it be stopped from outside."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._lock = threading.Lock()
+        self._result: Any = None
+        self._cancelled = False
+
+    def wait(self, pipeline: beam.Pipeline) -> None:
+        """Runs a pipeline and waits for its end."""
+        result = pipeline.run()
+        with self._lock:
+            self._result = result
+            cancelled = self._cancelled
+        try:
+            if cancelled:
+                result.cancel()
+            result.wait_until_finish()
+        finally:
+            # Dask's, which would go on talking to its scheduler.
+            client = getattr(result, "client", None)
+            if client is not None:
+                client.close()
+
+    def cancel(self) -> None:
+        """Ends the pipeline on its engine, if that can be done."""
+        with self._lock:
+            self._cancelled, result = True, self._result
+        if result is not None:
+            # Whatever happens, the job ends here; the engine's own log tells of it.
+            with suppress(Exception):
+                result.cancel()
 
 
 def register_options(flags: Sequence[str]) -> None:

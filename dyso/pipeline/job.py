@@ -1,7 +1,8 @@
 """The Beam job: shards -> parts -> rendered parts -> packed shards -> dataset.
 
-Linear, so that every engine runs it. What passes between stages are names: pixels go
-from a worker process into a part's file, and from parts' files into a shard's.
+Linear, so that every engine runs it. What passes between stages are names and counts:
+pixels go from a worker process into a part's file, and from parts' files into a
+shard's. Packing begins when all parts are there and few enough scenes have failed.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from dyso.pipeline.account import Account
-from dyso.pipeline.engines import Engine, find_engine
-from dyso.pipeline.pack import finish, pack_shard
+from dyso.pipeline.engines import Engine, Running, find_engine
+from dyso.pipeline.pack import Failed, check_failures, finish, pack_shard
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
 from dyso.pipeline.scenes import make_part
@@ -32,11 +32,21 @@ from dyso.pipeline.session import (
     find_session,
     new_session,
 )
-from dyso.pipeline.work import Work, check_output, open_work, shards_of
+from dyso.pipeline.work import (
+    METADATA,
+    SPEC,
+    Work,
+    check_output,
+    check_versions,
+    is_whole,
+    open_work,
+    shards_of,
+)
 from dyso.pipeline.workers import StartRenderer, lent, started
 from dyso.render import Device
 from dyso.render.system import require_system_libraries
-from dyso.spec import ResolvedSpec, UserError, load_resolved
+from dyso.spec import ResolvedSpec, UserError, parse_resolved
+from dyso.storage import Folder
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 20.0
@@ -48,7 +58,7 @@ class Job:
 
     Attributes:
       resolved: the dataset.
-      output: the folder it goes to.
+      output: the folder or bucket it goes to.
       scenes_per_shard: most scenes in a shard; None takes what the folder was begun
         with, or the default.
       scenes_per_part: most scenes that a worker does in one go; None lets the number
@@ -61,7 +71,7 @@ class Job:
     """
 
     resolved: ResolvedSpec
-    output: Path
+    output: Folder
     scenes_per_shard: int | None = None
     scenes_per_part: int | None = None
     timeout: float = 600.0
@@ -77,9 +87,9 @@ class Job:
 
 
 @functools.lru_cache(maxsize=2)
-def _resolved(output: Path, spec_hash: str) -> ResolvedSpec:
+def _resolved(output: Folder, spec_hash: str) -> ResolvedSpec:
     """Reads the spec where the job put it, once a process: catalogs may be large."""
-    resolved = load_resolved(output / "spec.json")
+    resolved = parse_resolved(output.read(SPEC), f"{output}/{SPEC}")
     if resolved.hash != spec_hash:
         raise UserError(f"{output}: holds the data of another spec now")
     return resolved
@@ -112,15 +122,18 @@ class RenderPart(beam.DoFn):
         self._stack = ExitStack()
         self._session = find_session(self._key)
 
-    def process(self, part: Part) -> Iterable[tuple[str, Shard]]:
-        """Gives the part's shard when the part is there."""
+    def process(self, part: Part) -> Iterable[tuple[None, tuple[Shard, Failed]]]:
+        """Gives the part's shard, and what failed, when the part is there."""
         assert self._session is not None
         try:
             with self._session.guarding():
                 self._session.check()
-                if self._work.part_account(part) is None:
-                    _count(self._make(part, self._session))
-                yield part.shard.name, part.shard
+                account = self._work.part_account(part)
+                if account is None:
+                    account = self._make(part, self._session)
+                    _count(account)
+                name = self._work.part_file(part, "json")
+                yield None, (part.shard, Failed.of(name, account))
         except BaseException:
             self.teardown()  # Not every engine does.
             raise
@@ -133,6 +146,7 @@ class RenderPart(beam.DoFn):
     def _make(self, part: Part, session: Session) -> Account:
         resolved = _resolved(self._work.output, self._work.spec_hash)
         if self._renderer is None:
+            check_versions(self._work)
             assert self._stack is not None
             self._renderer = self._stack.enter_context(self._start(resolved))
             session.add(self._renderer)
@@ -146,6 +160,36 @@ def _count(account: Account) -> None:
         Metrics.counter("dyso", f"scenes_failed_{reason}").inc(count)
     Metrics.counter("dyso", "bytes").inc(account.bytes)
     Metrics.counter("dyso", "render_milliseconds").inc(round(account.seconds * 1000))
+    Metrics.counter("dyso", "core_milliseconds").inc(round(account.core_seconds * 1000))
+
+
+class CheckFailures(beam.DoFn):
+    """Lets a job go on of which few enough scenes have failed."""
+
+    def __init__(self, work: Work, session: str, failed: Sequence[Failed]):
+        """See `RenderPart`.
+
+        Args:
+          work: the output folder.
+          session: key of the session.
+          failed: what failed in what was there before.
+        """
+        self._work, self._key, self._failed = work, session, failed
+
+    def process(
+        self, keyed: tuple[None, Iterable[tuple[Shard, Failed]]]
+    ) -> Iterable[tuple[str, Shard]]:
+        """Gives the shards to pack, when all parts are there."""
+        with find_session(self._key).guarding():
+            failed = {each.account: each for each in self._failed}
+            shards = set()
+            for shard, of_part in keyed[1]:
+                shards.add(shard)
+                failed[of_part.account] = of_part
+            resolved = _resolved(self._work.output, self._work.spec_hash)
+            check_failures(failed.values(), resolved, self._work)
+            for shard in sorted(shards, key=lambda shard: shard.name):
+                yield shard.name, shard
 
 
 class PackShard(beam.DoFn):
@@ -168,16 +212,15 @@ class PackShard(beam.DoFn):
 class Finish(beam.DoFn):
     """Finishes the dataset when all shards are there."""
 
-    def __init__(self, work: Work, session: str, scenes_per_shard: int | None):
-        """See `RenderPart` and `Job`."""
-        self._work, self._key, self._per_shard = work, session, scenes_per_shard
+    def __init__(self, work: Work, session: str):
+        """See `RenderPart`."""
+        self._work, self._key = work, session
 
     def process(self, keyed: tuple[None, Iterable[str]]) -> Iterable[str]:
         """Gives the dataset's folder."""
         with find_session(self._key).guarding():
             resolved = _resolved(self._work.output, self._work.spec_hash)
-            shards = shards_of(self._work, resolved, self._per_shard)
-            finish(shards, resolved, self._work)
+            finish(shards_of(self._work, resolved), resolved, self._work)
             yield str(self._work.output)
 
 
@@ -201,18 +244,39 @@ def run(
     Raises:
       UserError: the output cannot be used, or what a user can mend stopped the job.
     """
-    if not is_complete(job):
-        engine = find_engine(flags, job.output)
-        if engine.local and job.renderer is None:
-            require_system_libraries()
-        with open_work(job.resolved, job.output) as work:
-            shards = shards_of(work, job.resolved, job.scenes_per_shard)
-            todo = [shard for shard in shards if work.shard_account(shard) is None]
-            if todo:
-                _run_beam(job, engine, work, shards, todo, watch or (lambda _: None))
-            else:
-                finish(shards, job.resolved, work)
-    return json.loads((job.output / "metadata.json").read_text(encoding="utf-8"))
+    try:
+        if not is_complete(job):
+            _make(job, flags, watch or (lambda _: None))
+        found: dict[str, Any] = json.loads(job.output.read(METADATA))
+        return found
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error
+        raise UserError(
+            f"{what}; mend that, then the same command goes on from here"
+        ) from error
+
+
+def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> None:
+    engine = find_engine(flags, job.output)
+    if engine.local and job.renderer is None:
+        require_system_libraries()
+    with open_work(job.resolved, job.output) as work:
+        shards = shards_of(work, job.resolved, job.scenes_per_shard)
+        accounts = dict(zip(shards, work.shard_accounts(shards), strict=True))
+        todo = [shard for shard, account in accounts.items() if account is None]
+        if not todo:
+            finish(shards, job.resolved, work)
+            return
+        progress = Progress(work, shards)
+        progress.write("running")
+        try:
+            _run_beam(job, engine, work, todo, progress, watch)
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            # What is to be told is the error, even where nothing can be written.
+            with suppress(OSError):
+                progress.write("stopped" if stopped else "failed", str(error))
+            raise
 
 
 def is_complete(job: Job) -> bool:
@@ -222,27 +286,26 @@ def is_complete(job: Job) -> bool:
       UserError: the output holds something else.
     """
     check_output(job.resolved, job.output)
-    return (job.output / "COMPLETED").exists()
+    return is_whole(job.output)
 
 
 def _run_beam(
     job: Job,
     engine: Engine,
     work: Work,
-    shards: Sequence[Shard],
     todo: Sequence[Shard],
+    progress: Progress,
     watch: Callable[[Progress], None],
 ) -> None:
-    progress = Progress(work, shards)
+    running = Running()
     errors: list[BaseException] = []
-    running = _Running()
     # Not Thread.join: when Ctrl-C interrupts that, the thread counts as ended.
     ended = threading.Event()
     with new_session() as (key, session), _sigterm_as_interrupt():
 
         def wait() -> None:
             try:
-                running.wait(build(job, engine, work, todo, key))
+                running.wait(build(job, engine, work, todo, key, progress.failed()))
             except BaseException as error:
                 errors.append(error)
             finally:
@@ -251,6 +314,9 @@ def _run_beam(
         threading.Thread(target=wait, name="beam", daemon=True).start()
         try:
             while not ended.is_set() and not session.stopped:
+                progress.read()
+                check_failures(progress.failed(), job.resolved, work)
+                progress.write("running")
                 watch(progress)
                 ended.wait(POLL_SECONDS)
         finally:
@@ -262,48 +328,8 @@ def _run_beam(
                 ended.wait(0.1)
         watch(progress)
     error = session.error or next(map(engine.explain, errors), None)
-    if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename else error
-        raise UserError(
-            f"{what}; mend that, then the same command goes on from here"
-        ) from error
     if error is not None:
         raise error
-
-
-class _Running:
-    """A pipeline that runs, as far as its engine lets it be stopped from outside."""
-
-    def __init__(self) -> None:
-        """Nothing runs yet."""
-        self._lock = threading.Lock()
-        self._result: Any = None
-        self._cancelled = False
-
-    def wait(self, pipeline: beam.Pipeline) -> None:
-        """Runs a pipeline and waits for its end."""
-        result = pipeline.run()
-        with self._lock:
-            self._result = result
-            cancelled = self._cancelled
-        try:
-            if cancelled:
-                result.cancel()
-            result.wait_until_finish()
-        finally:
-            # A Dask client, which would go on talking to its scheduler.
-            client = getattr(result, "client", None)
-            if client is not None:
-                client.close()
-
-    def cancel(self) -> None:
-        """Ends the pipeline on its engine."""
-        with self._lock:
-            self._cancelled, result = True, self._result
-        if result is not None:
-            # Whatever happens, the job ends; the engine's own log tells of it.
-            with suppress(Exception):
-                result.cancel()
 
 
 def build(
@@ -312,8 +338,18 @@ def build(
     work: Work,
     shards: Sequence[Shard],
     session: str = "",
+    failed: Sequence[Failed] = (),
 ) -> beam.Pipeline:
-    """Builds the pipeline that makes these shards and finishes the dataset."""
+    """Builds the pipeline that makes these shards and finishes the dataset.
+
+    Args:
+      job: the dataset.
+      engine: what to run it on.
+      work: the output folder.
+      shards: to make.
+      session: key of the session, if the job is watched in this process.
+      failed: what failed in what is there.
+    """
     scenes = sum(shard.stop - shard.start for shard in shards)
     per_part = job.scenes_per_part or part_size(scenes, engine.workers)
     start = functools.partial(
@@ -326,7 +362,7 @@ def build(
     render = RenderPart(work, session, start=start)
     pipeline = beam.Pipeline(options=engine.options)
     parts: beam.PCollection[Part]
-    if engine.shuffles:
+    if engine.reshuffles:
         parts = (
             pipeline
             | "Shards" >> beam.Create(list(shards), reshuffle=False)
@@ -336,18 +372,21 @@ def build(
     else:
         every = [part for shard in shards for part in work.parts(shard, per_part)]
         parts = pipeline | "Parts" >> beam.Create(every, reshuffle=False)
-    rendered: beam.PCollection[tuple[str, Shard]] = parts | "Render" >> beam.ParDo(
-        render
+    rendered: beam.PCollection[tuple[None, tuple[Shard, Failed]]] = (
+        parts | "Render" >> beam.ParDo(render)
     )
-    packed: beam.PCollection[tuple[None, str]] = (
+    whole: beam.PCollection[tuple[str, Iterable[Shard]]] = (
         rendered
-        | "WholeShards" >> beam.GroupByKey()
-        | "Pack" >> beam.ParDo(PackShard(work, session))
+        | "AllParts" >> beam.GroupByKey()
+        | "CheckFailures" >> beam.ParDo(CheckFailures(work, session, failed))
+        # Not a Reshuffle, which does nothing on Dask.
+        | "SpreadShards" >> beam.GroupByKey()
     )
     _: beam.PCollection[str] = (
-        packed
-        | "WholeDataset" >> beam.GroupByKey()
-        | "Finish" >> beam.ParDo(Finish(work, session, job.scenes_per_shard))
+        whole
+        | "Pack" >> beam.ParDo(PackShard(work, session))
+        | "AllShards" >> beam.GroupByKey()
+        | "Finish" >> beam.ParDo(Finish(work, session))
     )
     return pipeline
 

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import NoReturn
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 from dyso import records
-from dyso.pipeline.account import (
-    Account,
-    say_failures,
-    summarize,
-    write_account,
-)
+from dyso.pipeline.account import Account, metadata, say_failures, to_json
 from dyso.pipeline.plan import Part, Shard
-from dyso.pipeline.work import Work
+from dyso.pipeline.work import COMPLETED, Work, layout
 from dyso.spec import ResolvedSpec, UserError
 
 
-def pack_shard(shard: Shard, work: Work) -> Account:
+def pack_shard(shard: Shard, work: Work) -> None:
     """Writes a shard from its parts, then its account; then the parts go.
 
     Raises:
       UserError: a part is missing or damaged.
     """
-    if done := work.shard_account(shard):
-        return done
-    accounts = []
+    if work.shard_accounts([shard]) != [None]:
+        return
+    found = work.part_accounts(shard)
     parts = list(work.parts(shard, shard.stop - shard.start))
+    accounts = []
     for part in parts:
-        account = work.part_account(part)
+        account = found.get(work.part_file(part, "json"))
         if account is None:
             raise UserError(
-                f"{work.part_file(part, 'array_record')}: is missing; run the same "
-                "command again to make it"
+                f"{work.output}/{work.part_file(part, 'array_record')}: is missing; "
+                "run the same command again to make it"
             )
-        _check_part(part, account, work)
         accounts.append(account)
-    files = [work.part_file(part, "array_record") for part in parts]
-    # Beside the parts, so that nothing unfinished is ever seen among the shards.
-    packed = work.parts_folder(shard) / "packed"
-    info = records.write_shard(packed, _chain(files))
+    with work.output.scratch() as scratch:
+        packed = scratch / "shard"
+        info = records.write_shard(packed, _chain(work, parts, accounts))
+        work.output.put(packed, work.shard_file(shard), info.sha256)
     total = Account(
         spec_hash=work.spec_hash,
         split=shard.split,
@@ -52,85 +44,103 @@ def pack_shard(shard: Shard, work: Work) -> Account:
         records=info.count,
         bytes=info.bytes,
         sha256=info.sha256,
-        resampled=sum(account.resampled for account in accounts),
         seconds=sum(account.seconds for account in accounts),
-        failures=tuple(failure for account in accounts for failure in account.failures),
+        core_seconds=sum(account.core_seconds for account in accounts),
+        failures=tuple(each for account in accounts for each in account.failures),
+        retries=tuple(each for account in accounts for each in account.retries),
     )
-    os.replace(packed, work.shard_file(shard))
-    write_account(work.shard_account_file(shard), total)
-    shutil.rmtree(work.parts_folder(shard))
-    return total
+    work.output.write(work.shard_account_file(shard), to_json(asdict(total)))
+    work.output.remove_folder(work.parts_folder(shard))
 
 
-def _check_part(part: Part, account: Account, work: Work) -> None:
-    file = work.part_file(part, "array_record")
-    if records.checksum(file) != account.sha256:
-        work.part_file(part, "json").unlink()
-        raise UserError(
-            f"{file}: is damaged and was dropped; run the same command again to "
-            "make it anew"
+def _chain(
+    work: Work, parts: Sequence[Part], accounts: Sequence[Account]
+) -> Iterator[bytes]:
+    """Gives the parts' records; of a bucket, one part is on this disk at a time."""
+    for part, account in zip(parts, accounts, strict=True):
+        name = work.part_file(part, "array_record")
+        with work.output.fetch(name) as file:
+            if records.checksum(file) != account.sha256:
+                work.output.remove(work.part_file(part, "json"))
+                raise UserError(
+                    f"{work.output}/{name}: is damaged and was dropped; run the same "
+                    "command again to make it anew"
+                )
+            yield from records.read_shard(file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Scenes that failed in a part or shard.
+
+    Attributes:
+      account: the name of its account.
+      split: its split.
+      reasons: how many, by reason.
+      first: one of the messages.
+    """
+
+    account: str
+    split: str
+    reasons: Counter[str]
+    first: str
+
+    @classmethod
+    def of(cls, name: str, account: Account) -> Failed:
+        """Takes them from an account of this name."""
+        return cls(
+            account=name,
+            split=account.split,
+            reasons=account.reasons,
+            first=next((each.message for each in account.failures), ""),
         )
 
 
-def _chain(files: Sequence[Path]) -> Iterator[bytes]:
-    for file in files:
-        yield from records.read_shard(file)
+def check_failures(found: Iterable[Failed], resolved: ResolvedSpec, work: Work) -> None:
+    """Ends a job of which too many scenes fail.
+
+    Args:
+      found: of parts and shards that are there.
+      resolved: the dataset.
+      work: the output folder.
+
+    Raises:
+      UserError: of a split, all scenes failed, or more than the spec allows. The parts
+        and shards that they are missing from are made anew by the next run, for what
+        made so many fail may be mended by then.
+    """
+    found = list(found)
+    for split, planned in resolved.spec.splits.items():
+        own = [each for each in found if each.split == split and each.reasons]
+        reasons = sum((each.reasons for each in own), Counter[str]())
+        most = min(resolved.spec.max_failed * planned, planned - 1)
+        if reasons.total() > most:
+            for each in own:
+                work.output.remove(each.account)
+            raise UserError(
+                f"{work.output}: of {planned} scenes of split {split!r}, "
+                f"{say_failures(reasons)} failed, more than the spec allows "
+                f"(max_failed: {resolved.spec.max_failed:g}), the first with: "
+                f"{own[0].first}; mend that, then the same command makes them anew"
+            )
 
 
 def finish(shards: Sequence[Shard], resolved: ResolvedSpec, work: Work) -> None:
     """Writes the metadata of a dataset whose shards are all there.
 
     Raises:
-      UserError: a shard is missing, or a split has no scene at all; it is then made
-        anew by the next run, since something general must be wrong.
+      UserError: a shard is missing.
     """
-    accounts: list[Account] = []
-    for shard in shards:
-        account = work.shard_account(shard)
+    accounts: dict[str, Account] = {}
+    lengths: dict[str, list[int]] = {split: [] for split in resolved.spec.splits}
+    for shard, account in zip(shards, work.shard_accounts(shards), strict=True):
+        file = work.shard_file(shard)
         if account is None:
             raise UserError(
-                f"{work.shard_file(shard)}: is missing; run the same command again"
+                f"{work.output}/{file}: is missing; run the same command again"
             )
-        accounts.append(account)
-    lengths: dict[str, list[int]] = {}
-    for split in resolved.spec.splits:
-        pairs = zip(shards, accounts, strict=True)
-        own = [(shard, account) for shard, account in pairs if shard.split == split]
-        lengths[split] = [account.records for _, account in own]
-        if not any(lengths[split]):
-            _drop_split(own, work)
-    files = [
-        {
-            "file": shard.filename(work.dataset),
-            "split": shard.split,
-            "start": shard.start,
-            "stop": shard.stop,
-            "count": account.records,
-            "bytes": account.bytes,
-            "sha256": account.sha256,
-        }
-        for shard, account in zip(shards, accounts, strict=True)
-    ]
-    failures = [
-        {"split": account.split, **asdict(failure)}
-        for account in accounts
-        for failure in account.failures
-    ]
-    summary = {**summarize(accounts), "failures": failures, "shards": files}
+        accounts[file] = account
+        lengths[shard.split].append(account.records)
+    summary = {**layout(work), **metadata(accounts)}
     records.write_metadata(work.output, resolved, lengths, summary)
-    temporary = work.folder / "COMPLETED"
-    temporary.write_text(work.spec_hash + "\n", encoding="utf-8")
-    os.replace(temporary, work.completed)
-
-
-def _drop_split(shards: Sequence[tuple[Shard, Account]], work: Work) -> NoReturn:
-    for shard, _ in shards:
-        work.shard_account_file(shard).unlink()
-        work.shard_file(shard).unlink()
-    accounts = [account for _, account in shards]
-    failed = say_failures(summarize(accounts)["failed"])
-    raise UserError(
-        f"{work.output}: no scene of split {accounts[0].split!r} could be rendered, "
-        f"{failed} failed, the first with: {accounts[0].failures[0].message}; mend "
-        "that, then the same command makes them anew"
-    )
+    work.output.write(COMPLETED, work.spec_hash.encode() + b"\n")

@@ -67,15 +67,12 @@ def run_pilot(
         ):
             session.add(own)
             _warm_up(resolved, own)
-            meter = _Meter(own)
-            maker = SceneMaker(resolved, meter, session.check)
+            noting = _Noting(own)
+            maker = SceneMaker(resolved, noting, session.check)
             with contextlib.suppress(queue.Empty):
                 while True:
-                    cost = _measured(maker, meter, *todo.get_nowait())
-                    if device == "cpu":
-                        # What passed also tells of what else this machine was doing.
-                        cost = dataclasses.replace(cost, seconds=cost.core_seconds)
-                    costs.append(cost)
+                    chosen = todo.get_nowait()
+                    costs.append(_measured(maker, noting, *chosen, device))
             failures.extend(maker.failures)
 
     with ThreadPoolExecutor(min(workers, count)) as pool:
@@ -123,41 +120,36 @@ def _warm_up(resolved: ResolvedSpec, renderer: SceneRenderer) -> None:
         renderer.render(dataclasses.replace(scene, resolution=size, render=settings))
 
 
-def _measured(maker: SceneMaker, meter: _Meter, split: str, index: int) -> Cost:
+def _measured(
+    maker: SceneMaker, renderer: _Noting, split: str, index: int, device: Device
+) -> Cost:
     """Makes a scene's record; gives its cost and drops it."""
-    start, own = time.monotonic(), time.thread_time()
-    meter.core_seconds = meter.start_share = 0.0
+    start, before = time.monotonic(), maker.core_seconds
+    renderer.start_share = 0.0
     record = maker.record(split, index)
-    # Sampling and encoding are this thread's work.
-    core_seconds = meter.core_seconds + time.thread_time() - own
+    core_seconds = maker.core_seconds - before
+    # What passed also tells of what else this machine was doing.
+    seconds = core_seconds if device == "cpu" else time.monotonic() - start
     return Cost(
         bytes=len(record or b""),
-        core_seconds=core_seconds + meter.start_share,
-        seconds=time.monotonic() - start + meter.start_share,
+        core_seconds=core_seconds + renderer.start_share,
+        seconds=seconds + renderer.start_share,
     )
 
 
-class _Meter:
-    """A renderer that adds up core-seconds.
+class _Noting:
+    """A renderer that remembers what its process's start costs a scene.
 
     Attributes:
-      core_seconds: of worker processes, but for their starts.
-      start_share: a scene's share of the start of the process that rendered it.
+      start_share: core-seconds, a scene's share of the last process's start.
     """
 
     def __init__(self, renderer: SceneRenderer):
         self._renderer = renderer
-        self.core_seconds = self.start_share = 0.0
+        self.start_share = 0.0
 
     def render(self, scene: Scene) -> Views:
-        start = time.monotonic()
-        try:
-            views = self._renderer.render(scene)
-        except RenderError:
-            # A worker that fails tells no core-seconds; pinned, it had one core.
-            self.core_seconds += time.monotonic() - start
-            raise
-        self.core_seconds += views.timings["cpu"]
+        views = self._renderer.render(scene)
         self.start_share = views.timings["start"] / RECYCLE
         return views
 

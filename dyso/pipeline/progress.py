@@ -1,59 +1,196 @@
-"""Progress, counted by what stands on disk, so it works for jobs on any engine."""
+"""Progress, counted by what stands in the output, so it works for any engine."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import socket
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from dyso.pipeline.account import Account, to_json
+from dyso.pipeline.pack import Failed
 from dyso.pipeline.plan import Shard
-from dyso.pipeline.work import Work
+from dyso.pipeline.work import (
+    COMPLETED,
+    METADATA,
+    PROGRESS,
+    Work,
+    account_files,
+)
+from dyso.storage import Folder
 
-_Counts = tuple[int, Counter[str]]
+WRITE_SECONDS = 5.0  # between states written
+SHARE = 0.1  # of the time may go into counting
+
+
+_NONE = Counter[str]()  # one for the many parts in which nothing failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What has become of scenes so far.
+
+    Attributes:
+      rendered: scenes in finished parts and shards, and in parts in the making.
+      failed: scenes given up, by reason.
+      accounted: scenes in finished parts and shards; the next two are of them alone.
+      bytes: of their records.
+      core_seconds: of all processes that worked on them.
+    """
+
+    rendered: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    accounted: int = 0
+    bytes: int = 0
+    core_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, account: Account) -> Counts:
+        """Counts a part or shard."""
+        return cls(
+            rendered=account.records,
+            failed=account.reasons or _NONE,
+            accounted=account.stop - account.start,
+            bytes=account.bytes,
+            core_seconds=account.core_seconds,
+        )
+
+    @property
+    def done(self) -> int:
+        """Scenes that need no more work."""
+        return self.rendered + self.failed.total()
+
+
+def _sum(counts: Sequence[Counts]) -> Counts:
+    failed = Counter[str]()
+    for each in counts:
+        if each.failed:
+            failed += each.failed
+    return Counts(
+        rendered=sum(each.rendered for each in counts),
+        failed=failed,
+        accounted=sum(each.accounted for each in counts),
+        bytes=sum(each.bytes for each in counts),
+        core_seconds=sum(each.core_seconds for each in counts),
+    )
 
 
 class Progress:
-    """Counts the scenes of a running job; cheap enough for every second."""
+    """Counts the scenes of a job, and keeps what `dyso status` shows.
+
+    Attributes:
+      planned: scenes in all.
+    """
 
     def __init__(self, work: Work, shards: Sequence[Shard]):
         """Remembers where to look."""
-        self._work, self._shards = work, shards
-        self._finished: dict[Path, _Counts] = {}
+        self._work = work
+        self._shards = {work.shard_account_file(s): work.shard_file(s) for s in shards}
+        self._finished: dict[str, Counts] = {}
+        self._failed: dict[str, Failed] = {}
+        self._counts = Counts()
+        self._next_count = self._next_write = 0.0
+        self.planned = sum(shard.stop - shard.start for shard in shards)
+        self._start, self._at_start = time.time(), self.read().done
 
-    def read(self) -> _Counts:
-        """Gives the scenes rendered so far, and the failed ones by reason."""
-        rendered, failed = 0, Counter[str]()
-        for shard in self._shards:
-            for count, reasons in self._shard(shard):
-                rendered += count
-                failed += reasons
-        return rendered, failed
+    def read(self) -> Counts:
+        """Counts; more often than the output can be looked through, gives the last."""
+        start = time.monotonic()
+        if start >= self._next_count:
+            self._counts = self._count()
+            end = time.monotonic()
+            self._next_count = end + (end - start) / SHARE
+        return self._counts
 
-    def _shard(self, shard: Shard) -> Iterator[_Counts]:
-        whole = self._work.shard_account_file(shard)
-        if counts := self._read(whole, self._work.shard_file(shard)):
-            yield counts
+    def failed(self) -> list[Failed]:
+        """Gives what failed in the parts and shards that `read` counted last."""
+        return list(self._failed.values())
+
+    def _count(self) -> Counts:
+        work = self._work
+        sizes = work.output.sizes()
+        files = account_files(sizes) | self._shards
+        new = {name: files[name] for name in files.keys() - self._finished.keys()}
+        for name, account in work.accounts(new, sizes):
+            self._finished[name] = Counts.of(account)
+            if account.failures:
+                self._failed[name] = Failed.of(name, account)
+        # A shard that is there stands for its parts, which go a little later.
+        packed = {
+            name.removesuffix(".json")
+            for name in self._shards.keys() & self._finished.keys()
+        }
+        valid = [
+            name
+            for name in self._finished
+            if name in sizes and name.rpartition("/")[0] not in packed
+        ]
+        self._failed = {n: self._failed[n] for n in valid if n in self._failed}
+        making = [
+            name
+            for name in sizes
+            if name.endswith(".progress")
+            and name.removesuffix("progress") + "json" not in sizes
+        ]
+        unfinished = []
+        for text in work.output.read_all(making).values():
+            note = json.loads(text)
+            counts = Counts(rendered=note["rendered"], failed=Counter(note["failed"]))
+            unfinished.append(counts)
+        return _sum([self._finished[name] for name in valid] + unfinished)
+
+    def write(self, state: str, message: str = "") -> None:
+        """Writes progress.json: where the job is, for people on any machine.
+
+        Args:
+          state: `running`, `stopped` or `failed`; while running it is written every
+            `WRITE_SECONDS` at most.
+          message: why it is not running.
+        """
+        if state == "running" and time.monotonic() < self._next_write:
             return
-        folder = self._work.parts_folder(shard)
-        # A shard's parts go when the shard is there.
-        with contextlib.suppress(FileNotFoundError):
-            names = set(os.listdir(folder))
-            for name in names:
-                path = folder / name
-                if name.endswith(".json"):
-                    if counts := self._read(path, path.with_suffix(".array_record")):
-                        yield counts
-                elif name.endswith(".progress") and f"{path.stem}.json" not in names:
-                    state = json.loads(path.read_bytes())
-                    yield state["rendered"], Counter(state["failed"])
+        counts, now = self._counts, time.time()
+        made, seconds = counts.done - self._at_start, now - self._start
+        rate = made / seconds if seconds > 0 else 0.0
+        left = self.planned - counts.done
+        value = {
+            "state": state,
+            "message": message,
+            "planned": self.planned,
+            "rendered": counts.rendered,
+            "failed": dict(counts.failed),
+            "bytes": counts.bytes,
+            "core_seconds_a_scene": round(
+                counts.core_seconds / max(counts.accounted, 1), 3
+            ),
+            "scenes_a_minute": round(60 * rate, 2),
+            "seconds_left": round(left / rate) if rate else None,
+            "started": self._start,
+            "updated": now,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        self._work.output.write(PROGRESS, to_json(value))
+        self._next_write = time.monotonic() + WRITE_SECONDS
 
-    def _read(self, path: Path, file: Path) -> _Counts | None:
-        if path not in self._finished:
-            account = self._work.account(path, file)
-            if account is None:
-                return None
-            self._finished[path] = account.records, account.reasons
-        return self._finished[path]
+
+def read_state(output: Folder) -> dict[str, Any] | None:
+    """Gives where the job is that writes, or wrote, to an output.
+
+    Returns:
+      What `Progress.write` wrote last; for a complete dataset, the like from its
+      metadata.json, with the state `complete`; None if there is neither.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        output.read(COMPLETED)
+        found = json.loads(output.read(METADATA))
+        cost = found["core_seconds"] / max(found["rendered"], 1)
+        return {**found, "state": "complete", "core_seconds_a_scene": round(cost, 3)}
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return dict(json.loads(output.read(PROGRESS)))
+    return None

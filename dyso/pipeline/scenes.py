@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import asdict
 
 from dyso import records
-from dyso.pipeline.account import Account, Failure, write_account, write_json
+from dyso.pipeline.account import Account, Failure, to_json
 from dyso.pipeline.plan import Part
 from dyso.pipeline.session import SceneRenderer
 from dyso.pipeline.work import Work
@@ -18,6 +19,8 @@ from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
+PROGRESS_SECONDS = 5.0  # between notes on a part in the making
+STDERR_LENGTH = 1000  # characters of a worker's last words that are kept
 
 
 def make_part(
@@ -37,10 +40,10 @@ def make_part(
       check: called before every render; what it raises ends the part.
     """
     maker = SceneMaker(resolved, renderer, check)
-    path = work.part_file(part, "array_record")
-    progress = work.part_file(part, "progress")
-    path.parent.mkdir(exist_ok=True)
-    info = records.write_shard(path, _records(part, maker, progress))
+    with work.output.scratch() as scratch:
+        file = scratch / "part"
+        info = records.write_shard(file, _records(part, maker, work))
+        work.output.put(file, work.part_file(part, "array_record"), info.sha256)
     account = Account(
         spec_hash=work.spec_hash,
         split=part.shard.split,
@@ -49,34 +52,39 @@ def make_part(
         records=info.count,
         bytes=info.bytes,
         sha256=info.sha256,
-        resampled=maker.resampled,
         seconds=maker.seconds,
+        core_seconds=maker.core_seconds,
         failures=tuple(maker.failures),
+        retries=tuple(maker.retries),
     )
-    write_account(work.part_file(part, "json"), account)
-    progress.unlink(missing_ok=True)
+    work.output.write(work.part_file(part, "json"), to_json(asdict(account)))
+    work.output.remove(work.part_file(part, "progress"))
     return account
 
 
-def _records(part: Part, maker: SceneMaker, progress: Path) -> Iterator[bytes]:
+def _records(part: Part, maker: SceneMaker, work: Work) -> Iterator[bytes]:
     """Gives the records of the scenes that could be rendered, in order."""
-    rendered = 0
+    rendered, noted = 0, -math.inf
     for index in range(part.start, part.stop):
         record = maker.record(part.shard.split, index)
         if record is not None:
             rendered += 1
             yield record
-        reasons = Counter(failure.reason for failure in maker.failures)
-        write_json(progress, {"rendered": rendered, "failed": reasons})
+        if time.monotonic() - noted > PROGRESS_SECONDS:
+            reasons = Counter(failure.reason for failure in maker.failures)
+            note = {"rendered": rendered, "failed": reasons}
+            work.output.write(work.part_file(part, "progress"), to_json(note))
+            noted = time.monotonic()
 
 
 class SceneMaker:
     """Makes records of scenes, sampling again those that cannot be rendered.
 
     Attributes:
-      failures: the scenes that were given up.
-      resampled: scenes made under another attempt than the first one rendered.
+      failures: the scenes that were given up, by their last attempts.
+      retries: all other attempts that failed.
       seconds: of rendering, summed over scenes.
+      core_seconds: of sampling, rendering and encoding.
     """
 
     def __init__(
@@ -88,8 +96,8 @@ class SceneMaker:
         """See `make_part`."""
         self._resolved, self._renderer, self._check = resolved, renderer, check
         self.failures: list[Failure] = []
-        self.resampled = 0
-        self.seconds = 0.0
+        self.retries: list[Failure] = []
+        self.seconds = self.core_seconds = 0.0
 
     def record(self, split: str, index: int) -> bytes | None:
         """Gives a scene's record; None if it is now among the failures.
@@ -97,30 +105,34 @@ class SceneMaker:
         Raises:
           UserError: no scene at all can be rendered here.
         """
-        attempt, failure = 0, None
-        for count in range(RENDER_ATTEMPTS):
+        start = time.thread_time()
+        record, failed = self._attempt(split, index)
+        if record is None:
+            self.failures.append(failed.pop())
+        self.retries += failed
+        self.core_seconds += time.thread_time() - start
+        return record
+
+    def _attempt(self, split: str, index: int) -> tuple[bytes | None, list[Failure]]:
+        """Gives a scene's record, if one of its attempts gave one, and the others."""
+        attempt, failed = 0, list[Failure]()
+        for _ in range(RENDER_ATTEMPTS):
             try:
                 scene = sample_scene(self._resolved, split, index, attempt)
             except UnseenScene as error:
-                failure = failure or _failure(index, attempt, "unseen", "", error)
+                if not failed:
+                    failed.append(_failure(index, attempt, "unseen", error))
                 break
             try:
-                record = records.encode(scene, self._render(scene))
+                return records.encode(scene, self._render(scene)), failed
             except RenderError as error:
                 if error.final:
                     raise UserError(str(error)) from error
-                failure = _failure(
-                    index, scene.attempt, error.reason, error.asset, error
-                )
+                failed.append(_failure(index, scene.attempt, error.reason, error))
             except ValueError as error:  # what the format cannot store
-                failure = _failure(index, scene.attempt, "record", "", error)
-            else:
-                self.resampled += count > 0
-                return record
+                failed.append(_failure(index, scene.attempt, "record", error))
             attempt = scene.attempt + 1
-        assert failure is not None
-        self.failures.append(failure)
-        return None
+        return None, failed
 
     def _render(self, scene: Scene) -> Views:
         try:
@@ -135,20 +147,31 @@ class SceneMaker:
     def _timed_render(self, scene: Scene) -> Views:
         self._check()
         start = time.monotonic()
+        # A worker that fails tells no core-seconds; one core is what it has for sure.
+        spent = None
         try:
-            return self._renderer.render(scene)
+            views = self._renderer.render(scene)
+            spent = views.timings.get("cpu")
+            return views
         except RenderError:
             # A renderer that was closed to stop the job is no failure of the scene.
             self._check()
             raise
         finally:
-            self.seconds += time.monotonic() - start
+            seconds = time.monotonic() - start
+            self.seconds += seconds
+            self.core_seconds += seconds if spent is None else spent
 
 
-def _failure(
-    index: int, attempt: int, reason: str, asset: str, error: Exception
-) -> Failure:
-    message = (str(error).splitlines() or [""])[0][:300]
+def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure:
+    asset, told = "", ""
+    if isinstance(error, RenderError):
+        asset, told = error.asset, "" if error.asset else error.stderr
     return Failure(
-        index=index, attempt=attempt, reason=reason, asset=asset, message=message
+        index=index,
+        attempt=attempt,
+        reason=reason,
+        asset=asset,
+        message=(str(error).splitlines() or [""])[0][:300],
+        stderr=told[-STDERR_LENGTH:],
     )

@@ -1,40 +1,50 @@
-"""The output folder while a job runs.
+"""The output folder, on disk or in a bucket, while a job runs.
 
     OUT/spec.json                                 whose data this is, written first
     OUT/NAME-SPLIT.array_record-00000-of-00004    shards
     OUT/metadata.json, OUT/dataset_info.json ...  written when all shards are there
     OUT/COMPLETED                                 written last
     OUT/.work/layout.json                         how splits are cut into shards
+    OUT/.work/progress.json                       where the job is
     OUT/.work/SHARD.json                          the account of a finished shard
     OUT/.work/SHARD/PART.array_record, PART.json  finished parts and their accounts
     OUT/.work/SHARD/PART.progress                 scenes done of a part in the making
 
 A part or shard counts only with its account, which is written after it. `.work` goes
-when the dataset is complete.
+when the dataset is complete. A dataset that has lost shards since is begun anew with
+the shards that it still has, whose accounts its metadata.json keeps.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import itertools
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import Any
 
-from dyso.pipeline.account import Account, read_account, write_json
+import dyso
+from dyso.pipeline.account import Account, accounts_of, parse_account, to_json
 from dyso.pipeline.plan import SCENES_PER_SHARD, Part, Shard, plan_parts, plan_shards
-from dyso.spec import ResolvedSpec, UserError, load_resolved, save_resolved
+from dyso.spec import ResolvedSpec, UserError, parse_resolved, save_resolved
+from dyso.storage import Folder, Held
+
+FOLDER = ".work"
+COMPLETED = "COMPLETED"
+SPEC = "spec.json"
+METADATA = "metadata.json"
+PROGRESS = f"{FOLDER}/progress.json"
+_LAYOUT = f"{FOLDER}/layout.json"
+_LOCK = f"{FOLDER}/lock"
+_FIXED = ("spec_hash", "scenes_per_shard", "versions")  # in the layout
+_AT_ONCE = 512  # accounts that are read at the same time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """The output folder of the dataset with this identity.
+    """The output folder of the dataset with this identity; files go by their names.
 
     Attributes:
       output: the folder.
@@ -42,65 +52,80 @@ class Work:
       spec_hash: the dataset's identity.
     """
 
-    output: Path
+    output: Folder
     dataset: str
     spec_hash: str
 
-    @property
-    def folder(self) -> Path:
-        """Everything that goes when the dataset is complete."""
-        return self.output / ".work"
+    def shard_file(self, shard: Shard) -> str:
+        """Gives the name of a finished shard."""
+        return shard.filename(self.dataset)
 
-    @property
-    def completed(self) -> Path:
-        """Its presence says that the dataset is complete."""
-        return self.output / "COMPLETED"
+    def shard_account_file(self, shard: Shard) -> str:
+        """Gives the name of a finished shard's account."""
+        return f"{FOLDER}/{shard.name}.json"
 
-    def shard_file(self, shard: Shard) -> Path:
-        """Gives the place of a finished shard."""
-        return self.output / shard.filename(self.dataset)
-
-    def shard_account_file(self, shard: Shard) -> Path:
-        """Gives the place of a finished shard's account."""
-        return self.folder / f"{shard.name}.json"
-
-    def shard_account(self, shard: Shard) -> Account | None:
-        """Gives a shard's account if the shard is finished."""
-        return self.account(self.shard_account_file(shard), self.shard_file(shard))
-
-    def parts_folder(self, shard: Shard) -> Path:
+    def parts_folder(self, shard: Shard) -> str:
         """Gives the folder of a shard's parts."""
-        return self.folder / shard.name
+        return f"{FOLDER}/{shard.name}"
 
-    def part_file(self, part: Part, suffix: str) -> Path:
-        """Gives the place of a part's `array_record`, `json` or `progress`."""
-        return self.parts_folder(part.shard) / f"{part.name}.{suffix}"
+    def part_file(self, part: Part, suffix: str) -> str:
+        """Gives the name of a part's `array_record`, `json` or `progress`."""
+        return f"{self.parts_folder(part.shard)}/{part.name}.{suffix}"
+
+    def shard_accounts(self, shards: Sequence[Shard]) -> list[Account | None]:
+        """Gives the shards' accounts; None for those that are not finished."""
+        files = {self.shard_account_file(s): self.shard_file(s) for s in shards}
+        found = dict(self.accounts(files, self.output.sizes()))
+        return [found.get(name) for name in files]
+
+    def part_accounts(self, shard: Shard) -> dict[str, Account]:
+        """Gives the accounts of a shard's finished parts by their names."""
+        sizes = self.output.sizes(self.parts_folder(shard))
+        return dict(self.accounts(account_files(sizes), sizes))
+
+    def accounts(
+        self, files: Mapping[str, str], sizes: Mapping[str, int]
+    ) -> Iterator[tuple[str, Account]]:
+        """Gives the accounts that hold for their files, with their names.
+
+        Args:
+          files: the file of each account.
+          sizes: of all files that are there.
+        """
+        there = [name for name, file in files.items() if {name, file} <= sizes.keys()]
+        for start in range(0, len(there), _AT_ONCE):
+            texts = self.output.read_all(there[start : start + _AT_ONCE])
+            for name, text in texts.items():
+                account = parse_account(text, sizes[files[name]], self.spec_hash)
+                if account is not None:
+                    yield name, account
 
     def part_account(self, part: Part) -> Account | None:
         """Gives a part's account if the part is finished."""
-        return self.account(
-            self.part_file(part, "json"), self.part_file(part, "array_record")
-        )
-
-    def finished_parts(self, shard: Shard) -> list[tuple[int, int]]:
-        """Gives [start, stop) of the shard's finished parts."""
-        found = []
-        for path in self.parts_folder(shard).glob("*.json"):
-            if account := self.account(path, path.with_suffix(".array_record")):
-                found.append((account.start, account.stop))
-        return found
-
-    def account(self, path: Path, file: Path) -> Account | None:
-        """Gives the account at a path; None if it does not hold for its file."""
-        return read_account(path, file, self.spec_hash)
+        size = self.output.size(self.part_file(part, "array_record"))
+        try:
+            text = self.output.read(self.part_file(part, "json"))
+        except FileNotFoundError:
+            return None
+        return None if size is None else parse_account(text, size, self.spec_hash)
 
     def parts(self, shard: Shard, scenes_per_part: int) -> Iterator[Part]:
         """Gives the shard's parts: the finished ones, and new ones in the gaps."""
-        return plan_parts(shard, scenes_per_part, self.finished_parts(shard))
+        done = self.part_accounts(shard).values()
+        return plan_parts(shard, scenes_per_part, [(a.start, a.stop) for a in done])
+
+
+def account_files(names: Iterable[str]) -> dict[str, str]:
+    """Gives the parts' accounts among names, each with its file's name."""
+    return {
+        name: name.removesuffix("json") + "array_record"
+        for name in names
+        if name.endswith(".json") and name.count("/") == 2
+    }
 
 
 @contextlib.contextmanager
-def open_work(resolved: ResolvedSpec, output: Path) -> Iterator[Work]:
+def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
     """Gives the output folder to one job at a time.
 
     Raises:
@@ -109,57 +134,95 @@ def open_work(resolved: ResolvedSpec, output: Path) -> Iterator[Work]:
     """
     work = Work(output=output, dataset=resolved.spec.name, spec_hash=resolved.hash)
     check_output(resolved, output)
-    try:
-        work.folder.mkdir(parents=True, exist_ok=True)
-        lock = (work.folder / "lock").open("w")
-    except OSError as error:
-        raise UserError(
-            f"{output}: cannot be written: {error.strerror}; choose another folder"
-        ) from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(output.hold(_LOCK))
+        except Held as error:
             raise UserError(
-                f"{output}: another job is writing here; wait for it or stop it"
+                f"{output}: another job is writing here ({error}); wait for it or "
+                "stop it"
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"{output}: cannot be written: {error.strerror}; choose another folder"
             ) from error
         # Again, now that nobody else can begin here in between.
         check_output(resolved, output)
-        stale = ["*.tmp", ".work/*.tmp", ".work/*/*.tmp", ".work/*/*.progress"]
-        for path in itertools.chain.from_iterable(map(output.glob, stale)):
-            path.unlink()
+        output.clean()
+        for name in output.sizes(FOLDER):
+            if name.endswith(".progress"):
+                output.remove(name)
         # Always anew: the same catalogs may lie elsewhere on this machine.
-        temporary = work.folder / "spec.json.tmp"
-        temporary.write_text(save_resolved(resolved), encoding="utf-8")
-        os.replace(temporary, output / "spec.json")
+        output.write(SPEC, save_resolved(resolved).encode())
+        if output.size(METADATA) is not None and not is_whole(output):
+            _reopen(work)
         yield work
-        if work.completed.exists():
-            shutil.rmtree(work.folder)
+        if output.size(COMPLETED) is not None:
+            output.remove_folder(FOLDER)
+            output.clean()
 
 
-def check_output(resolved: ResolvedSpec, output: Path) -> None:
+def is_whole(output: Folder) -> bool:
+    """Says whether a dataset is complete and still has all of its shards."""
+    if output.size(COMPLETED) is None:
+        return False
+    try:
+        shards = json.loads(output.read(METADATA))["shards"]
+        return all(output.size(each["file"]) == each["bytes"] for each in shards)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _reopen(work: Work) -> None:
+    """Goes back to before the end, with the shards that are there."""
+    output = work.output
+    text = output.read(METADATA)
+    with contextlib.suppress(ValueError):
+        for file, account in accounts_of(text, work.spec_hash):
+            # NAME-SPLIT.array_record-00000-of-00004 is the shard SPLIT-00000-of-00004.
+            name = f"{account.split}-{file.rpartition('.array_record-')[2]}"
+            output.write(f"{FOLDER}/{name}.json", to_json(asdict(account)))
+        noted = json.loads(text)
+        fixed = {name: noted[name] for name in _FIXED}
+        output.write(_LAYOUT, to_json(fixed))
+    output.remove(COMPLETED)
+    output.remove(METADATA)
+
+
+def check_output(resolved: ResolvedSpec, output: Folder) -> None:
     """Refuses a folder that holds anything but this dataset; writes nothing.
 
     Raises:
       UserError: it holds another spec's data, or something else.
     """
-    if output.parts and ":" in output.parts[0]:
-        raise UserError(
-            f"{output}: must be a folder that all workers see, such as a mounted disk"
-        )
-    spec_file = output / "spec.json"
-    if spec_file.exists():
-        found = load_resolved(spec_file)
-        if found.hash != resolved.hash:
+    if _noted_hash(output) == resolved.hash:
+        return
+    try:
+        text = output.read(SPEC)
+    except FileNotFoundError:
+        if set(output.entries()) - {FOLDER, ".scratch"}:
             raise UserError(
-                f"{output}: holds the data of another spec "
-                f"({differences(found, resolved)}); choose another folder"
-            )
-    elif output.is_dir() and any(p.name != ".work" for p in output.iterdir()):
+                f"{output}: holds files that no job of this program made; "
+                "choose an empty or a new folder"
+            ) from None
+        return
+    except NotADirectoryError:
+        return  # `open_work` says why it cannot be written.
+    found = parse_resolved(text, f"{output}/{SPEC}")
+    if found.hash != resolved.hash:
         raise UserError(
-            f"{output}: holds files that no job of this program made; "
-            "choose an empty or a new folder"
+            f"{output}: holds the data of another spec "
+            f"({differences(found, resolved)}); choose another folder"
         )
+
+
+def _noted_hash(output: Folder) -> str | None:
+    """Gives the identity that a job left, without reading large catalogs for it."""
+    with contextlib.suppress(OSError):
+        return output.read(COMPLETED).decode(errors="replace").strip()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(output.read(_LAYOUT))["spec_hash"])
+    return None
 
 
 def differences(there: ResolvedSpec, wanted: ResolvedSpec) -> str:
@@ -188,7 +251,19 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     }
 
 
-def shards_of(work: Work, resolved: ResolvedSpec, per_shard: int | None) -> list[Shard]:
+def layout(work: Work) -> dict[str, Any]:
+    """Gives what the first job in the folder fixed.
+
+    Raises:
+      FileNotFoundError: none has begun.
+    """
+    found: dict[str, Any] = json.loads(work.output.read(_LAYOUT))
+    return found
+
+
+def shards_of(
+    work: Work, resolved: ResolvedSpec, per_shard: int | None = None
+) -> list[Shard]:
     """Gives all shards; the first job in a folder fixes how they are cut.
 
     Args:
@@ -197,17 +272,45 @@ def shards_of(work: Work, resolved: ResolvedSpec, per_shard: int | None) -> list
       per_shard: most scenes in a shard; None takes what was fixed, or the default.
 
     Raises:
-      UserError: the folder's shards were cut in another way.
+      UserError: the folder's shards were cut in another way; see `check_versions`.
     """
-    path = work.folder / "layout.json"
-    if path.exists():
-        fixed = json.loads(path.read_text(encoding="utf-8"))["scenes_per_shard"]
-        if per_shard not in (None, fixed):
+    try:
+        fixed = layout(work)
+    except FileNotFoundError:
+        fixed = {
+            "spec_hash": work.spec_hash,
+            "scenes_per_shard": per_shard or SCENES_PER_SHARD,
+            "versions": _installed(),
+        }
+        work.output.write(_LAYOUT, to_json(fixed))
+    if per_shard not in (None, fixed["scenes_per_shard"]):
+        raise UserError(
+            f"{work.output}: was begun with {fixed['scenes_per_shard']} scenes per "
+            f"shard, got {per_shard}; leave the option out, or choose another folder"
+        )
+    check_versions(work)
+    return list(plan_shards(resolved.spec.splits, fixed["scenes_per_shard"]))
+
+
+def check_versions(work: Work) -> None:
+    """Refuses to mix what different versions render.
+
+    Raises:
+      UserError: the folder was begun with others than are installed here.
+    """
+    own = _installed()
+    for name, version in layout(work)["versions"].items():
+        if own.get(name, version) != version:
             raise UserError(
-                f"{work.output}: was begun with {fixed} scenes per shard, got "
-                f"{per_shard}; leave the option out, or choose another folder"
+                f"{work.output}: was begun with {name} {version}, which may give other "
+                f"pixels than {name} {own[name]} here; install that, or choose another "
+                "folder"
             )
-    else:
-        fixed = per_shard or SCENES_PER_SHARD
-        write_json(path, {"scenes_per_shard": fixed})
-    return list(plan_shards(resolved.spec.splits, fixed))
+
+
+def _installed() -> dict[str, str]:
+    """Gives the versions here of what decides pixels; a launcher may lack bpy."""
+    found = {"dyso": dyso.__version__}
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        found["bpy"] = metadata.version("bpy")
+    return found

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dyso.records.errors import RecordError
-from dyso.records.files import replacing
 from dyso.records.shards import shard_name
 from dyso.spec import ResolvedSpec, save_resolved
+from dyso.storage import Folder, open_folder
 
 
 def write_metadata(
-    directory: str | Path,
+    directory: str | Path | Folder,
     resolved: ResolvedSpec,
     splits: Mapping[str, Sequence[int]],
     extra: Mapping[str, Any] | None = None,
@@ -35,12 +36,14 @@ def write_metadata(
 
     from dyso.records.features import tfds_features
 
-    directory, spec = Path(directory), resolved.spec
+    folder = directory if isinstance(directory, Folder) else open_folder(directory)
+    spec = resolved.spec
+    sizes = folder.sizes()
     info = tfds.core.DatasetInfo(
         builder=tfds.core.dataset_info.DatasetIdentity(
             name=spec.name,
             version=tfds.core.Version(spec.version),
-            data_dir=str(directory),
+            data_dir=str(folder),
             module_name="",
         ),
         features=tfds_features(spec),
@@ -48,7 +51,7 @@ def write_metadata(
     )
     info.set_file_format("array_record")
     template = tfds.core.ShardedFileTemplate(
-        dataset_name=spec.name, data_dir=directory, filetype_suffix="array_record"
+        dataset_name=spec.name, data_dir=str(folder), filetype_suffix="array_record"
     )
     infos = []
     for split, lengths in splits.items():
@@ -60,14 +63,14 @@ def write_metadata(
             tfds.core.SplitInfo(
                 name=split,
                 shard_lengths=list(lengths),
-                num_bytes=sum((directory / name).stat().st_size for name in names),
+                num_bytes=sum(sizes[name] for name in names),
                 filename_template=template.replace(split=split),
             )
         )
     info.set_splits(tfds.core.splits.SplitDict(infos))
-    with tempfile.TemporaryDirectory() as folder:
-        info.write_to_directory(folder)
-        written = {file.name: file.read_text() for file in Path(folder).iterdir()}
+    with tempfile.TemporaryDirectory() as scratch:
+        info.write_to_directory(scratch)
+        written = {file.name: file.read_text() for file in Path(scratch).iterdir()}
     texts = {
         "spec.json": save_resolved(resolved),
         "metadata.json": json.dumps(dict(extra or {}), indent=1) + "\n",
@@ -75,8 +78,7 @@ def write_metadata(
         "dataset_info.json": written["dataset_info.json"],
     }
     for name, text in texts.items():
-        with replacing(directory / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        folder.write(name, text.encode())
 
 
 def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]]:
@@ -88,17 +90,27 @@ def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]
     path = Path(directory) / "dataset_info.json"
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-        name, splits = info["name"], {}
+        dataset, splits = _word(info["name"]), {}
         for split in info["splits"]:
+            name = _word(split["name"])
             lengths = [int(length) for length in split["shardLengths"]]
-            splits[split["name"]] = tuple(
-                (path.parent / shard_name(name, split["name"], i, len(lengths)), length)
+            if not lengths or not all(0 <= length < 2**40 for length in lengths):
+                raise ValueError(f"{name}: shards without numbers of records")
+            splits[name] = tuple(
+                (path.parent / shard_name(dataset, name, i, len(lengths)), length)
                 for i, length in enumerate(lengths)
             )
     except OSError as error:
         raise RecordError(
             f"{directory}: not a finished dataset: {path.name}: {error.strerror}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RecordError(f"{path}: not a dataset's metadata") from error
     return splits
+
+
+def _word(name: str) -> str:
+    """Gives a name that is no path."""
+    if not re.fullmatch(r"\w{1,200}", name):
+        raise ValueError(f"not a name: {name[:80]!r}")
+    return name

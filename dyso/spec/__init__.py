@@ -2,7 +2,7 @@
 
 from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
 from dyso.spec.errors import UserError
-from dyso.spec.loader import load_resolved, load_spec, save_resolved
+from dyso.spec.loader import load_resolved, load_spec, parse_resolved, save_resolved
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,
@@ -31,5 +31,6 @@ __all__ = [
     "Visibility",
     "load_resolved",
     "load_spec",
+    "parse_resolved",
     "save_resolved",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -75,22 +76,34 @@ class ResolvedSpec:
     def hash(self) -> str:
         """The dataset's identity: 16 hex digits.
 
-        Covers every field of the spec but its description, and every asset's id,
-        category, bounds and checksum; not where the assets are kept.
+        Covers every field of the spec but those that no scene depends on (description,
+        max_failed), and every asset's id, category, bounds and checksum; not where the
+        assets are kept.
         """
-        return hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()[:16]
+        digest = hashlib.sha256()
+        # A large catalog is never whole in memory a second time.
+        for value in self._identifying():
+            digest.update(json.dumps(value).encode())
+        return digest.hexdigest()[:16]
 
-    def identity(self) -> dict[str, Any]:
-        """Gives what `hash` covers, as plain JSON-able values in a fixed order."""
+    def _identifying(self) -> Iterator[dict[str, Any]]:
         spec = asdict(self.spec)
-        del spec["description"]
+        del spec["description"], spec["max_failed"]
         for section in ("objects", "backgrounds"):
             del spec[section]["catalog"]
         spec["splits"] = dict(sorted(spec["splits"].items()))
+        yield spec
+        for catalog in (self.objects, self.backgrounds):
+            yield {"assets": len(catalog.assets)}
+            yield from map(asdict, catalog.assets)
+
+    def identity(self) -> dict[str, Any]:
+        """Gives what `hash` covers, as plain JSON-able values in a fixed order."""
+        values = self._identifying()
         return {
-            "spec": spec,
-            "objects": [asdict(asset) for asset in self.objects.assets],
-            "backgrounds": [asdict(asset) for asset in self.backgrounds.assets],
+            "spec": next(values),
+            "objects": list(itertools.islice(values, 1, 1 + len(self.objects.assets))),
+            "backgrounds": list(itertools.islice(values, 1, None)),
         }
 
     def objects_of(self, split: str) -> tuple[Asset, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,25 @@ from dyso.spec.catalog import ResolvedSpec
 from dyso.spec.errors import UserError
 from dyso.spec.schema import Spec
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
+"""Of a spec: reading YAML takes some seconds for as many."""
+MAX_DEPTH = 20
+"""Of lists and mappings in one another, for which reading YAML takes the square."""
 _Location = tuple[str | int, ...]
+_STARTS = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
 def load_spec(path: str | Path) -> Spec:
     """Reads and validates a spec.
 
     Args:
-      path: a YAML file of at most 1 MiB.
+      path: a YAML file of at most `MAX_BYTES`.
 
     Raises:
       UserError: the file cannot be read or is not a valid spec; one line an error.
@@ -45,9 +54,7 @@ def load_spec(path: str | Path) -> Spec:
     problems = _index_lines(root, (), lines)
     try:
         # By way of JSON, whose strict mode reads lists as tuples and nothing else.
-        spec = pydantic.TypeAdapter(Spec).validate_json(
-            json.dumps(data, default=lambda value: {"not JSON": str(value)})
-        )
+        spec = pydantic.TypeAdapter(Spec).validate_json(_as_json(path, data))
     except pydantic.ValidationError as error:
         problems += [_problem(data, item) for item in error.errors()]
     if problems:
@@ -64,10 +71,14 @@ def load_spec(path: str | Path) -> Spec:
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
     try:
-        # Aliases could make a small file grow without bound, and no spec needs them.
+        depth = 0
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            depth += isinstance(token, _STARTS) - isinstance(token, _ENDS)
+            line = token.start_mark.line + 1
+            if depth > MAX_DEPTH:
+                raise UserError(f"{path}:{line}: nested more than {MAX_DEPTH} deep")
+            # They could make a small file grow without bound, and no spec needs them.
             if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 1
                 raise UserError(f"{path}:{line}: YAML aliases are not supported")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         return root, yaml.safe_load(text)
@@ -78,6 +89,13 @@ def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
         raise UserError(f"{path}:{line}: not valid YAML: {problem}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
+
+
+def _as_json(path: Path, data: Any) -> str:
+    try:
+        return json.dumps(data, default=lambda value: {"not JSON": str(value)})
+    except (TypeError, ValueError) as error:  # odd keys, and very large numbers
+        raise UserError(f"{path}: not a valid spec: {error}") from error
 
 
 def _index_lines(
@@ -158,7 +176,7 @@ def _short(value: Any) -> str:
 
 def save_resolved(resolved: ResolvedSpec) -> str:
     """Gives the JSON that is kept with the data as `spec.json`."""
-    return json.dumps(asdict(resolved), indent=1) + "\n"
+    return pydantic.TypeAdapter(ResolvedSpec).dump_json(resolved, indent=1).decode()
 
 
 def load_resolved(path: str | Path) -> ResolvedSpec:
@@ -168,9 +186,22 @@ def load_resolved(path: str | Path) -> ResolvedSpec:
       UserError: it is missing or not a resolved spec.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return pydantic.TypeAdapter(ResolvedSpec).validate_json(text)
+        return parse_resolved(Path(path).read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def parse_resolved(text: bytes, where: str) -> ResolvedSpec:
+    """Reads a resolved spec.
+
+    Args:
+      text: as `save_resolved` gave it.
+      where: names it in an error.
+
+    Raises:
+      UserError: it is none.
+    """
+    try:
+        return pydantic.TypeAdapter(ResolvedSpec).validate_json(text)
     except (ValueError, pydantic.ValidationError) as error:
-        raise UserError(f"{path}: not a resolved spec") from error
+        raise UserError(f"{where}: not a resolved spec") from error

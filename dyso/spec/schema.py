@@ -8,6 +8,7 @@ choice, and `specs/dyso.yaml` says so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -34,8 +35,7 @@ def _safe_name(value: str) -> bool:
 
 def _semantic(value: str) -> bool:
     """A version such as 1.0.0."""
-    parts = value.split(".")
-    return len(parts) == 3 and all(part.isdigit() for part in parts)
+    return re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){2}", value) is not None
 
 
 def _has_scenes(value: dict[str, int]) -> bool:
@@ -318,6 +318,8 @@ class Spec:
       seed: everything random follows from it.
       splits: scenes in each split.
       resolution: height and width in pixels.
+      max_failed: share of the scenes that may fail to render; above it, the job ends
+        with an error. No scene depends on it.
     """
 
     name: Name
@@ -334,6 +336,7 @@ class Spec:
     cameras: Cameras = field(default_factory=Cameras)
     visibility: Visibility = field(default_factory=Visibility)
     render: Render = field(default_factory=Render)
+    max_failed: Share = 0.05
     __pydantic_config__ = STRICT
 
     @property

@@ -22,10 +22,11 @@ def test_what_is_wrong_is_listed_and_the_status_is_1(synthetic, tmp_path, capsys
     data[len(data) // 3] ^= 1
     test.write_bytes(data)
     assert main(folder, scenes=0) == 1
-    missing, damaged, summary = capsys.readouterr().out.splitlines()
+    missing, damaged, summary, advice = capsys.readouterr().out.splitlines()
     assert missing.startswith(f"{train.name}: is missing")
     assert damaged == f"{test.name}: its checksum is not the one in metadata.json"
     assert summary.startswith(f"{folder}: 2 problems in 2 shards, 0 of 6 scenes")
+    assert advice.startswith(f"to make these alone again: rm {test}; then the command")
 
 
 def test_no_dataset_is_one_line(tmp_path):

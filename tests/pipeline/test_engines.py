@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from apache_beam.options.pipeline_options import PortableOptions
 from clusters import Dask, Noting, job_service, notes, processes, wait_for
 from instant import InstantRenderer
 
@@ -21,6 +22,7 @@ from dyso.pipeline.command import main
 from dyso.pipeline.engines import find_engine
 from dyso.pipeline.work import open_work, shards_of
 from dyso.spec import Dynamics, Render, UserError
+from dyso.storage import open_folder
 
 pytestmark = pytest.mark.filterwarnings(
     # Of Dask's client, in the process that runs the tests.
@@ -61,10 +63,13 @@ def tiny(make_resolved):
 def whole(tiny, tmp_path_factory):
     output = tmp_path_factory.mktemp("whole") / "data"
     job = Job(
-        resolved=tiny, output=output, renderer=InstantRenderer, scenes_per_shard=4
+        resolved=tiny,
+        output=open_folder(output),
+        renderer=InstantRenderer,
+        scenes_per_shard=4,
     )
     run(job, local_flags(1))
-    return shards(output)
+    return shards(job)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +87,7 @@ def service(tmp_path_factory):
 @pytest.fixture
 def job(tiny, tmp_path):
     renderer = functools.partial(Noting, note=str(tmp_path / "note"))
-    output = tmp_path / "data"
+    output = open_folder(tmp_path / "data")
     return Job(resolved=tiny, output=output, renderer=renderer, scenes_per_shard=4)
 
 
@@ -91,10 +96,10 @@ def noting(job, **options):
     return dataclasses.replace(job, renderer=renderer)
 
 
-def shards(output):
-    files = {path.name: path.read_bytes() for path in output.glob("*.array_record*")}
-    assert files and (output / "COMPLETED").exists()
-    return files
+def shards(job):
+    names = [name for name in job.output.sizes() if ".array_record" in name]
+    assert names and job.output.size("COMPLETED")
+    return job.output.read_all(names)
 
 
 def rendered(job):
@@ -109,7 +114,7 @@ def rendered(job):
 def test_dask_spreads_parts_and_keeps_renderers_between_them(dask, job, whole):
     accounts = run(noting(job, seconds=0.1), dask.flags)
     assert accounts["rendered"] == accounts["planned"] == 12
-    assert shards(job.output) == whole
+    assert shards(job) == whole
     pids = {worker.pid for worker in dask.workers}
     assert {pid for pid, _ in rendered(job)} == pids
     starts = [
@@ -127,7 +132,7 @@ def test_a_killed_dask_worker_costs_no_scene_and_no_byte(dask, job, whole):
     )
     victim.kill()
     assert launcher.wait(30) == 0
-    assert shards(job.output) == whole
+    assert shards(job) == whole
     # The scenes that it had begun were begun by another one, too.
     assert len(rendered(job)) > 12
 
@@ -147,7 +152,7 @@ def test_an_error_on_dask_is_one_line_and_mended_by_the_same_command(
         run(noting(job, broken=broken), dask.flags)
     assert "\n" not in str(caught.value)
     run(job, dask.flags)
-    assert shards(job.output) == whole
+    assert shards(job) == whole
 
 
 @pytest.mark.parametrize(
@@ -167,7 +172,7 @@ def test_dask_workers_stop_when_the_launcher_does(
     time.sleep(1.5)
     assert len(rendered(job)) == begun < 12
     run(job, dask.flags)
-    assert shards(job.output) == whole
+    assert shards(job) == whole
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(job):
@@ -178,7 +183,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(job):
     with pytest.raises(UserError, match="no Dask scheduler answers there") as caught:
         run(job, [*flags, "--dask_connection_timeout=1"])
     assert "\n" not in str(caught.value)
-    assert not job.output.exists()
+    assert not job.output.sizes()
 
 
 class Closing(InstantRenderer):
@@ -212,7 +217,7 @@ def test_a_lent_renderer_serves_again_and_ends_when_idle(tiny, monkeypatch):
 def test_a_portable_engine_makes_the_same_bytes(service, job, whole, environment):
     accounts = run(job, [*service, *environment])
     assert accounts["rendered"] == accounts["planned"] == 12
-    assert shards(job.output) == whole
+    assert shards(job) == whole
     inside = {pid for pid, _ in rendered(job)} == {os.getpid()}
     assert inside == (environment is not HARNESS)
 
@@ -230,7 +235,12 @@ def test_an_error_on_a_portable_engine_is_one_line(service, job, whole, broken, 
         run(noting(job, broken=broken), [*service, *HARNESS])
     assert "\n" not in str(caught.value)
     run(job, [*service, "--environment_type=LOOPBACK"])
-    assert shards(job.output) == whole
+    assert shards(job) == whole
+
+
+def test_a_portable_job_may_last_longer_than_the_job_servers_time_out(service):
+    options = find_engine([*service, "--environment_type=LOOPBACK"], "data").options
+    assert options.view_as(PortableOptions).job_server_timeout > 30 * 24 * 3600
 
 
 def test_a_job_service_that_is_not_there_is_one_line(job):
@@ -240,7 +250,7 @@ def test_a_job_service_that_is_not_there_is_one_line(job):
     flags = ["--runner=PortableRunner", f"--job_endpoint=localhost:{port}"]
     with pytest.raises(UserError, match="no job service answers there"):
         run(job, flags)
-    assert not job.output.exists()
+    assert not job.output.sizes()
 
 
 # --- Dataflow, whose service is not there: what it would be sent
@@ -384,16 +394,18 @@ def test_starter_assets_are_found_where_a_machine_keeps_them(starter):
 def test_real_scenes_on_dask_survive_a_killed_worker(starter, tmp_path):
     spec = dataclasses.replace(starter.spec, splits={"train": 3, "test": 1})
     resolved = dataclasses.replace(starter, spec=spec)
-    own = Job(resolved=resolved, output=tmp_path / "here", scenes_per_part=1)
+    own = Job(
+        resolved=resolved, output=open_folder(tmp_path / "here"), scenes_per_part=1
+    )
     run(own, local_flags(2))
-    job = dataclasses.replace(own, output=tmp_path / "there")
+    job = dataclasses.replace(own, output=open_folder(tmp_path / "there"))
     with processes(tmp_path) as started:
         dask = Dask(started)
         launcher = started.launch(job, dask.flags)
         wait_for(lambda: len(started.find("dyso.worker")) == 2, "workers render", 90)
         dask.workers[0].kill()
         assert launcher.wait(120) == 0
-        assert shards(job.output) == shards(own.output)
+        assert shards(job) == shards(own)
         wait_for(
             lambda: not started.find("dyso.worker"),
             "idle worker processes end",

@@ -2,15 +2,26 @@
 
 import functools
 import json
+import shutil
 import threading
 
 import pytest
 from instant import InstantRenderer
 
+import dyso
 from dyso import records
-from dyso.pipeline import Job, is_complete, local_flags, run
+from dyso.pipeline import (
+    Job,
+    is_complete,
+    local_flags,
+    read_state,
+    run,
+    say_assets,
+    scenes,
+)
 from dyso.pipeline.work import open_work
 from dyso.spec import Dynamics, Render, UserError
+from dyso.storage import open_folder
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +31,12 @@ def tiny(make_resolved):
         resolution=(8, 8),
         dynamics=Dynamics(steps=2),
         render=Render(samples=1),
+        max_failed=0.3,
     )
 
 
 def make(resolved, output, *, workers=2, renderer=InstantRenderer, **options):
+    output = open_folder(output)
     job = Job(resolved=resolved, output=output, renderer=renderer, **options)
     return run(job, local_flags(workers))
 
@@ -90,6 +103,63 @@ def test_a_scene_that_fails_is_sampled_again_and_counted(tiny, tmp_path):
     assert ("train", 2) in scene_ids(tmp_path / "data")
 
 
+def test_every_failed_attempt_is_kept_and_its_asset_named(tiny, tmp_path):
+    failing = {("train", 2): range(1), ("train", 4): range(100)}
+    renderer = functools.partial(InstantRenderer, failing=failing)
+    accounts = make(tiny, tmp_path / "data", renderer=renderer)
+    retried = [(each["split"], each["index"]) for each in accounts["retries"]]
+    # One saved scene, and what went before the last attempt at the lost one.
+    assert retried == [("train", 2), ("train", 4), ("train", 4)]
+    assert accounts["assets"] == {"object_1": {"attempts": 4, "message": "it broke"}}
+    assert say_assets(accounts["assets"]) == [
+        "asset object_1: broke 4 attempts: it broke"
+    ]
+
+
+def test_more_failures_than_the_spec_allows_end_the_job(whole, tiny, tmp_path):
+    # 2 of 7 are under 0.3, 3 are not.
+    failing = {("train", index): range(100) for index in (0, 3, 6)}
+    output = tmp_path / "data"
+    renderer = functools.partial(InstantRenderer, failing=failing)
+    with pytest.raises(UserError, match=r"of 7 scenes .* 3 \(3 asset\) failed.*0.3"):
+        make(tiny, output, renderer=renderer, scenes_per_shard=4, scenes_per_part=1)
+    state = read_state(open_folder(output))
+    assert state["state"] == "failed" and "3 (3 asset) failed" in state["message"]
+    log = tmp_path / "log"
+    renderer = functools.partial(InstantRenderer, log=log)
+    make(tiny, output, renderer=renderer)
+    made_anew = [line.split()[:2] for line in log.read_text().splitlines()]
+    assert sorted(made_anew) == [["train", "0"], ["train", "3"], ["train", "6"]]
+    assert contents(output) == contents(whole)
+
+
+def test_a_hopeless_job_ends_before_all_scenes_are_tried(make_resolved, tmp_path):
+    resolved = make_resolved(
+        splits={"train": 200}, resolution=(8, 8), render=Render(samples=1)
+    )
+    failing = {("train", index): range(100) for index in range(200)}
+    log = tmp_path / "log"
+    renderer = functools.partial(
+        InstantRenderer, failing=failing, log=log, seconds=0.01
+    )
+    with pytest.raises(UserError, match=r"max_failed: 0\.05"):
+        make(resolved, tmp_path / "data", renderer=renderer, scenes_per_part=2)
+    assert len({line.split()[1] for line in log.read_text().splitlines()}) < 150
+
+
+def test_accounts_are_exact_when_some_scenes_always_fail(make_resolved, tmp_path):
+    resolved = make_resolved(
+        splits={"train": 150}, resolution=(8, 8), render=Render(samples=1)
+    )
+    lost = {7, 70, 149}  # 2 %
+    failing = {("train", index): range(100) for index in lost}
+    renderer = functools.partial(InstantRenderer, failing=failing, reason="error")
+    accounts = make(resolved, tmp_path / "data", renderer=renderer)
+    assert accounts["rendered"] == 147 and accounts["failed"] == {"error": 3}
+    assert {failure["index"] for failure in accounts["failures"]} == lost
+    assert len(scene_ids(tmp_path / "data")) == 147
+
+
 def test_one_crash_of_the_machine_changes_no_record(whole, tiny, tmp_path):
     renderer = functools.partial(
         InstantRenderer,
@@ -106,7 +176,8 @@ def test_one_crash_of_the_machine_changes_no_record(whole, tiny, tmp_path):
 def test_a_split_without_any_scene_is_an_error_and_made_anew(whole, tiny, tmp_path):
     failing = {("test", index): range(100) for index in range(3)}
     renderer = functools.partial(InstantRenderer, failing=failing)
-    with pytest.raises(UserError, match=r"'test'.*3 \(3 asset\) failed.*it broke"):
+    told = r"of 3 scenes of split 'test', 3 \(3 asset\) failed.*it broke; mend that"
+    with pytest.raises(UserError, match=told):
         make(tiny, tmp_path / "data", renderer=renderer, scenes_per_shard=4)
     assert not (tmp_path / "data" / "COMPLETED").exists()
     log = tmp_path / "log"
@@ -156,10 +227,42 @@ def test_a_damaged_part_is_made_again(whole, tiny, tmp_path):
 
 def test_a_complete_dataset_is_left_alone(whole, tiny):
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
-    assert is_complete(Job(resolved=tiny, output=whole))
+    assert is_complete(Job(resolved=tiny, output=open_folder(whole)))
     accounts = make(tiny, whole)
     assert accounts["rendered"] == 10
     assert {p: p.stat().st_mtime_ns for p in whole.rglob("*")} == before
+
+
+@pytest.mark.parametrize("damage", ["lost", "truncated"])
+def test_a_damaged_shard_alone_is_made_again(whole, tiny, tmp_path, damage):
+    output, log = tmp_path / "data", tmp_path / "log"
+    shutil.copytree(whole, output)
+    victim = output / sorted(contents(whole))[-1]
+    split = records.scene_of(next(records.read_shard(victim))).split
+    if damage == "truncated":
+        victim.write_bytes(victim.read_bytes()[:-1])
+    else:
+        victim.unlink()
+    renderer = functools.partial(InstantRenderer, log=log)
+    accounts = make(tiny, output, renderer=renderer)
+    made_anew = {line.split()[0] for line in log.read_text().splitlines()}
+    assert made_anew == {split} and len(log.read_text().splitlines()) < 10
+    assert contents(output) == contents(whole)
+    before = json.loads((whole / "metadata.json").read_text())
+    timed = ("seconds", "core_seconds", "render_seconds")
+    for a, b in zip(accounts["shards"], before["shards"], strict=True):
+        assert {k: a[k] for k in a if k not in timed} == {
+            k: b[k] for k in b if k not in timed
+        }
+
+
+def test_what_another_version_began_is_refused(tiny, tmp_path, monkeypatch):
+    with pytest.raises(UserError):
+        make(tiny, tmp_path / "data", renderer=FullDisk)
+    monkeypatch.setattr(dyso, "__version__", "99.0.0")
+    told = r"begun with dyso .*, which may give other pixels than dyso 99.0.0 here"
+    with pytest.raises(UserError, match=told):
+        make(tiny, tmp_path / "data")
 
 
 def test_another_specs_data_is_refused_and_kept(whole, make_resolved, tiny):
@@ -188,7 +291,7 @@ def test_an_output_that_cannot_be_written_is_one_line(tiny, tmp_path):
 
 def test_a_second_job_on_one_output_is_told(tiny, tmp_path):
     with (
-        open_work(tiny, tmp_path / "data"),
+        open_work(tiny, open_folder(tmp_path / "data")),
         pytest.raises(UserError, match="another job is writing here"),
     ):
         make(tiny, tmp_path / "data")
@@ -201,19 +304,23 @@ def test_the_shards_of_a_begun_dataset_stay_as_they_are_cut(tiny, tmp_path):
         make(tiny, tmp_path / "data", scenes_per_shard=5)
 
 
-def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path):
+def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "PROGRESS_SECONDS", 0.1)
     seen = []
     renderer = functools.partial(
         InstantRenderer, failing={("train", 0): range(100)}, seconds=0.3
     )
     job = Job(
-        resolved=tiny, output=tmp_path / "data", renderer=renderer, scenes_per_part=5
+        resolved=tiny,
+        output=open_folder(tmp_path / "data"),
+        renderer=renderer,
+        scenes_per_part=5,
     )
     run(job, local_flags(1), lambda progress: seen.append(progress.read()))
-    done = [rendered + failed.total() for rendered, failed in seen]
+    done = [counts.done for counts in seen]
     # Steps of single scenes, though a part has five.
     assert len(set(done)) > 4
-    assert seen[-1] == (9, {"asset": 1})
+    assert (seen[-1].rendered, seen[-1].failed) == (9, {"asset": 1})
 
 
 def test_no_thread_outlives_the_job(tiny, tmp_path):

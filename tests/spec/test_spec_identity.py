@@ -39,7 +39,7 @@ def variants(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-NO_PART = {"description", "objects.catalog", "backgrounds.catalog"}
+NO_PART = {"description", "max_failed", "objects.catalog", "backgrounds.catalog"}
 VARIANTS = variants(Spec(name="a", splits={"train": 1}))
 
 

@@ -1,0 +1,73 @@
+"""`dyso status`: where a job is, on this machine or another."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import tyro
+
+from dyso import pipeline
+from dyso.spec import UserError
+from dyso.storage import open_folder
+
+SILENT_SECONDS = 120.0  # after which a job that says `running` is doubted
+
+
+def main(dataset: tyro.conf.Positional[str], /) -> int:
+    """Show where the job is that makes a dataset; exit with 1 if it needs help.
+
+    Reads what the job notes in its output every few seconds, so the job may be on
+    another machine, as long as its output can be seen from here.
+
+    Args:
+      dataset: the output of the job: a folder, s3://bucket/prefix or
+        gs://bucket/prefix.
+    """
+    state = pipeline.read_state(open_folder(dataset))
+    if state is None:
+        raise UserError(f"{dataset}: no job has written here, or none of this program")
+    silent = time.time() - state.get("updated", time.time())
+    if state["state"] == "running" and silent > SILENT_SECONDS:
+        state["state"] = "silent"
+    print(describe(dataset, state, silent))
+    return 0 if state["state"] in ("running", "complete") else 1
+
+
+def describe(dataset: str, state: dict[str, Any], silent: float) -> str:
+    """Gives a few lines for people.
+
+    Args:
+      dataset: the output, as it is called.
+      state: see `dyso.pipeline.read_state`.
+      silent: seconds since it was written.
+    """
+    planned, failed = state["planned"], state["failed"]
+    done = state["rendered"] + sum(failed.values())
+    lines = [
+        f"{dataset}: {state['state']}",
+        f"{done} of {planned} scenes ({done / max(planned, 1):.1%}), "
+        f"{pipeline.say_failures(failed)} failed, {state['bytes'] / 1e9:.2f} GB",
+    ]
+    if state["core_seconds_a_scene"]:
+        lines.append(f"{state['core_seconds_a_scene']:.2f} core-seconds a scene")
+    if state["state"] == "complete":
+        return "\n".join([*lines, *pipeline.say_assets(state["assets"])])
+    left = state["seconds_left"]
+    if state["state"] == "running" and left is not None:
+        lines[-1] += (
+            f", {state['scenes_a_minute']:.1f} scenes a minute, "
+            f"{timedelta(seconds=left)} left"
+        )
+    lines.append(
+        f"by process {state['pid']} on {state['host']}, last heard of "
+        f"{timedelta(seconds=round(silent))} ago"
+    )
+    if state["message"]:
+        lines.append(state["message"])
+    if state["state"] == "silent":
+        lines.append(
+            "its process or machine may be gone; the same command goes on from here"
+        )
+    return "\n".join(lines)

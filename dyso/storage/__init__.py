@@ -1,0 +1,7 @@
+"""Folders on local disk and in buckets, whose files appear whole or not at all."""
+
+from dyso.storage.folder import Folder, Held
+from dyso.storage.local import LocalFolder
+from dyso.storage.opening import open_folder
+
+__all__ = ["Folder", "Held", "LocalFolder", "open_folder"]

@@ -1,0 +1,176 @@
+"""Folders on a disk that this machine has mounted."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dyso.storage import scratch
+from dyso.storage.folder import Folder, Held
+from dyso.storage.holder import Holder
+
+_SCRATCH = ".scratch"
+
+
+@dataclass(frozen=True)
+class LocalFolder(Folder):
+    """A folder on a disk; it is made when the first file is."""
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return Path(self.location)
+
+    def read(self, name: str) -> bytes:
+        """See `Folder.read`."""
+        return (self.path / name).read_bytes()
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """See `Folder.read_all`."""
+        found = {}
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                found[name] = self.read(name)
+        return found
+
+    def write(self, name: str, data: bytes) -> None:
+        """See `Folder.write`."""
+        with _told(self.path / name), self.scratch() as folder:
+            temporary = folder / "file"
+            with temporary.open("wb") as file:
+                file.write(data)
+            self._move(temporary, name)
+
+    def size(self, name: str) -> int | None:
+        """See `Folder.size`."""
+        try:
+            return (self.path / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """See `Folder.sizes`."""
+        return dict(_files(self.path / prefix, prefix and prefix.rstrip("/") + "/"))
+
+    def entries(self) -> list[str]:
+        """See `Folder.entries`."""
+        try:
+            return sorted(set(os.listdir(self.path)) - {_SCRATCH})
+        except FileNotFoundError:
+            return []
+
+    def put(self, file: Path, name: str, sha256: str) -> None:
+        """See `Folder.put`."""
+        del sha256
+        with _told(self.path / name):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if file.stat().st_dev == self.path.stat().st_dev:
+                self._move(file, name)
+                return
+            with self.scratch() as folder:
+                shutil.copyfile(file, folder / "file")
+                self._move(folder / "file", name)
+            file.unlink()
+
+    def _move(self, file: Path, name: str) -> None:
+        # Or a machine that loses power may keep the name and lose the content.
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, target)
+
+    @contextlib.contextmanager
+    def fetch(self, name: str) -> Iterator[Path]:
+        """See `Folder.fetch`."""
+        path = self.path / name
+        path.stat()
+        yield path
+
+    def remove(self, name: str) -> None:
+        """See `Folder.remove`."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def remove_folder(self, prefix: str) -> None:
+        """See `Folder.remove_folder`."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path / prefix)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """See `Folder.scratch`."""
+        with scratch.made(self.path / _SCRATCH) as folder:
+            yield folder
+
+    def clean(self) -> None:
+        """See `Folder.clean`."""
+        scratch.clean(self.path / _SCRATCH)
+        # Not empty, if another process makes something.
+        with contextlib.suppress(OSError):
+            (self.path / _SCRATCH).rmdir()
+
+    @contextlib.contextmanager
+    def hold(self, name: str) -> Iterator[Callable[[], None]]:
+        """See `Folder.hold`; the kernel lets go of it when the process ends."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            with path.open("a+b") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    file.seek(0)
+                    raise Held(_say_held(self, file.read())) from error
+                # The one who held it before may have removed it in between.
+                if not path.exists() or not os.path.samestat(
+                    path.stat(), os.fstat(file.fileno())
+                ):
+                    continue
+                file.truncate(0)
+                file.write(json.dumps(Holder.here().document()).encode())
+                file.flush()
+                try:
+                    yield lambda: None
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+
+def _say_held(folder: Folder, document: bytes) -> str:
+    try:
+        holder = Holder.parse(document)
+    except ValueError:
+        return f"{folder}: another job is writing here; wait for it or stop it"
+    return holder.say(folder)
+
+
+def _files(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        name = prefix + entry.name
+        # Files may come and go meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if not entry.is_dir():
+                yield name, entry.stat().st_size
+            elif name != _SCRATCH:
+                yield from _files(Path(entry.path), f"{name}/")
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Lets errors speak of `path`, not of the temporary file on the way to it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

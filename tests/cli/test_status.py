@@ -1,0 +1,96 @@
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from dyso.cli import status
+from dyso.pipeline import Job, local_flags, run
+from dyso.pipeline.work import open_work, shards_of
+from dyso.records.synthetic import synthetic_views
+from dyso.spec import Render, UserError
+from dyso.storage import open_folder
+
+
+class Slow:
+    """Renders when there is a file that lets it."""
+
+    def __init__(self, *, cpu, gate):
+        self.gate = gate
+
+    def render(self, scene):
+        deadline = time.monotonic() + 120
+        while not self.gate.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return synthetic_views(scene)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def small(make_resolved):
+    return make_resolved(
+        splits={"train": 4}, resolution=(8, 8), render=Render(samples=1)
+    )
+
+
+def test_a_job_is_seen_from_another_process_until_it_is_complete(
+    small, tmp_path, capsys
+):
+    output, gate = tmp_path / "data", tmp_path / "gate"
+    renderer = functools.partial(Slow, gate=gate)
+    job = Job(resolved=small, output=open_folder(output), renderer=renderer)
+    thread = threading.Thread(target=run, args=(job, local_flags(1)))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not (output / ".work" / "progress.json").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        command = [sys.executable, "-c", "from dyso.cli import main; main()"]
+        seen = subprocess.run(
+            [*command, "status", output], capture_output=True, text=True, timeout=60
+        )
+        assert seen.returncode == 0, seen.stderr
+        first, second, by = seen.stdout.splitlines()
+        assert first == f"{output}: running"
+        assert second == "0 of 4 scenes (0.0%), 0 failed, 0.00 GB"
+        assert by.startswith(f"by process {os.getpid()} on {socket.gethostname()}, ")
+    finally:
+        gate.touch()
+        thread.join(60)
+    assert status.main(str(output)) == 0
+    assert f"{output}: complete\n4 of 4 scenes (100.0%), 0 failed" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_job_that_fell_silent_is_told_of(small, tmp_path, capsys):
+    output = tmp_path / "data"
+    with open_work(small, open_folder(output)) as work:
+        shards_of(work, small)
+        state = {"state": "running", "message": "", "planned": 4, "rendered": 1}
+        state |= {"failed": {"crash": 1}, "bytes": 10**9, "core_seconds_a_scene": 5.25}
+        state |= {"scenes_a_minute": 2.0, "seconds_left": 60, "host": "far", "pid": 7}
+        for age, expected in ((10, 0), (1000, 1)):
+            text = json.dumps({**state, "updated": time.time() - age})
+            work.output.write(".work/progress.json", text.encode())
+            assert status.main(str(output)) == expected
+    alive, silent = capsys.readouterr().out.split(f"{output}: ")[1:]
+    assert alive.startswith("running\n2 of 4 scenes (50.0%), 1 (1 crash) failed, 1.00")
+    assert "5.25 core-seconds a scene, 2.0 scenes a minute, 0:01:00 left" in alive
+    assert silent.startswith("silent\n")
+    assert "process 7 on far, last heard of 0:16:40 ago" in silent
+    assert "the same command goes on from here" in silent
+
+
+def test_a_folder_without_a_job_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no job has written here"):
+        status.main(str(tmp_path))
