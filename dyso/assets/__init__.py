@@ -1,5 +1,5 @@
 """Manifests, their catalogs, and the starter assets."""
 
-from dyso.assets.resolve import load, resolve
+from dyso.assets.resolve import load, manifests, resolve
 
-__all__ = ["load", "resolve"]
+__all__ = ["load", "manifests", "resolve"]

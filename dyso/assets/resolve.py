@@ -39,6 +39,35 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
     return resolved
 
 
+def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
+    """Gives the manifests of a dataset's objects and HDRIs on this machine.
+
+    A job may have been planned on another machine, where the starter assets lie
+    elsewhere. Every other manifest is where the spec says it is, on all machines.
+
+    Raises:
+      UserError: this machine's starter assets are not those of the dataset.
+    """
+    spec = resolved.spec
+    return (
+        _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
+        _manifest(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
+    )
+
+
+def _manifest(catalog: Catalog, name: str, asset_type: str) -> str:
+    if name != "starter":
+        return catalog.manifest
+    found = _catalog(name, Path(), asset_type)
+    if found.assets != catalog.assets:
+        raise UserError(
+            f"{found.manifest}: the starter assets of this machine are not those that "
+            "the dataset was begun with; install the same versions of bpy and pybullet "
+            "on all machines"
+        )
+    return found.manifest
+
+
 def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:
     if name == "starter":
         return read_catalog(str(starter.build()[asset_type]), asset_type)

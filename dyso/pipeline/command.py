@@ -13,6 +13,7 @@ from apache_beam.options import pipeline_options
 
 from dyso import assets
 from dyso.pipeline.account import say_failures
+from dyso.pipeline.engines import register_options
 from dyso.pipeline.job import Job, run
 from dyso.render import Device
 from dyso.render.system import default_workers
@@ -29,12 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit status: 0, 2 on bad input, 130 on Ctrl-C and SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        register_options(argv)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     # Beam drops options that it does not know; a misspelt one must not go unseen.
     _parser(beam=True).parse_args(argv)
     args, flags = _parser(beam=False).parse_known_args(argv)
-    if not any(flag.partition("=")[0] == "--runner" for flag in flags):
-        flags = [*local_flags(), *flags]
     try:
+        if not any(flag.partition("=")[0] == "--runner" for flag in flags):
+            flags = [*local_flags(), *flags]
         job = Job(
             resolved=load(args.spec, args.limit),
             output=args.output,

@@ -19,9 +19,9 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from dyso.pipeline.account import Account
+from dyso.pipeline.engines import Engine, Running, find_engine
 from dyso.pipeline.pack import Failed, check_failures, finish, pack_shard
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
@@ -42,9 +42,9 @@ from dyso.pipeline.work import (
     open_work,
     shards_of,
 )
-from dyso.pipeline.workers import StartRenderer, started
+from dyso.pipeline.workers import StartRenderer, lent, started
 from dyso.render import Device
-from dyso.render.system import require_system_libraries, usable_cpus
+from dyso.render.system import require_system_libraries
 from dyso.spec import ResolvedSpec, UserError, parse_resolved
 from dyso.storage import Folder
 
@@ -125,14 +125,18 @@ class RenderPart(beam.DoFn):
     def process(self, part: Part) -> Iterable[tuple[None, tuple[Shard, Failed]]]:
         """Gives the part's shard, and what failed, when the part is there."""
         assert self._session is not None
-        with self._session.guarding():
-            self._session.check()
-            account = self._work.part_account(part)
-            if account is None:
-                account = self._make(part, self._session)
-                _count(account)
-            name = self._work.part_file(part, "json")
-            yield None, (part.shard, Failed.of(name, account))
+        try:
+            with self._session.guarding():
+                self._session.check()
+                account = self._work.part_account(part)
+                if account is None:
+                    account = self._make(part, self._session)
+                    _count(account)
+                name = self._work.part_file(part, "json")
+                yield None, (part.shard, Failed.of(name, account))
+        except BaseException:
+            self.teardown()  # Not every engine does.
+            raise
 
     def teardown(self) -> None:
         """Ends the worker process."""
@@ -174,7 +178,7 @@ class CheckFailures(beam.DoFn):
 
     def process(
         self, keyed: tuple[None, Iterable[tuple[Shard, Failed]]]
-    ) -> Iterable[Shard]:
+    ) -> Iterable[tuple[str, Shard]]:
         """Gives the shards to pack, when all parts are there."""
         with find_session(self._key).guarding():
             failed = {each.account: each for each in self._failed}
@@ -184,7 +188,8 @@ class CheckFailures(beam.DoFn):
                 failed[of_part.account] = of_part
             resolved = _resolved(self._work.output, self._work.spec_hash)
             check_failures(failed.values(), resolved, self._work)
-            yield from sorted(shards, key=lambda shard: shard.name)
+            for shard in sorted(shards, key=lambda shard: shard.name):
+                yield shard.name, shard
 
 
 class PackShard(beam.DoFn):
@@ -194,13 +199,14 @@ class PackShard(beam.DoFn):
         """See `RenderPart`."""
         self._work, self._key = work, session
 
-    def process(self, shard: Shard) -> Iterable[tuple[None, str]]:
+    def process(self, keyed: tuple[str, Iterable[Shard]]) -> Iterable[tuple[None, str]]:
         """Gives the shard's name when the shard is there."""
+        name, (shard, *_) = keyed
         session = find_session(self._key)
         with session.guarding():
             session.check()
             pack_shard(shard, self._work)
-            yield None, shard.name
+            yield None, name
 
 
 class Finish(beam.DoFn):
@@ -251,7 +257,8 @@ def run(
 
 
 def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> None:
-    if job.renderer is None:
+    engine = find_engine(flags, job.output)
+    if engine.local and job.renderer is None:
         require_system_libraries()
     with open_work(job.resolved, job.output) as work:
         shards = shards_of(work, job.resolved, job.scenes_per_shard)
@@ -263,7 +270,7 @@ def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> 
         progress = Progress(work, shards)
         progress.write("running")
         try:
-            _run_beam(job, flags, work, todo, progress, watch)
+            _run_beam(job, engine, work, todo, progress, watch)
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
             # What is to be told is the error, even where nothing can be written.
@@ -284,13 +291,13 @@ def is_complete(job: Job) -> bool:
 
 def _run_beam(
     job: Job,
-    flags: Sequence[str],
+    engine: Engine,
     work: Work,
     todo: Sequence[Shard],
     progress: Progress,
     watch: Callable[[Progress], None],
 ) -> None:
-    options = PipelineOptions(list(flags))
+    running = Running()
     errors: list[BaseException] = []
     # Not Thread.join: when Ctrl-C interrupts that, the thread counts as ended.
     ended = threading.Event()
@@ -298,8 +305,7 @@ def _run_beam(
 
         def wait() -> None:
             try:
-                pipeline = build(job, options, work, todo, key, progress.failed())
-                pipeline.run().wait_until_finish()
+                running.wait(build(job, engine, work, todo, key, progress.failed()))
             except BaseException as error:
                 errors.append(error)
             finally:
@@ -315,18 +321,20 @@ def _run_beam(
                 ended.wait(POLL_SECONDS)
         finally:
             deadline = time.monotonic() + STOP_SECONDS
+            if not ended.is_set():
+                threading.Thread(target=running.cancel, daemon=True).start()
             while not ended.is_set() and time.monotonic() < deadline:
                 session.stop()
                 ended.wait(0.1)
         watch(progress)
-    error = session.error or next(iter(errors), None)
+    error = session.error or next(map(engine.explain, errors), None)
     if error is not None:
         raise error
 
 
 def build(
     job: Job,
-    options: PipelineOptions,
+    engine: Engine,
     work: Work,
     shards: Sequence[Shard],
     session: str = "",
@@ -336,39 +344,43 @@ def build(
 
     Args:
       job: the dataset.
-      options: Beam's.
+      engine: what to run it on.
       work: the output folder.
       shards: to make.
       session: key of the session, if the job is watched in this process.
       failed: what failed in what is there.
     """
-    workers = options.view_as(DirectOptions).direct_num_workers or len(usable_cpus())
     scenes = sum(shard.stop - shard.start for shard in shards)
-    per_part = job.scenes_per_part or part_size(scenes, workers)
+    per_part = job.scenes_per_part or part_size(scenes, engine.workers)
     start = functools.partial(
-        started,
-        # With fewer workers than half the cores, one worker does well on several.
-        pin=workers > len(usable_cpus()) // 2,
+        started if engine.keeps_dofns else lent,
+        pin=engine.pins,
         timeout=job.timeout,
         device=job.device,
         renderer=job.renderer,
     )
     render = RenderPart(work, session, start=start)
-    pipeline = beam.Pipeline(options=options)
-    parts: beam.PCollection[Part] = (
-        pipeline
-        | "Shards" >> beam.Create(list(shards), reshuffle=False)
-        | "Parts" >> beam.FlatMap(work.parts, per_part)
-        | "Spread" >> beam.Reshuffle()
-    )
+    pipeline = beam.Pipeline(options=engine.options)
+    parts: beam.PCollection[Part]
+    if engine.reshuffles:
+        parts = (
+            pipeline
+            | "Shards" >> beam.Create(list(shards), reshuffle=False)
+            | "Parts" >> beam.FlatMap(work.parts, per_part)
+            | "Spread" >> beam.Reshuffle()
+        )
+    else:
+        every = [part for shard in shards for part in work.parts(shard, per_part)]
+        parts = pipeline | "Parts" >> beam.Create(every, reshuffle=False)
     rendered: beam.PCollection[tuple[None, tuple[Shard, Failed]]] = (
         parts | "Render" >> beam.ParDo(render)
     )
-    whole: beam.PCollection[Shard] = (
+    whole: beam.PCollection[tuple[str, Iterable[Shard]]] = (
         rendered
         | "AllParts" >> beam.GroupByKey()
         | "CheckFailures" >> beam.ParDo(CheckFailures(work, session, failed))
-        | "SpreadShards" >> beam.Reshuffle()
+        # Not a Reshuffle, which does nothing on Dask.
+        | "SpreadShards" >> beam.GroupByKey()
     )
     _: beam.PCollection[str] = (
         whole

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from dyso.pipeline.engines import abandoned
 from dyso.render import Views
 from dyso.sampling.scene import Scene
 
@@ -54,7 +55,7 @@ class Session:
 
     def check(self) -> None:
         """Raises `Stopped` if the job shall stop."""
-        if self._stopped.is_set():
+        if self._stopped.is_set() or (not self._watched and abandoned()):
             raise Stopped
 
     @property

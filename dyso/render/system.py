@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
+import math
 import os
 import shutil
+import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +25,7 @@ PACKAGES = {
 }
 WORKER_BYTES = 1_200_000_000
 SCRATCH_BYTES = 1_000_000_000
+CLAIM = "dyso-cpu"
 
 
 def missing_libraries() -> list[str]:
@@ -97,19 +98,31 @@ def default_workers() -> int:
 def claimed_cpu() -> Iterator[int | None]:
     """Gives a CPU that nobody else on this machine has claimed, or None.
 
-    Threads and processes of any job may claim; what a dead process held is free.
+    Threads and processes of any job and user may claim, and containers that share the
+    machine's network; what a dead process held is free. Where a container may use only
+    the time of some CPUs and not certain ones, nothing is claimed.
     """
-    folder = Path(tempfile.gettempdir()) / f"dyso-cpus-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
-    for cpu in usable_cpus():
-        with (folder / str(cpu)).open("w") as file:
+    cpus = usable_cpus() if _cpu_share() >= len(usable_cpus()) else []
+    for cpu in cpus:
+        with socket.socket(socket.AF_UNIX) as claim:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                # Abstract: a name in the kernel, whatever /tmp is here.
+                claim.bind(f"\0{CLAIM}-{cpu}")
+            except OSError:
                 continue
             yield cpu
             return
     yield None
+
+
+def _cpu_share() -> float:
+    """Gives how many CPUs' time this control group may use."""
+    try:
+        text = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii")
+        quota, period = text.split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return math.inf
 
 
 def scratch_parent() -> str | None:
