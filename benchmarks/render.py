@@ -14,8 +14,9 @@ tmpfs, and renders all views of every scene.
   frame through its EXR and PNG files and post-processing, at MultiShapeNet's 128
   samples without denoiser; the sampler is not adaptive.
 - `stock-64-denoised`: the same at 64 samples with OpenImageDenoise, as MOVi has it.
-- the worker's presets. `rest` is the same preset at one sample without denoiser, plus
-  encoding into a record: an upper bound of all that is not path tracing or denoising.
+- the worker's presets. `rest` is what is not path tracing or denoising, as a share:
+  the worker's other stages, encoding into a record, and what Cycles' calls cost by
+  themselves, which is their stage at 16 x 16 pixels and one sample.
 
 Core-seconds: user and system time of the whole process tree, without its start (that
 of the same process without scenes), plus a hundredth of the start. Peak memory: of the
@@ -52,13 +53,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "exact": {"samples": 96},
 }
-# What leaves of a preset all but path tracing and denoising.
+# What leaves of Cycles' calls next to nothing but the calls.
 UNTRACED: dict[str, Any] = {"samples": 1, "denoise": False}
+UNTRACED_RESOLUTION = (16, 16)
 STOCK: dict[str, dict[str, Any]] = {
     "stock-128": {"samples": 128, "denoise": False},
     "stock-64-denoised": {"samples": 64, "denoise": True},
 }
 SPEC = Path(__file__).parents[1] / "specs" / "demo.yaml"
+NO_STAGES = ("start", "cpu")  # among a worker's timings
 STARTS_PER = 100  # scenes that share one start
 SOAK_WINDOW = 50
 
@@ -123,9 +126,13 @@ class Benchmark:
         rest = None
         if name in PRESETS:
             say(f"{name}: again without path tracing")
+            small = [replace(s, resolution=UNTRACED_RESOLUTION) for s in self.scenes]
             with scratch() as folder:
-                untraced = self._cost(script, fields | UNTRACED, folder)
-            rest = (untraced.scene + cost.encode) / (cost.scene + cost.encode)
+                calls = self._cost(script, fields | UNTRACED, folder, small)
+            stages = cost.timings | {"encode": cost.encode}
+            total = sum(stages[name] for name in stages if name not in NO_STAGES)
+            others = total - stages["render"] + calls.timings["render"]
+            rest = others / total
         whole, box = zip(*errors, strict=True)
         return Row(
             name=name,
@@ -135,14 +142,21 @@ class Benchmark:
             rest=rest,
         )
 
-    def _cost(self, script: str, fields: dict[str, Any], folder: Path) -> Cost:
+    def _cost(
+        self,
+        script: str,
+        fields: dict[str, Any],
+        folder: Path,
+        scenes: list[Scene] | None = None,
+    ) -> Cost:
+        scenes = scenes or self.scenes
         if script not in self._starts:
             with scratch() as empty:
                 usage, report = self._run(script, fields, [], empty)
             self._starts[script] = usage.cpu - report.get("excluded", 0.0)
         start = self._starts[script]
-        usage, report = self._run(script, fields, self.scenes, folder)
-        count = len(self.scenes)
+        usage, report = self._run(script, fields, scenes, folder)
+        count = len(scenes)
         work = usage.cpu - report.get("excluded", 0.0) - start
         return Cost(
             scene=work / count + start / STARTS_PER,

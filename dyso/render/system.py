@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dyso.spec import UserError
+from dyso.storage import scratch
 
 # The libraries that bpy's wheel leaves to the system, and their packages in Debian.
 PACKAGES = {
@@ -125,9 +130,42 @@ def _cpu_share() -> float:
         return math.inf
 
 
+def process_memory(pid: int) -> int:
+    """Gives the bytes of memory that a process has for itself; 0 if it is gone."""
+    try:
+        statm = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    _, resident, shared, *_ = map(int, statm)
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+def end_with_parent() -> None:
+    """Has the kernel kill this process when the thread that made it ends.
+
+    However the parent ends, and whatever this process then hangs in.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def scratch_parent() -> str | None:
     """Gives a folder in memory for temporary files; None where there is little."""
     shared = Path("/dev/shm")
     if os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > SCRATCH_BYTES:
         return str(shared)
     return None
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Gives a folder for temporary files, in memory where there is much of it.
+
+    It is removed at the end; those that killed processes left are removed before.
+    """
+    here = Path(scratch_parent() or tempfile.gettempdir())
+    for parent in (Path("/dev/shm"), Path(tempfile.gettempdir())):
+        scratch.clean(parent)
+    with scratch.made(here) as folder:
+        yield folder
