@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "print one record",
     "stats": "distributions of patterns, categories, sizes, visibility",
     "preview": "contact sheets, an animation and a page to browse",
+    "train": "train DyST, RUST or a baseline on a dataset",
     "validate": "check checksums, counts and geometry of a dataset",
 }
 
@@ -56,5 +57,10 @@ def _run(arguments: list[str]) -> int | None:
     name, *rest = arguments
     if name not in COMMANDS:
         raise UserError(f"dyso: no command {name!r}\n\n{usage()}")
-    command = importlib.import_module(f"dyso.cli.{name}").main
-    return tyro.cli(command, prog=f"dyso {name}", args=rest)
+    command = importlib.import_module(f"dyso.cli.{name}")
+    if hasattr(command, "select"):
+        # `dyso train PRESET`: the preset gives the other options their defaults.
+        name, main, rest = command.select(rest)
+    else:
+        main = command.main
+    return tyro.cli(main, prog=f"dyso {name}", args=rest)

@@ -1,0 +1,94 @@
+"""`dyso train`: trains DyST, RUST or a baseline on a dataset."""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from dyso.spec import UserError
+from dyso.train.presets import PRESETS, Config
+
+
+def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
+    """Takes the preset's name from the arguments; gives the command with its defaults.
+
+    Raises:
+      UserError: there is no such preset.
+    """
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        return "train PRESET", functools.partial(main, config=PRESETS["dyst"]), [name]
+    if name not in PRESETS:
+        raise UserError(
+            f"dyso train: no preset {name!r}; there are {', '.join(PRESETS)}"
+        )
+    return f"train {name}", functools.partial(main, config=PRESETS[name]), rest
+
+
+def main(
+    config: Annotated[Config, tyro.conf.arg(name="")],
+    *,
+    data: Path,
+    workdir: Path,
+    split: str = "train",
+    loader_workers: int = 0,
+) -> int:
+    """Train a preset on a dataset; the same command goes on after a stop.
+
+    The presets are DyST (`dyst`), a small one for a CPU (`dyst-tiny`), RUST (`rust`),
+    baselines with poses (`srt`, `upsrt`), and their papers' ablations; a wrong name
+    lists them all. Every field can be set, as in `--training.steps 100000`.
+
+    Args:
+      config: the preset.
+      data: the folder of a dataset.
+      workdir: where checkpoints, metrics and sample pictures go.
+      split: which scenes to train on, such as `train` or `train[:1000]`.
+      loader_workers: processes that read ahead; 0 reads in threads.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from dyso.reading import Dataset
+        from dyso.train import run
+        from dyso.train.data import Scenes
+
+    scenes = Scenes(split=Dataset(data)[split], config=config)
+    if len(scenes) < config.training.batch_size:
+        raise UserError(
+            f"training.batch_size: {config.training.batch_size} scenes, but "
+            f"{data} has {len(scenes)} in {split}"
+        )
+    step = run.train(
+        config,
+        workdir,
+        scenes,
+        loader_workers=loader_workers,
+        say=lambda metrics: print(describe(metrics, config), flush=True),
+    )
+    if step < config.training.steps:
+        print(f"stopped at step {step}; the same command goes on", file=sys.stderr)
+        return 130
+    print(f"next: dyso evaluate {workdir} --data {data}")
+    return 0
+
+
+def describe(metrics: dict[str, float], config: Config) -> str:
+    """Gives a line of progress."""
+    parts = [f"step {metrics['step']:.0f}/{config.training.steps}"]
+    for name in ("scenes", "videos"):
+        if f"{name}/loss" in metrics:
+            parts.append(
+                f"{name} loss {metrics[f'{name}/loss']:.5f} "
+                f"PSNR {metrics[f'{name}/psnr']:.2f}"
+            )
+    left = timedelta(seconds=math.ceil(metrics["seconds_left"]))
+    parts += [f"{metrics['steps_per_second']:.2f} steps/s", f"{left} left"]
+    return ", ".join(parts)

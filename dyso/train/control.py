@@ -1,0 +1,58 @@
+"""Where each target's latents come from: latent control swap (DyST, section 3.1)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from dyso.train.model import Latents
+from dyso.train.presets import Control
+
+
+def sources(ids: Int[Array, "*B T"]) -> Int[Array, "*B T"]:
+    """Gives for each target the other target with the same id.
+
+    Args:
+      ids: of the targets' cameras, or of their dynamics; each stands there twice.
+    """
+    same = ids[..., :, None] == ids[..., None, :]
+    return jnp.argmax(same & ~jnp.eye(ids.shape[-1], dtype=bool), axis=-1)
+
+
+def recombine(
+    latents: Latents,
+    cameras: Int[Array, "B T"],
+    dynamics: Int[Array, "B T"],
+    control: Control,
+    coin: Bool[Array, " B"],
+) -> Latents:
+    """Gives the latents with which each target is decoded (eq. 6 and table 1).
+
+    Args:
+      latents: estimated from each target itself.
+      cameras: of the targets: two different ones, each with both dynamics.
+      dynamics: of the targets, likewise.
+      control: `swap` takes the camera latent of the other target with the same camera,
+        and the dynamics latent of the other one with the same dynamics; see `Training`.
+      coin: for `half`: which scenes are swapped.
+    """
+    if control == "none":
+        return latents
+    ids = {"camera": cameras, "dynamics": dynamics}
+    swapped = {name: _take(own, sources(ids[name])) for name, own in latents.items()}
+    if control == "swap":
+        return swapped
+    if control == "average":
+        return {name: (own + swapped[name]) / 2 for name, own in latents.items()}
+    chosen = coin[:, None, None]
+    return {name: jnp.where(chosen, swapped[name], latents[name]) for name in latents}
+
+
+def _take(values: Float[Array, "B T L"], at: Int[Array, "B T"]) -> Array:
+    return jnp.take_along_axis(values, at[..., None], axis=1)
+
+
+def scale_gradient(x: Array, factor: float) -> Array:
+    """Gives x, whose gradient is scaled (RUST, section 2.2: 0.2)."""
+    return factor * x + jax.lax.stop_gradient((1 - factor) * x)

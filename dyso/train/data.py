@@ -1,0 +1,178 @@
+"""Batches of views: which are inputs, which are targets, and what they share.
+
+A batch is a dictionary of numpy arrays, with V inputs and T targets:
+
+    inputs      [B, V, H, W, 3] uint8       targets     [B, T, H, W, 3] uint8
+    cameras     [B, T] int32                dynamics    [B, T] int32
+    intrinsics  [B, V + T, 3, 3] float32    extrinsics  [B, V + T, 3, 4] float32
+
+The last two are there for models that are told poses. Extrinsics are relative to the
+first input view, as latents are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import SupportsIndex
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dyso import geometry
+from dyso.reading import Split
+from dyso.spec import UserError
+from dyso.train.presets import Config
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """Which views of a scene are seen and which are rendered.
+
+    Attributes:
+      inputs: [V], view indices.
+      targets: [T], view indices.
+    """
+
+    inputs: Int[np.ndarray, " V"]
+    targets: Int[np.ndarray, " T"]
+
+
+def arrange_swap(
+    rng: np.random.Generator, steps: int, cameras: int, inputs: int
+) -> Arrangement:
+    """Draws four targets, of two cameras in two dynamics steps, and inputs of others.
+
+    No input shares its camera or its dynamics with a target (DyST, section 3.1).
+
+    Args:
+      rng: draws.
+      steps: dynamics steps of the scene, at least 3.
+      cameras: of the scene, at least 3.
+      inputs: how many; at most those that are left.
+    """
+    order, looks = rng.permutation(steps), rng.permutation(cameras)
+    targets = (np.sort(order[:2])[:, None] * cameras + np.sort(looks[:2])).ravel()
+    rest = (order[2:, None] * cameras + looks[2:]).ravel()
+    return Arrangement(
+        inputs=rng.choice(rest, inputs, replace=False), targets=rng.permutation(targets)
+    )
+
+
+def arrange_freely(
+    rng: np.random.Generator, views: Int[np.ndarray, " N"], inputs: int, targets: int
+) -> Arrangement:
+    """Draws inputs and targets that share no view.
+
+    Args:
+      rng: draws.
+      views: indices to draw from, at least `inputs + targets`.
+      inputs: how many.
+      targets: how many.
+    """
+    drawn = rng.choice(views, inputs + targets, replace=False)
+    return Arrangement(inputs=drawn[:inputs], targets=drawn[inputs:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenes:
+    """Arranged scenes of a dataset, for `dyso.reading.loader`.
+
+    Attributes:
+      split: the scenes.
+      config: the run.
+    """
+
+    split: Split
+    config: Config
+
+    def __post_init__(self) -> None:
+        """Checks that the dataset has the views that the run asks for.
+
+        Raises:
+          UserError: it has too few, or of another size.
+        """
+        spec, training = self.split.spec, self.config.training
+        if spec.resolution != self.config.model.resolution:
+            raise UserError(
+                f"model.resolution: the dataset has {spec.resolution}, the model "
+                f"{self.config.model.resolution}; they must agree"
+            )
+        steps, cameras = spec.dynamics.steps, spec.cameras.count
+        if training.static:
+            if cameras < training.inputs + training.targets:
+                raise UserError(
+                    f"training.inputs and targets: {training.inputs} and "
+                    f"{training.targets} views of one dynamics step, of which the "
+                    f"dataset has {cameras}"
+                )
+        elif (
+            training.targets != 4 or (steps - 2) * (cameras - 2) < training.inputs
+        ) or min(steps, cameras) < 3:
+            raise UserError(
+                "training: swapped latents need 4 targets and inputs of other cameras "
+                f"and dynamics: {training.inputs} of the {max(steps - 2, 0)} x "
+                f"{max(cameras - 2, 0)} that 2 of {steps} dynamics steps and 2 of "
+                f"{cameras} cameras leave"
+            )
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: SupportsIndex) -> Batch:
+        """Reads a scene; what is drawn follows from the seed and the index."""
+        index = index.__index__()
+        seed = [self.config.training.seed, index]
+        return self.draw(index, np.random.default_rng(seed))
+
+    def draw(self, index: int, rng: np.random.Generator) -> Batch:
+        """Reads a scene, arranged as `rng` draws."""
+        spec, training = self.split.spec, self.config.training
+        steps, cameras = spec.dynamics.steps, spec.cameras.count
+        if training.static:
+            step = rng.integers(steps)
+            views = step * cameras + np.arange(cameras)
+            arrangement = arrange_freely(rng, views, training.inputs, training.targets)
+        else:
+            arrangement = arrange_swap(rng, steps, cameras, training.inputs)
+        return self.read(index, arrangement, rng)
+
+    def read(
+        self, index: int, arrangement: Arrangement, rng: np.random.Generator
+    ) -> Batch:
+        """Reads a scene in a given arrangement; `rng` draws noise of poses."""
+        views = np.concatenate([arrangement.inputs, arrangement.targets])
+        given = self.config.model.target_poses == "given"
+        fields = ["color", *(("intrinsics", "extrinsics") if given else ())]
+        found = self.split.read(index, fields=fields, views=views.tolist())
+        count, cameras = len(arrangement.inputs), self.split.spec.cameras.count
+        batch = {
+            "inputs": found["color"][:count],
+            "targets": found["color"][count:],
+            "cameras": (arrangement.targets % cameras).astype(np.int32),
+            "dynamics": (arrangement.targets // cameras).astype(np.int32),
+        }
+        if given:
+            noise = rng.normal(size=(len(views), 3)) * self.config.training.pose_noise
+            batch["intrinsics"] = found["intrinsics"]
+            batch["extrinsics"] = relative(found["extrinsics"], noise)
+        return batch
+
+
+def relative(
+    extrinsics: Float[np.ndarray, "N 3 4"], noise: Float[np.ndarray, "N 3"]
+) -> Float[np.ndarray, "N 3 4"]:
+    """Gives extrinsics from the frame of the first view's camera.
+
+    Args:
+      extrinsics: world to camera.
+      noise: metres, added to where the cameras stand, but for the first.
+    """
+    places = geometry.invert(extrinsics.astype(np.float64))
+    places[1:, :, 3] += noise[1:]
+    first = geometry.invert(places[0])
+    rotations = np.einsum("ij,njk->nik", first[:, :3], places[:, :, :3])
+    positions = geometry.transform(first, places[:, :, 3])
+    together = np.concatenate([rotations, positions[..., None]], axis=-1)
+    return geometry.invert(together).astype(np.float32)

@@ -1,0 +1,175 @@
+"""One gradient step, on one device or many, in one go or in micro-batches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int
+
+from dyso.spec import UserError
+from dyso.train.model import Dyst
+from dyso.train.objective import Batch, losses
+from dyso.train.presets import Config, Training
+
+Step = Callable[["State", Batch], tuple["State", dict[str, Array]]]
+
+
+class State(NamedTuple):
+    """What training changes.
+
+    Attributes:
+      step: gradient steps made.
+      params: of the model.
+      moments: Adam's.
+      failed: the step whose gradient was not finite, or too large; -1 for none. From
+        then on nothing changes.
+    """
+
+    step: Int[Array, ""]
+    params: Any
+    moments: Any
+    failed: Int[Array, ""]
+
+
+def schedule(training: Training) -> optax.Schedule:
+    """Gives the learning rate by step: a linear warm-up, then an exponential decay."""
+    return optax.warmup_exponential_decay_schedule(
+        init_value=0.0,
+        peak_value=training.learning_rate,
+        warmup_steps=training.warmup_steps,
+        transition_steps=max(training.steps - training.warmup_steps, 1),
+        decay_rate=training.final_learning_rate / training.learning_rate,
+    )
+
+
+def optimizer(training: Training) -> optax.GradientTransformation:
+    """Gives Adam after clipping by the global norm (DyST, appendix A.1)."""
+    return optax.chain(
+        optax.clip_by_global_norm(training.clip),
+        optax.adam(schedule(training), b1=0.9, b2=0.999, eps=1e-8),
+    )
+
+
+def init_params(config: Config) -> Any:
+    """Draws the parameters from the seed."""
+    model, training = config.model, config.training
+    height, width = model.resolution
+    inputs = jnp.zeros((1, training.inputs, height, width, 3))
+    targets = jnp.zeros((1, training.targets, height, width, 3))
+    places = jnp.zeros((1, training.targets, 1, 2))
+    rays = {}
+    if model.input_poses:
+        rays["input_rays"] = jnp.zeros((*inputs.shape[:-1], 6))
+    if model.target_poses == "given":
+        rays["target_rays"] = jnp.zeros((*places.shape[:-1], 6))
+    key = jax.random.fold_in(jax.random.key(training.seed), _PARAMETERS)
+    return jax.jit(Dyst(model).init)(key, inputs, targets, places, **rays)["params"]
+
+
+_PARAMETERS, _DRAWS = 0, 1  # what the seed is used for
+
+
+def init_state(config: Config) -> State:
+    """Gives the state before the first step."""
+    params = init_params(config)
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        moments=optimizer(config.training).init(params),
+        failed=jnp.full((), -1, jnp.int32),
+    )
+
+
+def devices_mesh() -> Mesh:
+    """Gives all devices of all processes, which share every batch."""
+    return jax.make_mesh((jax.device_count(),), ("scenes",))
+
+
+def place(batch: dict[str, np.ndarray], mesh: Mesh) -> Batch:
+    """Puts this process's share of a batch on its devices."""
+    sharding = NamedSharding(mesh, PartitionSpec("scenes"))
+    return {
+        name: jax.make_array_from_process_local_data(sharding, own)
+        for name, own in batch.items()
+    }
+
+
+def make_step(config: Config, mesh: Mesh, *, video: bool) -> Step:
+    """Gives the compiled step; it takes the state over, whose memory it uses again.
+
+    Args:
+      config: the run.
+      mesh: of devices, over which a batch is spread and a state repeated.
+      video: for batches of monocular videos.
+    """
+    training = config.training
+    size, held = training.batch_size, training.micro_batch or training.batch_size
+    if size % held or held % mesh.size:
+        raise UserError(
+            f"training.micro_batch: {size} scenes in portions of {held} on {mesh.size} "
+            "devices: each must divide the one before"
+        )
+
+    def total(params: Any, batch: Batch, keys: Array) -> Array:
+        return losses(params, batch, keys, config, video=video).sum() / size
+
+    def step(state: State, batch: Batch) -> tuple[State, dict[str, Array]]:
+        seed = jax.random.fold_in(jax.random.key(training.seed), _DRAWS)
+        key = jax.random.fold_in(seed, state.step)
+        keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(size))
+        loss, gradient = _accumulated(
+            jax.value_and_grad(total), state.params, batch, keys, size // held
+        )
+        norm = optax.global_norm(gradient)
+        good = jnp.isfinite(loss) & (norm < training.abort_norm) & (state.failed < 0)
+        changes, moments = optimizer(training).update(
+            gradient, state.moments, state.params
+        )
+        new = optax.apply_updates(state.params, changes), moments
+        old = state.params, state.moments
+        params, moments = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
+        failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
+        metrics = {"loss": loss, "gradient_norm": norm}
+        return State(state.step + good, params, moments, failed), metrics
+
+    repeated = NamedSharding(mesh, PartitionSpec())
+    spread = NamedSharding(mesh, PartitionSpec("scenes"))
+    compiled: Step = jax.jit(
+        step,
+        in_shardings=(repeated, spread),
+        out_shardings=repeated,
+        donate_argnums=0,
+    )
+    return compiled
+
+
+def _accumulated(
+    function: Callable[..., tuple[Array, Any]],
+    params: Any,
+    batch: Batch,
+    keys: Array,
+    portions: int,
+) -> tuple[Array, Any]:
+    """Sums a loss and its gradient over portions of a batch, one after another."""
+    if portions == 1:
+        return function(params, batch, keys)
+
+    def portion(tree: Any) -> Any:
+        # Every n-th scene, so that a portion is spread over the devices as the batch.
+        return jax.tree.map(
+            lambda x: x.reshape(-1, portions, *x.shape[1:]).swapaxes(0, 1), tree
+        )
+
+    def add(sums: Any, own: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, sums, function(params, *own)), None
+
+    zero = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
+    sums, _ = jax.lax.scan(add, zero, portion((batch, keys)))
+    return sums
