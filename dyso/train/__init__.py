@@ -1,0 +1,1 @@
+"""The trainer: DyST, with RUST and SRT as settings of it, in JAX."""
