@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO, get_args
 
 from dyso.render import Device
-from dyso.render.system import scratch_parent
+from dyso.render.system import end_with_parent, scratch_parent
 
 
 def main() -> None:
@@ -48,6 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if bool(arguments.scene) != bool(arguments.output):
         parser.error("--scene and --output go together")
+    end_with_parent()
     answers = _claim_stdout()
     with _scratch(arguments.scratch) as scratch:
         from . import device
@@ -116,7 +117,7 @@ def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
 
     from dyso.sampling.scene import Scene
 
-    from .errors import AssetError
+    from .errors import AssetError, StorageError
 
     parent = os.getppid()
 
@@ -130,6 +131,8 @@ def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
         np.savez(request["output"], **views.arrays())
     except AssetError as error:
         return _refusal("asset", str(error), error.asset)
+    except StorageError as error:
+        return _refusal("storage", str(error))
     except Exception as error:
         traceback.print_exc()
         return _refusal("error", f"{type(error).__name__}: {error}")

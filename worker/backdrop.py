@@ -18,7 +18,7 @@ import numpy as np
 from dyso.sampling.scene import Background
 
 from .errors import AssetError
-from .pictures import measure
+from .pictures import MAX_HDRI_PIXELS, measure
 from .plates import floor_weights
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (Rec. 709)
@@ -35,7 +35,7 @@ def load_hdri(asset_id: str, path: str) -> tuple[bpy.types.Image, np.ndarray]:
         or all zero.
     """
     with open(path, "rb") as file:
-        measure(asset_id, file)
+        measure(asset_id, file, MAX_HDRI_PIXELS)
     try:
         image = bpy.data.images.load(path, check_existing=True)
     except RuntimeError as error:

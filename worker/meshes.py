@@ -14,6 +14,10 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from .errors import AssetError
+from .references import MAX_TRIANGLES
+
+# Of a mesh's longest side, in units of its own: what float32 can scale.
+LEAST, MOST = 1e-9, 1e9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,10 +69,13 @@ def normalize(
     Changes the mesh data, so that the Blender object's own transform is the pose.
 
     Raises:
-      AssetError: the mesh has no faces, coordinates that are not finite, or no size.
+      AssetError: the mesh has no faces or too many, coordinates that are not finite,
+        or no size that can be scaled.
     """
     mesh = blender_object.data
     mesh.calc_loop_triangles()
+    if len(mesh.loop_triangles) > MAX_TRIANGLES:
+        raise AssetError(asset_id, f"the mesh has more than {MAX_TRIANGLES} triangles")
     vertices = _array(mesh.vertices, "co", np.float32, 3)
     triangles = _array(mesh.loop_triangles, "vertices", np.int32, 3)
     if not len(triangles):
@@ -77,8 +84,11 @@ def normalize(
     if not np.isfinite(used).all():
         raise AssetError(asset_id, "the mesh has coordinates that are not finite")
     low, high = used.min(0).astype(float), used.max(0).astype(float)
-    if not (high - low).max() > 0:
-        raise AssetError(asset_id, "the mesh has no size")
+    # Vertices are float32, and so are the steps between them far from the origin.
+    if not LEAST < (high - low).max() < MOST or np.abs(used).max() > MOST:
+        raise AssetError(
+            asset_id, f"the mesh has no size between {LEAST:g} and {MOST:g}"
+        )
     scale = size / (high - low).max()
     center = (low + high) / 2
     mesh.transform(

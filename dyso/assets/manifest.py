@@ -2,17 +2,32 @@
 
 A manifest is JSON: `{"name", "data_dir", "assets": {id: {"asset_type", "kwargs",
 "metadata", "path", "license", ...}}}`, as Kubric's `AssetSource.from_manifest` reads
-it. `gs://` and `s3://` addresses are read through `etils.epath`.
+it. `gs://` and `s3://` addresses are read through `dyso.storage`.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dyso.spec import Asset, Catalog, UserError
+from dyso.spec.catalog import Vector
+from dyso.storage import open_folder
+
+MAX_BYTES = 512 << 20
+"""Of a manifest: ShapeNet's 50,000 entries have about 40 MB."""
+MAX_NAME = 256
+"""Characters of an id, a category and a name."""
+
+
+def is_inside(path: str) -> bool:
+    """Says whether a relative path stays in the folder that it starts from."""
+    parts = PurePosixPath(path).parts
+    return "\0" not in path and not path.startswith("/") and ".." not in parts
 
 
 def read_manifest(location: str) -> dict[str, Any]:
@@ -22,29 +37,39 @@ def read_manifest(location: str) -> dict[str, Any]:
       location: a path, or a `gs://` or `s3://` address.
 
     Raises:
-      UserError: it cannot be read or is not a manifest.
+      UserError: it cannot be read, is not a manifest, or is larger than `MAX_BYTES`.
     """
+    if location.startswith(("http://", "https://")):
+        raise UserError(
+            f"{location}: assets are not fetched from web servers; "
+            "download them, or name a gs:// address"
+        )
     try:
-        manifest = json.loads(_read(location))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        text = _read(location)
+    except OSError as error:
+        reason = error.strerror or error
         raise UserError(f"{location}: cannot read this manifest: {reason}") from error
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{location}: cannot read this manifest: {error}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("assets"), dict):
         raise UserError(f"{location}: not an asset manifest: it has no table `assets`")
     return manifest
 
 
 def _read(location: str) -> bytes:
-    if location.startswith(("http://", "https://")):
-        raise UserError(
-            f"{location}: assets are not fetched from web servers; "
-            "download them, or name a gs:// address"
-        )
-    if "://" in location:
-        from etils import epath
-
-        return epath.Path(location).read_bytes()
-    return Path(location).read_bytes()
+    if "://" not in location:
+        with open(location, "rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise UserError(f"{location}: a manifest has at most {MAX_BYTES} bytes")
+        return text
+    parent, _, name = location.rpartition("/")
+    folder = open_folder(parent)
+    if (folder.size(name) or 0) > MAX_BYTES:
+        raise UserError(f"{location}: a manifest has at most {MAX_BYTES} bytes")
+    return folder.read(name)
 
 
 def read_catalog(location: str, asset_type: str) -> Catalog:
@@ -67,7 +92,7 @@ def read_catalog(location: str, asset_type: str) -> Catalog:
     if not assets:
         raise UserError(f"{location}: has no assets of type {asset_type}")
     catalog = Catalog(
-        name=str(manifest.get("name", Path(location).stem)),
+        name=_text(location, "name", manifest.get("name") or Path(location).stem),
         manifest=str(Path(location).resolve()) if "://" not in location else location,
         assets=assets,
     )
@@ -80,25 +105,54 @@ def read_catalog(location: str, asset_type: str) -> Catalog:
 
 
 def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
-    metadata = entry.get("metadata") or {}
-    kwargs = entry.get("kwargs") or {}
-    bounds = kwargs.get("bounds", ((0, 0, 0), (0, 0, 0)))
-    try:
-        lower, upper = (tuple(float(x) for x in corner) for corner in bounds)
-        assert len(lower) == len(upper) == 3
-    except (TypeError, ValueError, AssertionError) as error:
-        raise UserError(
-            f"{location}: {asset_id}: bounds must be two corners of three numbers"
-        ) from error
+    where = f"{location}: {asset_id[:80]!r}"
+    _text(where, "its id", asset_id)
+    if not asset_id or not is_inside(asset_id):
+        raise UserError(f"{where}: an id is a path that stays inside a folder")
+    metadata, kwargs = _table(where, entry, "metadata"), _table(where, entry, "kwargs")
+    lower, upper = _bounds(where, kwargs.get("bounds", ((0, 0, 0), (0, 0, 0))))
     if (
         entry["asset_type"] == "FileBasedObject"
         and not max(high - low for low, high in zip(lower, upper, strict=True)) > 0
     ):
-        raise UserError(f"{location}: {asset_id}: has no bounds above zero size")
+        raise UserError(f"{where}: has no bounds above zero size")
+    checksum = _text(where, "sha256", metadata.get("sha256") or "")
+    if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
+        raise UserError(f"{where}: sha256 must be 64 lower-case hexadecimal digits")
     return Asset(
         id=asset_id,
-        category=str(metadata.get("category") or ""),
+        category=_text(where, "category", metadata.get("category") or ""),
         bounds=(lower, upper),
         textured=bool(metadata.get("textured", True)),
-        checksum=str(metadata.get("sha256") or ""),
+        checksum=checksum,
     )
+
+
+def _table(where: str, entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+    table = entry.get(key) or {}
+    if not isinstance(table, dict):
+        raise UserError(f"{where}: {key} must be a table")
+    return table
+
+
+def _text(where: str, what: str, value: Any) -> str:
+    """Gives a text that can be shown on a terminal as it is."""
+    if not isinstance(value, str) or len(value) > MAX_NAME or not value.isprintable():
+        raise UserError(
+            f"{where}: {what} must be text of at most {MAX_NAME} printable characters"
+        )
+    return value
+
+
+def _bounds(where: str, value: Any) -> tuple[Vector, Vector]:
+    try:
+        corners = [tuple(float(x) for x in corner) for corner in value]
+        lower, upper = corners
+        assert len(lower) == len(upper) == 3
+        assert all(map(math.isfinite, (*lower, *upper)))
+        assert all(low <= high for low, high in zip(lower, upper, strict=True))
+    except (TypeError, ValueError, AssertionError, OverflowError) as error:
+        raise UserError(
+            f"{where}: bounds must be two corners of three numbers, the lower first"
+        ) from error
+    return lower, upper

@@ -18,6 +18,7 @@ from dyso.pipeline.job import Job, run
 from dyso.render import Device
 from dyso.render.system import default_workers
 from dyso.spec import ResolvedSpec, UserError
+from dyso.storage import open_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             flags = [*local_flags(), *flags]
         job = Job(
             resolved=load(args.spec, args.limit),
-            output=args.output,
+            output=open_folder(args.output),
             scenes_per_part=args.scenes_per_part,
             scenes_per_shard=args.scenes_per_shard,
             timeout=args.timeout,
@@ -115,7 +116,9 @@ def _parser(*, beam: bool) -> argparse.ArgumentParser:
     own = parser.add_argument_group("the dataset")
     own.add_argument("--spec", type=Path, required=True, help="the spec, a YAML file")
     own.add_argument(
-        "--output", type=Path, required=True, help="the folder for the dataset"
+        "--output",
+        required=True,
+        help="where the dataset goes: a folder, s3://bucket/prefix or gs://bucket/prefix",
     )
     own.add_argument(
         "--limit", type=int, help="at most this many scenes of every split"

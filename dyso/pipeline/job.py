@@ -33,6 +33,7 @@ from dyso.pipeline.session import (
     new_session,
 )
 from dyso.pipeline.work import (
+    FOLDER,
     METADATA,
     SPEC,
     Work,
@@ -261,6 +262,8 @@ def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> 
     if engine.local and job.renderer is None:
         require_system_libraries()
     with open_work(job.resolved, job.output) as work:
+        if is_whole(job.output):
+            return  # `open_work` removes what the last job could not any more
         shards = shards_of(work, job.resolved, job.scenes_per_shard)
         accounts = dict(zip(shards, work.shard_accounts(shards), strict=True))
         todo = [shard for shard, account in accounts.items() if account is None]
@@ -286,7 +289,7 @@ def is_complete(job: Job) -> bool:
       UserError: the output holds something else.
     """
     check_output(job.resolved, job.output)
-    return is_whole(job.output)
+    return is_whole(job.output) and FOLDER not in job.output.entries()
 
 
 def _run_beam(

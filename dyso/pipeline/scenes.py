@@ -138,7 +138,7 @@ class SceneMaker:
         try:
             return self._timed_render(scene)
         except RenderError as error:
-            if error.reason not in ("crash", "timeout"):
+            if error.reason not in ("crash", "timeout", "memory"):
                 raise
         # These may be the machine's doing (memory, load, a kill) and not the scene's.
         # Sampling again at once would make the data depend on that.

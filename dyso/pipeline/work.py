@@ -29,7 +29,7 @@ import dyso
 from dyso.pipeline.account import Account, accounts_of, parse_account, to_json
 from dyso.pipeline.plan import SCENES_PER_SHARD, Part, Shard, plan_parts, plan_shards
 from dyso.spec import ResolvedSpec, UserError, parse_resolved, save_resolved
-from dyso.storage import Folder, Held
+from dyso.storage import Folder
 
 FOLDER = ".work"
 COMPLETED = "COMPLETED"
@@ -137,11 +137,6 @@ def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(output.hold(_LOCK))
-        except Held as error:
-            raise UserError(
-                f"{output}: another job is writing here ({error}); wait for it or "
-                "stop it"
-            ) from error
         except OSError as error:
             raise UserError(
                 f"{output}: cannot be written: {error.strerror}; choose another folder"
@@ -158,8 +153,8 @@ def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
             _reopen(work)
         yield work
         if output.size(COMPLETED) is not None:
-            output.remove_folder(FOLDER)
             output.clean()
+            output.remove_folder(FOLDER)
 
 
 def is_whole(output: Folder) -> bool:

@@ -74,10 +74,12 @@ class Validation:
         try:
             text = (folder / "metadata.json").read_text(encoding="utf-8")
             self._metadata = dict(json.loads(text))
-            noted = {entry["file"]: entry for entry in self._metadata.get("shards", ())}
+            noted = {entry["file"]: _typed(entry) for entry in self._list("shards")}
+            for failure in self._list("failures"):
+                str(failure["split"])
         except OSError as error:
             raise UserError(f"{folder}/metadata.json: {error.strerror}") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise UserError(f"{folder}/metadata.json: is damaged") from error
         self.shards = [
             Shard(path=path, split=split, count=count, noted=noted.get(path.name, {}))
@@ -86,6 +88,12 @@ class Validation:
         ]
         self.noted = len(noted)
         self.least = 1.0
+
+    def _list(self, name: str) -> list[Any]:
+        value = self._metadata.get(name, [])
+        if not isinstance(value, list):
+            raise TypeError(f"{name} is not a list")
+        return value
 
     @property
     def scenes(self) -> int:
@@ -108,8 +116,7 @@ class Validation:
         info = self.folder / "dataset_info.json"
         for split, planned in self.resolved.spec.splits.items():
             there = sum(shard.count for shard in self.shards if shard.split == split)
-            failures = self._metadata.get("failures", ())
-            failed = sum(failure["split"] == split for failure in failures)
+            failed = sum(f["split"] == split for f in self._list("failures"))
             if there + failed != planned:
                 yield _whole(
                     info,
@@ -200,6 +207,14 @@ def chosen(validation: Validation, scenes: int | None) -> list[list[int]]:
             strict=True,
         )
     ]
+
+
+def _typed(entry: dict[str, Any]) -> dict[str, Any]:
+    """Gives a shard's entry, whose values are of their types."""
+    for name, kind in (("bytes", int), ("sha256", str), ("start", int), ("stop", int)):
+        if not isinstance(entry[name], kind):
+            raise TypeError(f"{name} is {entry[name]!r}")
+    return entry
 
 
 def _whole(path: Path, what: str) -> Problem:

@@ -49,6 +49,7 @@ class Finding:
     share: float | None
 
 
+@np.errstate(all="ignore")  # damaged numbers may be anything
 def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
     """Checks one record; the later checks trust the earlier ones.
 

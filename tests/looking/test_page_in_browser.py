@@ -164,6 +164,43 @@ def test_names_from_data_stay_text_and_nothing_is_loaded(browser, address):
     assert [e for e in browser.log if e["method"] in complaints] == []
 
 
+TEXTS = [
+    HOSTILE,
+    "<script>document.title='taken'</script>",
+    "--></style></title></template><svg/onload=document.title='taken'>",
+    "<!--<script>",
+    "'\"`${document.title='taken'}\\u003cimg src=x>\\",
+    "\u2028\u2029\x00\x1b[2J\ud800",
+    "javascript:document.title='taken'",
+]
+
+
+@pytest.mark.parametrize("hostile", TEXTS)
+def test_no_text_of_a_record_is_taken_for_markup(dataset, tmp_path, hostile):
+    program = find_chromium()
+    if program is None:
+        pytest.skip("needs Chromium: run `apt-get install chromium`")
+    sight = look(dataset, "train", 0)
+    record = dict(sight.record)
+    for name, value in record.items():
+        if value.dtype.kind == "U":
+            record[name] = np.full(value.shape, hostile)[()]
+    sight = dataclasses.replace(sight, record=record, split=hostile)
+    text, _ = page(dataset.resolved, {hostile: 1}, [sight])
+    path = tmp_path / "index.html"
+    path.write_text(text, encoding="utf-8")
+    with Browser(program, tmp_path / "profile", 1280, 860) as browser:
+        browser.open(path)
+        assert browser.run("document.title") == "test: scenes"
+        shown = hostile.replace("\ud800", "\ufffd")
+        assert shown in text_of(browser, "#where").replace("\ud800", "\ufffd")
+        assert shown in facts(browser)["HDRI"].replace("\ud800", "\ufffd")
+        assert browser.run("document.scripts.length") == 2
+        assert browser.run("document.querySelectorAll('img, svg, a').length") == 0
+        complaints = ("Runtime.exceptionThrown", "Log.entryAdded")
+        assert [e for e in browser.log if e["method"] in complaints] == []
+
+
 @pytest.mark.parametrize(
     ("width", "phone", "columns"), [(380, True, 1), (900, False, 2), (1400, False, 3)]
 )

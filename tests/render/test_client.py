@@ -72,6 +72,25 @@ def test_hang_ends_at_the_time_out(own, starter: ResolvedSpec) -> None:
     assert time.monotonic() - start < 30
 
 
+def test_too_much_memory_ends_the_worker_alone(starter: ResolvedSpec) -> None:
+    with (
+        Renderer(
+            objects=starter.objects.manifest,
+            backgrounds=starter.backgrounds.manifest,
+            memory=200_000_000,
+        ) as renderer,
+        pytest.raises(RenderError, match=r"more than 0\.2 GB") as caught,
+    ):
+        renderer.render(sample_scene(starter, "train", 0))
+    assert caught.value.reason == "memory"
+
+
+def test_when_memory_is_short_the_worker_goes_first(own, starter: ResolvedSpec) -> None:
+    renderer, process = own
+    renderer.render(sample_scene(starter, "train", 0))
+    assert Path(f"/proc/{process()}/oom_score_adj").read_text() == "1000\n"
+
+
 def test_worker_is_recycled(own, starter: ResolvedSpec) -> None:
     renderer, process = own
     scene = sample_scene(starter, "train", 0)

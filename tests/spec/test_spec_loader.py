@@ -107,9 +107,9 @@ render: {layers: [color, depth]}
         (MINIMAL + "seed: !!python/name:os.getcwd", "3: not valid YAML: could not"),
         (MINIMAL + "objects: &x {}\ndynamics: *x", "4: YAML aliases are not"),
         (MINIMAL + "seed: " + "9" * 5000, " not valid YAML: Exceeds the limit"),
-        ("[" * 5000, " not valid YAML: maximum recursion depth exceeded"),
+        ("[" * 5000, "1: nested more than 20 deep"),
         (b"name: \xff\xfe", " cannot be read: 'utf-8' codec can't decode"),
-        (b"#" * ((1 << 20) + 1), " a spec is at most 1048576 bytes"),
+        (b"#" * ((1 << 18) + 1), " a spec is at most 262144 bytes"),
     ],
 )
 def test_one_line_says_what_is_wrong(tmp_path, text, error):

@@ -106,9 +106,9 @@ def test_a_flat_mesh_renders(render) -> None:
         ("not_finite", "not finite"),
         ("no_size", "no size"),
         ("not_a_mesh", "no mesh|cannot be read|no faces"),
-        ("truncated", "cannot be fetched"),
-        ("escapes", "cannot be fetched"),
-        ("absent", "cannot be fetched"),
+        ("truncated", "no whole .tar.gz"),
+        ("escapes", "outside its folder"),
+        ("absent", "there is no absent.tar.gz"),
         ("unheard_of", "not in the manifest"),
     ],
 )

@@ -1,0 +1,102 @@
+"""What happens to a finished dataset is found, named, and mended as one is told."""
+
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+from faults import SPEC, dyso, files, shards
+
+from dyso import records
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    path = tmp_path_factory.mktemp("spec") / "tiny.yaml"
+    path.write_text(SPEC.replace("train: 5", "train: 8"))
+    return path
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    record = next(records.read_shard(path))
+    data[data.index(record[-100:])] ^= 1
+    path.write_bytes(data)
+
+
+def swap(path):
+    records.write_shard(path, list(records.read_shard(path))[::-1])
+
+
+def validated(spec, folder):
+    """Gives the problems that are found, by file, and follows the advice to the letter.
+
+    The command that one is told takes the spec's place holder for the spec.
+    """
+    status, out, err = dyso("validate", folder)
+    assert (status, err) == (1, "")
+    *problems, _, advice = out.splitlines()
+    named = {}
+    for line in problems:
+        file, what = re.fullmatch(r"(\S+\.array_record-\S+): (.*)", line).groups()
+        named.setdefault(file, []).append(what)
+    told = re.fullmatch(
+        r"to make \S+ alone again: (?:(rm .*); then )?the command that made it, as in: "
+        r"dyso (generate SPEC --out \S+)",
+        advice,
+    )
+    if told[1]:
+        subprocess.run(shlex.split(told[1]), check=True)
+    status, out, err = dyso(*told[2].replace("SPEC", str(spec)).split())
+    assert status == 0, err
+    return named
+
+
+@pytest.mark.slow
+def test_damage_is_found_named_and_mended_by_the_advice(spec, tmp_path):
+    data, whole = tmp_path / "data", tmp_path / "whole"
+    status, _, err = dyso("generate", spec, "--out", data, "--scenes-per-shard", 2)
+    assert status == 0, err
+    assert dyso("validate", data)[0] == 0
+    data.rename(whole)
+    subprocess.run(["cp", "-r", whole, data], check=True)
+    first, second, third, fourth = sorted(
+        path.name for path in data.glob("*-train.array_record-*")
+    )
+    [kept] = data.glob("*-test.array_record-*")
+    before = kept.stat().st_mtime_ns
+
+    truncate(data / first)
+    flip(data / second)
+    (data / third).unlink()
+    swap(data / fourth)
+    named = validated(spec, data)
+    assert set(named) == {first, second, third, fourth}
+    assert "metadata.json says" in named[first][0]
+    assert "not a whole shard" in named[first][1]
+    assert "its checksum is not the one in metadata.json" in named[second]
+    assert any("is damaged" in what for what in named[second])
+    assert "is missing: No such file or directory" in named[third]
+    assert "its checksum is not the one in metadata.json" in named[fourth]
+    assert any("out of order" in what for what in named[fourth])
+    assert shards(data) == shards(whole)
+    assert files(data) == files(whole)
+
+    # By somebody who took care that the checksum fits.
+    swap(data / second)
+    metadata = json.loads((data / "metadata.json").read_text())
+    [entry] = [each for each in metadata["shards"] if each["file"] == second]
+    entry["sha256"] = records.checksum(data / second)
+    (data / "metadata.json").write_text(json.dumps(metadata))
+    named = validated(spec, data)
+    assert set(named) == {second}
+    assert all("out of order" in what for what in named[second])
+    assert shards(data) == shards(whole)
+    assert dyso("validate", data)[0] == 0
+    # What was sound was neither rendered nor written again.
+    assert kept.stat().st_mtime_ns == before

@@ -1,0 +1,192 @@
+"""A job that is ended anywhere goes on from there, to the same bytes."""
+
+import contextlib
+import functools
+import itertools
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from faults import AtStep, Process, accounts, files, made_at_once, scenes, shards
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "data"
+    assert Process(made_at_once, folder, folder.parent / "log").end() == 0
+    assert scenes(folder) == [*(("train", i) for i in range(3)), ("test", 0)]
+    return folder
+
+
+def lines(log):
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def finished(folder):
+    """Gives the scenes of parts that have their accounts, as a log has them."""
+    return {
+        f"{path.parent.name.partition('-')[0]} {int(path.stem.partition('-')[0])}"
+        for path in accounts(folder)
+    }
+
+
+def check_goes_on(folder, whole, log):
+    """Runs the job again; checks that it keeps what is there, and ends as undisturbed.
+
+    Args:
+      folder: what a job left that was ended.
+      whole: the dataset of one that was not.
+      log: where to note scenes rendered.
+    """
+    wanted = shards(whole)
+    # What has its name is whole.
+    for path in folder.glob("*.array_record-*"):
+        assert path.read_bytes() == wanted[path.name]
+    kept = finished(folder)
+    if (folder / "COMPLETED").exists():
+        assert shards(folder) == wanted
+        kept = {"train 0", "train 1", "train 2", "test 0"}
+    assert Process(made_at_once, folder, log).end() == 0
+    assert shards(folder) == wanted
+    assert files(folder) == files(whole)
+    assert not kept & set(lines(log))
+    assert len(lines(log)) == len(set(lines(log)))
+
+
+@pytest.mark.slow
+def test_killed_before_any_step_it_goes_on_to_the_same_bytes(whole, tmp_path):
+    for step in itertools.count(1):
+        folder, log = tmp_path / f"data{step}", tmp_path / f"log{step}"
+        first = tmp_path / "first"
+        status = Process(made_at_once, folder, first, AtStep(folder, step)).end()
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        check_goes_on(folder, whole, log)
+    assert step > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end_at_any_step_it_ends_and_goes_on(whole, tmp_path, sent):
+    # Parts are made from step 10 on, shards from about 50 on.
+    for step in range(8, 90, 9):
+        folder, log = tmp_path / f"data{step}", tmp_path / f"log{step}"
+        harm = AtStep(folder, step, sent)
+        start = time.monotonic()
+        status = Process(made_at_once, folder, tmp_path / "first", harm).end()
+        assert time.monotonic() - start < 60
+        # It may be at its end; a SIGTERM that comes before the first scene ends it.
+        assert status in (130, 0, -sent)
+        check_goes_on(folder, whole, log)
+
+
+def test_a_second_job_is_told_and_the_first_completes(whole, tmp_path):
+    folder, err = tmp_path / "data", tmp_path / "err"
+    first = Process(made_at_once, folder, tmp_path / "first", seconds=1.0)
+    deadline = time.monotonic() + 60
+    while not lines(tmp_path / "first"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = Process(made_at_once, folder, tmp_path / "second", err=err)
+    assert second.end() == 2
+    told = lines(err)
+    assert len(told) == 1 and f"process {first.pid}, since" in told[0]
+    assert told[0].count("another job is writing here") == 1
+    assert first.end() == 0
+    assert lines(tmp_path / "second") == []
+    assert shards(folder) == shards(whole)
+    assert len(lines(tmp_path / "first")) == 4
+
+
+def limited(size):
+    """Lets this process write no file past a size, as a quota does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def check_full(folder, log, whole, err, free):
+    """Checks a job's end on a full disk, and the one after it."""
+    told = lines(err)
+    assert len(told) == 1, told
+    assert re.search("No space left on device|File too large", told[0]), told
+    free()
+    check_goes_on(folder, whole, log)
+
+
+def test_a_file_that_must_not_grow_is_told_in_a_line(whole, tmp_path):
+    folder, err = tmp_path / "data", tmp_path / "err"
+    size = min(path.stat().st_size for path in whole.glob("*.array_record-*")) // 2
+    before = functools.partial(limited, size)
+    status = Process(made_at_once, folder, tmp_path / "first", before, err=err).end()
+    assert status == 2
+    check_full(folder, tmp_path / "log", whole, err, lambda: None)
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """Mounts a disk of that many bytes; gives a function that makes it large."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "small", folder]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount a small disk: {done.stderr.strip()}")
+    try:
+        grow = ["mount", "-o", "remount,size=100m", folder]
+        yield lambda: subprocess.run(grow, check=True)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+class FullAfter:
+    """Fills a disk when a file gets its name, so that there is no room for more."""
+
+    def __init__(self, disk, name):
+        self._disk, self._name, self._full = disk, name, False
+
+    def __call__(self):
+        sys.addaudithook(self._heard)
+
+    def _heard(self, event, args):
+        named = event == "os.rename" and str(args[1]).endswith(self._name)
+        if named and not self._full:
+            self._full = True
+            with contextlib.suppress(OSError), (self._disk / "filler").open("wb") as f:
+                while True:
+                    f.write(bytes(4096))
+                    f.flush()
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_in_a_line_and_freed_it_goes_on(whole, tmp_path):
+    names = [
+        *("spec.json", "000000000-000000001.array_record", "-00000-of-00002"),
+        *("metadata.json", "features.json", "dataset_info.json"),
+    ]
+    for number, name in enumerate(names):
+        disk, err = tmp_path / f"disk{number}", tmp_path / f"err{number}"
+        with small_disk(disk, 3_000_000):
+            folder, log = disk / "data", tmp_path / f"log{number}"
+            first, full = tmp_path / "first", FullAfter(disk, name)
+            assert Process(made_at_once, folder, first, full, err=err).end() == 2
+            assert not (folder / "COMPLETED").exists()
+            free = (disk / "filler").unlink
+            check_full(folder, log, whole, err, free)
+
+
+@pytest.mark.slow
+def test_a_disk_too_small_is_told_in_a_line_and_enlarged_it_goes_on(whole, tmp_path):
+    sizes, status = [path.stat().st_size for path in whole.glob("*.array_record-*")], 2
+    for size in itertools.count(4096, sum(sizes) // 4):
+        disk, err = tmp_path / f"disk{size}", tmp_path / f"err{size}"
+        with small_disk(disk, size) as enlarge:
+            folder, log = disk / "data", tmp_path / f"log{size}"
+            status = Process(made_at_once, folder, tmp_path / "first", err=err).end()
+            if status == 0:
+                break
+            assert status == 2
+            check_full(folder, log, whole, err, enlarge)
+    assert size > 1.2 * sum(sizes)

@@ -1,0 +1,33 @@
+"""Meshes, pictures and archives of strangers are opened in the worker alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DYSO = Path(__file__).parents[2] / "dyso"
+
+# What opens them, and where in `dyso` it may stand: for what this project writes.
+OPENERS = {
+    r"\btrimesh\b": set(),
+    r"\bimageio\b": set(),
+    r"(?m)^\s*(import|from) bpy\b": set(),
+    r"\bImage\.open\(": {"records/images.py"},
+    r"\bOpenEXR\.(File|InputFile)\(": {"looking/files.py"},
+    r"\btarfile\.open\(": {"assets/starter.py"},
+    r"\bgzip\.(open|GzipFile|decompress)\(": {"assets/starter.py"},
+    r"\bzipfile\.|\bshutil\.unpack_archive\(": set(),
+    r"\bpickle\.load|allow_pickle=True": set(),
+    r"\b(eval|exec|os\.system)\(": set(),
+    r"\byaml\.(load|full_load|unsafe_load)\(": set(),
+}
+
+
+@pytest.mark.parametrize("pattern", OPENERS)
+def test_only_the_worker_opens_what_strangers_made(pattern) -> None:
+    found = {
+        path.relative_to(DYSO).as_posix()
+        for path in DYSO.rglob("*.py")
+        if re.search(pattern, path.read_text(encoding="utf-8"))
+    }
+    assert found == OPENERS[pattern]
