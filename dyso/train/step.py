@@ -127,7 +127,7 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Step:
         loss, gradient = _accumulated(
             jax.value_and_grad(total), state.params, batch, keys, size // held
         )
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         good = jnp.isfinite(loss) & (norm < training.abort_norm) & (state.failed < 0)
         changes, moments = optimizer(training).update(
             gradient, state.moments, state.params

@@ -1,0 +1,58 @@
+"""A small dataset and a smaller model."""
+
+import dataclasses
+
+import pytest
+from made import write_dataset
+
+from dyso.records.synthetic import synthetic_views
+from dyso.train.presets import Config, Model, Training
+
+SMALL = Config(
+    model=Model(
+        resolution=(16, 16),
+        width=16,
+        heads=2,
+        mlp=16,
+        cnn_width=4,
+        encoder_layers=1,
+        estimator_blocks=3,
+        estimator_layers=1,
+        decoder_layers=1,
+        color_hidden=16,
+        compute="float32",
+    ),
+    training=Training(
+        steps=6, batch_size=4, pixels=64, warmup_steps=2, learning_rate=1e-2, clip=1.0
+    ),
+    log_every=2,
+    save_every=2,
+    sample_every=6,
+)
+
+
+@pytest.fixture(scope="session")
+def small() -> Config:
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def trained_on(make_resolved, tmp_path_factory):
+    """The folder of a dataset of 8 scenes, 25 views of 16 x 16."""
+    resolved = make_resolved(splits={"train": 8, "test": 4}, resolution=(16, 16))
+    folder = tmp_path_factory.mktemp("train") / "data"
+    return write_dataset(folder, resolved, synthetic_views)
+
+
+@pytest.fixture
+def changed(small):
+    """Gives the small run with other settings."""
+
+    def change(model=None, **training):
+        return dataclasses.replace(
+            small,
+            model=dataclasses.replace(small.model, **(model or {})),
+            training=dataclasses.replace(small.training, **training),
+        )
+
+    return change

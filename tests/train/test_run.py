@@ -1,0 +1,225 @@
+"""Runs: the same losses however often they were stopped."""
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from dyso.reading import Dataset
+from dyso.spec import UserError
+from dyso.train import checkpoints
+from dyso.train.data import Scenes
+from dyso.train.run import is_video, train
+from dyso.train.step import devices_mesh, init_state, make_step, place
+
+COMMAND = [sys.executable, "-c", "from dyso.cli import main; main()", "train"]
+
+
+def lines(workdir):
+    """The metrics that do not depend on the time."""
+    timed = ("steps_per_second", "loader_share", "seconds_left")
+    text = (workdir / "metrics.jsonl").read_text()
+    return [
+        {k: v for k, v in json.loads(line).items() if k not in timed}
+        for line in text.splitlines()
+    ]
+
+
+def params_of(workdir, config):
+    step, params = checkpoints.load_params(workdir, config)
+    return step, jax.tree.leaves(params)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, trained_on, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    assert train(small, workdir, scenes(small, trained_on)) == 6
+    return workdir
+
+
+def scenes(config, folder):
+    return Scenes(split=Dataset(folder)["train"], config=config)
+
+
+def test_a_run_leaves_metrics_checkpoints_and_pictures(undisturbed, small):
+    found = lines(undisturbed)
+    assert [line["step"] for line in found] == [2, 4, 6]
+    assert found[-1]["scenes/loss"] < found[0]["scenes/loss"]
+    psnr = -10 * np.log10(found[0]["scenes/loss"])
+    assert found[0]["scenes/psnr"] == pytest.approx(psnr)
+    assert (undisturbed / "samples" / "00000006.png").stat().st_size > 0
+    assert list((undisturbed / "tensorboard").glob("events*"))
+    assert params_of(undisturbed, small)[0] == 6
+    assert checkpoints.load_config(undisturbed) == small
+
+
+KILLED = """
+import os, pickle, signal, sys
+from pathlib import Path
+from dyso.train import run
+
+config, source, after = pickle.loads(bytes.fromhex(sys.argv[2]))
+make_step = run.make_step
+
+def make_counted(*args, **options):
+    step, steps = make_step(*args, **options), 0
+
+    def counted(*args):
+        nonlocal steps
+        if steps == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps += 1
+        return step(*args)
+
+    return counted
+
+run.make_step = make_counted
+run.train(config, Path(sys.argv[1]), source)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_step_goes_on_to_the_bit(
+    undisturbed, small, trained_on, tmp_path
+):
+    """Killed after each of its steps, with a checkpoint every second one."""
+    workdir = tmp_path / "run"
+    source = scenes(small, trained_on)
+    for after in (1, 3, 3, 9):
+        data = pickle.dumps((small, source, after)).hex()
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, workdir, data],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    assert done.returncode == 0
+    assert lines(workdir) == lines(undisturbed)
+    for one, other in zip(
+        params_of(workdir, small)[1], params_of(undisturbed, small)[1], strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_the_same_command_goes_on(trained_on, tmp_path):
+    workdir = tmp_path / "run"
+    options = "--model.resolution 16 16 --model.width 16 --model.heads 2 --model.mlp 16"
+    options += " --model.cnn-width 4 --model.color-hidden 16 --log-every 1"
+    options += " --training.batch-size 4 --training.pixels 64"
+    command = [*COMMAND, "dyst-tiny", "--data", trained_on, "--workdir", workdir]
+    command += options.split()
+    process = subprocess.Popen(
+        [*command, "--training.steps", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = process.stdout.readline()
+    assert first.startswith("step 1/100000, scenes loss 0.")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "the same command goes on" in err
+    stopped = int(err.split("stopped at step ")[1].split(";")[0])
+    config = checkpoints.load_config(workdir)
+    assert params_of(workdir, config)[0] == stopped >= 1
+
+
+def test_what_stops_a_run_is_named_with_its_step(small, trained_on, tmp_path, changed):
+    config = changed(abort_norm=1e-9)
+    with pytest.raises(UserError, match=r"step 1: .* above training\.abort_norm"):
+        train(config, tmp_path / "run", scenes(config, trained_on))
+    assert not list((tmp_path / "run" / "checkpoints").glob("[0-9]*"))
+
+
+def test_another_runs_folder_is_refused(undisturbed, changed, trained_on):
+    config = changed(seed=5, learning_rate=0.5)
+    told = r"training.learning_rate: 0.01 there, 0.5 wanted; training.seed: 0 there, 5"
+    with pytest.raises(UserError, match=told):
+        train(config, undisturbed, scenes(config, trained_on))
+
+
+@pytest.fixture(scope="module")
+def batch(small, trained_on):
+    source = scenes(small, trained_on)
+    drawn = [source[index] for index in range(4)]
+    return {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
+
+
+@pytest.mark.parametrize("held", [1, 2])
+def test_portions_of_a_batch_give_the_same_step(changed, batch, held):
+    mesh = devices_mesh()
+    results = []
+    for micro_batch in (0, held):
+        config = changed(micro_batch=micro_batch)
+        step = make_step(config, mesh, video=False)
+        state, metrics = step(init_state(config), place(batch, mesh))
+        results.append((metrics["loss"], metrics["gradient_norm"], state.params))
+    for one, other in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+
+
+def test_portions_that_do_not_divide_are_one_line(changed):
+    with pytest.raises(UserError, match=r"training\.micro_batch: 4 scenes in portions"):
+        make_step(changed(micro_batch=3), devices_mesh(), video=False)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"dynamics_latent": 0, "estimator_half": True},
+        {"input_poses": True, "target_poses": "given"},
+        {"target_poses": "given"},
+        {"estimator_sees_scene": False, "estimator_attends_to_itself": False},
+        {"estimator_gradient": False, "remat": True, "compute": "bfloat16"},
+    ],
+)
+def test_every_variant_learns(changed, trained_on, model):
+    static = "target_poses" in model or "dynamics_latent" in model
+    settings = {"static": True, "inputs": 3, "targets": 2, "control": "none"}
+    config = changed(model, warmup_steps=0, **(settings if static else {}))
+    source, mesh = scenes(config, trained_on), devices_mesh()
+    drawn = [source[index] for index in range(4)]
+    batch = {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
+    step, state = make_step(config, mesh, video=False), init_state(config)
+    losses = []
+    for _ in range(8):
+        state, metrics = step(state, place(batch, mesh))
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_dataset_that_does_not_fit_is_one_line(changed, trained_on):
+    for settings, told in (
+        ({"inputs": 10}, r"10 of the 3 x 3 that 2 of 5 dynamics steps and 2 of 5"),
+        ({"static": True, "inputs": 5, "targets": 3}, "of which the dataset has 5"),
+    ):
+        with pytest.raises(UserError, match=told):
+            scenes(changed(**settings), trained_on)
+    with pytest.raises(UserError, match=r"the dataset has \(16, 16\), the model"):
+        scenes(changed({"resolution": (32, 32)}), trained_on)
+
+
+@pytest.mark.parametrize("share, first", [(0.5, [0, 1, 0, 1, 0, 1]), (0, [0] * 6)])
+def test_steps_on_videos_are_spread_evenly(share, first):
+    assert [is_video(step, share) for step in range(6)] == first
+    assert sum(is_video(step, 0.3) for step in range(100)) == 30
+
+
+def test_poses_are_told_relative_to_the_first_input(changed, trained_on):
+    config = changed(
+        {"target_poses": "given", "input_poses": True},
+        static=True,
+        inputs=3,
+        targets=2,
+        control="none",
+    )
+    found = scenes(config, trained_on)[0]
+    np.testing.assert_allclose(found["extrinsics"][0, :, :3], np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(found["extrinsics"][0, :, 3], 0, atol=1e-5)
