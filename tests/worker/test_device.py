@@ -11,6 +11,7 @@ from dyso.pipeline import Job, local_flags, run
 from dyso.render import Renderer, RenderError
 from dyso.sampling import sample_scene
 from dyso.spec import UserError
+from dyso.storage import open_folder
 
 DEMO = Path(__file__).parents[2] / "specs" / "demo.yaml"
 FOUND = r"Blender finds none here, only cpu \(.+\); choose one of these"
@@ -46,7 +47,7 @@ def test_a_device_that_is_not_there_is_told_before_any_scene(absent, starter):
 
 
 def test_it_ends_the_whole_job(absent, starter, tmp_path):
-    job = Job(resolved=starter, output=tmp_path / "data", device=absent)
+    job = Job(resolved=starter, output=open_folder(tmp_path / "data"), device=absent)
     with pytest.raises(UserError, match=f"^device {absent}: {FOUND}"):
         run(job, local_flags(1))
     assert not list((tmp_path / "data").rglob("*array_record*"))

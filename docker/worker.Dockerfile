@@ -1,0 +1,78 @@
+# The worker: `docker run IMAGE render ...` renders one scene, and Beam's runners start
+# the same image as their SDK container. docs/docker.md tells how to build and run it.
+ARG BASE=python:3.11-slim-bookworm
+# The version is apache-beam's in constraints.txt.
+ARG BEAM=apache/beam_python3.11_sdk:2.77.0
+
+FROM ${BEAM} AS beam
+
+# What setup.cfg asks for, without the project: a change of the code leaves this layer,
+# which is nearly all of the image, as it is.
+FROM ${BASE} AS packages
+ARG EXTRAS=generate,dask,dataflow,gcs,s3
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends binutils \
+    && python3.11 -m venv /opt/venv
+WORKDIR /src
+COPY setup.cfg constraints.txt ./
+RUN python3.11 -c "import configparser, sys; \
+    c = configparser.RawConfigParser(); \
+    c.read('setup.cfg'); \
+    extras = (c['options.extras_require'][e] for e in sys.argv[1].split(',')); \
+    print(c['options']['install_requires'], *extras, sep='\n')" \
+    "${EXTRAS}" > requirements.txt
+# Headers and the packages' own tests are of no use to a worker, nor is what PyBullet
+# has for debuggers: 0.7 GB.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+      --progress-bar off -r requirements.txt -c constraints.txt \
+    && cd /opt/venv/lib/python3.11/site-packages \
+    && rm -rf tensorflow/include \
+    && find . -type d -name tests -prune -exec rm -rf {} + \
+    && strip --strip-debug pybullet*.so
+
+FROM ${BASE} AS project
+WORKDIR /src
+RUN python3.11 -m venv /opt/build
+COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY dyso dyso
+COPY worker worker
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-deps \
+      --wheel-dir /wheel .
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="DySO worker" \
+      org.opencontainers.image.licenses="Apache-2.0 AND GPL-3.0-or-later"
+# What bpy loads from the system; tini, so that signals end what does not handle them.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+      libgl1 libsm6 libxi6 libxkbcommon0 libxrender1 libxfixes3 tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home dyso
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=beam /opt/apache/beam /opt/apache/beam
+# Beam's boot would else make an environment of its own, without what is in this one.
+ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/home/dyso \
+    USER=dyso \
+    XDG_CACHE_HOME=/home/dyso/.cache \
+    RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
+WORKDIR /home/dyso
+COPY docker/entrypoint /usr/local/bin/dyso-entrypoint
+COPY beam_pipeline.py ./
+COPY specs specs
+RUN --mount=type=bind,from=project,source=/wheel,target=/wheel \
+    pip install --no-cache-dir --disable-pip-version-check --no-index --no-deps \
+      /wheel/*.whl
+# The starter assets, so that no worker has to make them. Any user may run the image
+# (docker run --user), so any may read them and write beside them.
+RUN python -c "from dyso.assets import starter; starter.build()" \
+    && chmod -R a+rX .cache \
+    && chmod 1777 . .cache .cache/dyso
+USER 1000:1000
+# On one CPU: builders have shared memory for one worker only.
+RUN python -c "import os; \
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); \
+    os.execlp('dyso', 'dyso', 'doctor')"
+ENTRYPOINT ["tini", "-s", "--", "dyso-entrypoint"]
