@@ -38,6 +38,7 @@ def main(
     *,
     data: Path,
     workdir: Path,
+    videos: Path | None = None,
     split: str = "train",
     loader_workers: int = 0,
 ) -> int:
@@ -51,6 +52,8 @@ def main(
       config: the preset.
       data: the folder of a dataset.
       workdir: where checkpoints, metrics and sample pictures go.
+      videos: clips to train on in turns with scenes: what `dyso videos ingest` made, or
+        a dataset of monocular videos.
       split: which scenes to train on, such as `train` or `train[:1000]`.
       loader_workers: processes that read ahead; 0 reads in threads.
     """
@@ -59,17 +62,21 @@ def main(
         from dyso.reading import Dataset
         from dyso.train import run
         from dyso.train.data import Scenes
+        from dyso.train.video_data import Clips
 
     scenes = Scenes(split=Dataset(data)[split], config=config)
-    if len(scenes) < config.training.batch_size:
-        raise UserError(
-            f"training.batch_size: {config.training.batch_size} scenes, but "
-            f"{data} has {len(scenes)} in {split}"
-        )
+    clips = Clips.open(videos, config) if videos is not None else None
+    for source, folder, own in ((scenes, data, split), (clips, videos, "train")):
+        if source is not None and len(source) < config.training.batch_size:
+            raise UserError(
+                f"training.batch_size: {config.training.batch_size}, but {folder} has "
+                f"{len(source)} in {own}"
+            )
     step = run.train(
         config,
         workdir,
         scenes,
+        clips,
         loader_workers=loader_workers,
         say=lambda metrics: print(describe(metrics, config), flush=True),
     )

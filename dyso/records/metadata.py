@@ -79,6 +79,7 @@ def write_metadata(
     }
     for name, text in texts.items():
         folder.write(name, text.encode())
+    folder.clean()
 
 
 def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]]:

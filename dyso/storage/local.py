@@ -107,14 +107,10 @@ class LocalFolder(Folder):
         """See `Folder.scratch`."""
         with scratch.made(self.path / _SCRATCH) as folder:
             yield folder
-        self._tidy()
 
     def clean(self) -> None:
         """See `Folder.clean`."""
         scratch.clean(self.path / _SCRATCH)
-        self._tidy()
-
-    def _tidy(self) -> None:
         # Not empty, if another process makes something.
         with contextlib.suppress(OSError):
             (self.path / _SCRATCH).rmdir()

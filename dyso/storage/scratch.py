@@ -31,9 +31,9 @@ def made(parent: Path) -> Iterator[Path]:
 
 def _mkdtemp(parent: Path) -> Path:
     for _ in range(10):
-        parent.mkdir(parents=True, exist_ok=True)
         # Somebody may remove the empty parent just now.
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            parent.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(dir=parent))
     raise FileNotFoundError(f"{parent}: is removed again and again")
 

@@ -35,7 +35,7 @@ def test_put_from_another_filesystem_copies(folder: LocalFolder) -> None:
         folder.put(scratch / "file", "a", "")
         assert not (scratch / "file").exists()
     assert folder.read("a") == b"new" and folder.sizes() == {"a": 3}
-    assert not (memory / "dyso-test" / ".scratch").exists()
+    LocalFolder(str(memory / "dyso-test")).clean()
     (memory / "dyso-test").rmdir()
 
 

@@ -1,0 +1,168 @@
+"""Training: steps a second, FLOPs, share of the device's matmul peak, memory, loading.
+
+    python benchmarks/train.py dyst-tiny                     on random pictures
+    python benchmarks/train.py dyst --data data/dyso         with the loader's share
+    python benchmarks/train.py dyst --micro-batch 64         where memory is short
+
+FLOPs are XLA's own count of the compiled forward pass, by module; a step counts three
+times as many (forward, and twice that backward), recomputed activations not. The peak
+is the best of products of square matrices of 1024 to 8192 a side, in the type that the
+model computes in, measured in the same run. Times are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyso.reading import Dataset, loader
+from dyso.train.data import Scenes
+from dyso.train.model import Dyst
+from dyso.train.presets import PRESETS, Config
+from dyso.train.step import devices_mesh, init_state, make_step, place
+
+SIZES = (1024, 2048, 4096, 8192)
+REPEATS = 5
+
+
+def random_batches(config: Config) -> Iterator[dict[str, np.ndarray]]:
+    """Gives one batch of random pictures again and again."""
+    training, rng = config.training, np.random.default_rng(0)
+    shape = (*config.model.resolution, 3)
+    size = training.batch_size
+
+    def pictures(count: int) -> np.ndarray:
+        return rng.integers(0, 256, (size, count, *shape), np.uint8)
+
+    batch = {
+        "inputs": pictures(training.inputs),
+        "targets": pictures(training.targets),
+        "cameras": np.tile([0, 1, 0, 1], (size, 1)).astype(np.int32),
+        "dynamics": np.tile([0, 0, 1, 1], (size, 1)).astype(np.int32),
+    }
+    while True:
+        yield batch
+
+
+def flops(config: Config) -> dict[str, float]:
+    """Gives the FLOPs of a scene's forward pass by module, as XLA counts them."""
+    # In float32 and unfused: XLA cannot look into cuDNN's attention.
+    model = Dyst(dataclasses.replace(config.model, compute="float32", remat=False))
+    training, (height, width) = config.training, config.model.resolution
+    inputs = jnp.zeros((1, training.inputs, height, width, 3))
+    targets = jnp.zeros((1, training.targets, height, width, 3))
+    pixels = training.pixels // training.targets
+    places = jnp.zeros((1, training.targets, pixels, 2))
+    params = jax.eval_shape(
+        lambda: model.init(jax.random.key(0), inputs, targets, places[:, :, :1])
+    )
+    tokens = config.model.tokens_a_view * training.inputs
+    scene = jnp.zeros((1, tokens, config.model.width))
+    latents = {
+        name: jnp.zeros((1, training.targets, n))
+        for name, n in config.model.latents.items()
+    }
+
+    def count(method: str, *arguments: Any) -> float:
+        def run(params: Any, *arguments: Any) -> Any:
+            return model.apply(params, *arguments, method=method)
+
+        with jax.default_device(jax.devices("cpu")[0]):
+            lowered = jax.jit(run).lower(params, *arguments)
+            analysis = lowered.compile().cost_analysis()
+        return float(analysis["flops"])
+
+    return {
+        "encoder": count("encode", inputs),
+        "estimator": count("estimate", targets, scene),
+        "decoder": count("decode", latents, places, scene),
+    }
+
+
+def peak(dtype: Any) -> float:
+    """Gives the most FLOPs a second that a product of matrices reached."""
+    best = 0.0
+    for size in SIZES:
+        matrix = jnp.ones((size, size), dtype)
+        product = jax.jit(jnp.matmul)
+        product(matrix, matrix).block_until_ready()
+        seconds = median(lambda: product(matrix, matrix).block_until_ready())  # noqa: B023
+        best = max(best, 2 * size**3 / seconds)
+        if seconds > 1:
+            break
+    return best
+
+
+def median(function: Callable[[], Any]) -> float:
+    """Gives the median of the seconds that a call takes."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Prints the figures of one preset."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("preset", choices=PRESETS)
+    parser.add_argument("--data", type=Path, help="a dataset, to count its loading too")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--micro-batch", type=int)
+    parser.add_argument("--steps", type=int, default=10)
+    arguments = parser.parse_args()
+    config = PRESETS[arguments.preset]
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("batch_size", "micro_batch")
+        if getattr(arguments, name)
+    }
+    training = dataclasses.replace(config.training, **changes)
+    config = dataclasses.replace(config, training=training)
+    batches = random_batches(config)
+    if arguments.data:
+        source = Scenes(split=Dataset(arguments.data)["train"], config=config)
+        size = config.training.batch_size
+        batches = iter(loader(source, batch_size=size, seed=0))
+
+    device, mesh = jax.devices()[0], devices_mesh()
+    print(f"{arguments.preset} on {jax.device_count()} x {device.device_kind}")
+    by_module = flops(config)
+    for name, value in by_module.items():
+        print(f"{name:10} {value / 1e9:10.2f} GFLOPs a scene, forward")
+    step, state = make_step(config, mesh, video=False), init_state(config)
+    state, metrics = step(state, place(next(batches), mesh))
+    jax.block_until_ready(metrics)
+    waited, times = 0.0, []
+    for _ in range(arguments.steps):
+        start = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - start
+        state, metrics = step(state, place(batch, mesh))
+        jax.block_until_ready(metrics)
+        times.append(time.perf_counter() - start)
+    seconds = statistics.median(times)
+    rate = 3 * sum(by_module.values()) * config.training.batch_size / seconds
+    limit = peak(config.model.compute_dtype) * jax.device_count()
+    print(f"{config.training.batch_size} scenes a step, {1 / seconds:.3f} steps/s")
+    print(f"{rate / 1e12:.3f} TFLOP/s, {rate / limit:.1%} of the matmul peak")
+    print(f"loading: {waited / sum(times):.1%} of a step")
+    stats = device.memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        print(f"memory at the peak: {stats['peak_bytes_in_use'] / 1e9:.1f} GB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Batches of video frames: inputs and targets are different moments of one clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, SupportsIndex
+
+import numpy as np
+
+from dyso import videos
+from dyso.spec import UserError
+from dyso.train.data import Arrangement, Batch, arrange_freely
+from dyso.train.presets import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """Arranged frames of videos, for `dyso.reading.loader`; see `dyso.train.data`.
+
+    Attributes:
+      clips: the videos.
+      config: the run.
+    """
+
+    clips: videos.Clips
+    config: Config
+
+    @classmethod
+    def open(cls, folder: str | Path, config: Config, split: str = "train") -> Self:
+        """Opens what `dyso videos ingest` made, or a dataset of monocular videos.
+
+        Raises:
+          UserError: it is neither, or does not fit the run.
+        """
+        return cls(clips=videos.open_clips(folder, split), config=config)
+
+    def __post_init__(self) -> None:
+        """Checks that the videos fit the run.
+
+        Raises:
+          UserError: they are of another size or too short, or the model is told poses.
+        """
+        model, training = self.config.model, self.config.training
+        if model.target_poses == "given":
+            raise UserError(
+                "videos: this model is told the cameras' poses, and videos have none; "
+                "leave them out, or take a preset such as dyst"
+            )
+        if self.clips.resolution != model.resolution:
+            raise UserError(
+                f"model.resolution: the videos have {self.clips.resolution}, the model "
+                f"{model.resolution}; they must agree"
+            )
+        needed = training.inputs + training.targets
+        if self.clips.fewest_frames < needed:
+            raise UserError(
+                f"training.inputs and targets: {needed} frames, and the shortest video "
+                f"has {self.clips.fewest_frames}; ingest with --min-frames {needed}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: SupportsIndex) -> Batch:
+        """Reads a clip; its arrangement follows from the seed and the index."""
+        index = index.__index__()
+        return self.draw(
+            index, np.random.default_rng([self.config.training.seed, index])
+        )
+
+    def draw(self, index: int, rng: np.random.Generator) -> Batch:
+        """Reads a clip, and those of its frames alone that `rng` draws."""
+        clip, training = self.clips[int(index)], self.config.training
+        frames = np.arange(len(clip))
+        arrangement = arrange_freely(rng, frames, training.inputs, training.targets)
+        return read(clip, arrangement)
+
+
+def read(clip: videos.Frames, arrangement: Arrangement) -> Batch:
+    """Reads a clip's frames in a given arrangement, of frames in place of views.
+
+    A target's camera and dynamics are its own: both are the number of the frame.
+    """
+    chosen = np.concatenate([arrangement.inputs, arrangement.targets])
+    colors = clip.decode(chosen.tolist())
+    count = len(arrangement.inputs)
+    moments = arrangement.targets.astype(np.int32)
+    return {
+        "inputs": colors[:count],
+        "targets": colors[count:],
+        "cameras": moments,
+        "dynamics": moments,
+    }

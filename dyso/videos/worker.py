@@ -1,0 +1,62 @@
+"""Decodes videos for `dyso.videos.process`: a line asks, a line and a clip answer.
+
+Videos come from strangers, and decoders have faults: whatever one does to this process,
+it takes no other video along.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+
+from dyso.records.clips import Clip, encode_clip, encode_frame
+from dyso.videos.decoding import VideoError, read_frames
+from dyso.videos.options import Options
+
+MEMORY = 4 << 30  # bytes, above what is mapped at the start
+
+
+def main() -> None:
+    """Answers until there are no more questions."""
+    answers = os.fdopen(os.dup(1), "wb")
+    # Nothing that a library prints is an answer.
+    os.dup2(2, 1)
+    _limit_memory()
+    options = Options(**json.loads(sys.argv[1]))
+    answers.write(b"{}\n")
+    answers.flush()
+    for line in sys.stdin.buffer:
+        head, record = _answer(json.loads(line), options)
+        answers.write(json.dumps(head).encode() + b"\n" + record)
+        answers.flush()
+
+
+def _answer(video: dict, options: Options) -> tuple[dict, bytes]:
+    try:
+        frames = read_frames(Path(video.pop("path")), options)
+    except VideoError as error:
+        return {"reason": error.reason, "message": str(error)}, b""
+    clip = Clip(
+        **video,
+        times=tuple(time for time, _ in frames),
+        images=tuple(encode_frame(image) for _, image in frames),
+    )
+    record = encode_clip(clip)
+    return {"bytes": len(record), "frames": len(clip)}, record
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # not Linux
+        return
+    most = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+if __name__ == "__main__":
+    main()
