@@ -70,8 +70,18 @@ def can_write_mp4() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def write_mp4(path: Path, frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> None:
-    """Writes an H.264 film that every browser plays; needs PyAV."""
+def write_mp4(
+    path: Path,
+    frames: Sequence[UInt8[np.ndarray, "H W 3"]],
+    rate: Fraction = Fraction(RATE),
+) -> None:
+    """Writes an H.264 film that every browser plays; needs PyAV.
+
+    Args:
+      path: to write.
+      frames: of one size.
+      rate: frames a second.
+    """
     import av
 
     height, width = (side + side % 2 for side in frames[0].shape[:2])
@@ -79,7 +89,7 @@ def write_mp4(path: Path, frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> None:
         records.replacing(path) as temporary,
         av.open(str(temporary), "w", format="mp4") as film,
     ):
-        stream = film.add_stream("libx264", rate=Fraction(RATE))
+        stream = film.add_stream("libx264", rate=rate)
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "18", "threads": "2"}

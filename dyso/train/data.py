@@ -128,15 +128,16 @@ class Scenes:
 
     def draw(self, index: int, rng: np.random.Generator) -> Batch:
         """Reads a scene, arranged as `rng` draws."""
+        return self.read(index, self.arrange(rng), rng)
+
+    def arrange(self, rng: np.random.Generator) -> Arrangement:
+        """Draws inputs and targets as the run has them."""
         spec, training = self.split.spec, self.config.training
         steps, cameras = spec.dynamics.steps, spec.cameras.count
-        if training.static:
-            step = rng.integers(steps)
-            views = step * cameras + np.arange(cameras)
-            arrangement = arrange_freely(rng, views, training.inputs, training.targets)
-        else:
-            arrangement = arrange_swap(rng, steps, cameras, training.inputs)
-        return self.read(index, arrangement, rng)
+        if not training.static:
+            return arrange_swap(rng, steps, cameras, training.inputs)
+        views = rng.integers(steps) * cameras + np.arange(cameras)
+        return arrange_freely(rng, views, training.inputs, training.targets)
 
     def read(
         self, index: int, arrangement: Arrangement, rng: np.random.Generator
