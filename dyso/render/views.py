@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 class Views:
     """The arrays of one scene: T dynamics steps, N objects, H x W pixels.
 
-    C are the cameras that see a step: all; or, where they are paired, 1, the step's own.
+    C are the cameras that see a step: all, or 1, its own, where they are paired.
 
     Attributes:
       color: sRGB display values after the view transform.
