@@ -76,8 +76,8 @@ def _lines(
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
     size = f"{height} x {width}"
-    cameras = "their own" if layout.paired else layout.cameras
-    yield f"  views       {layout.steps} dynamics steps x {cameras} cameras, {size}"
+    cameras = ", a camera each" if layout.paired else f" x {layout.cameras} cameras"
+    yield f"  views       {layout.steps} dynamics steps{cameras}, {size}"
     yield f"  pattern     {record['camera_pattern']}"
     turned = math.degrees(float(record["background/rotation"]))
     yield f"  HDRI        {record['background/asset_id']}, turned {turned:.1f} degrees"

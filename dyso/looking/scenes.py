@@ -82,12 +82,9 @@ def look(dataset: Dataset, split: str, index: int) -> Sight:
       RecordError: the scene is damaged.
     """
     layout = dataset.resolved.spec.layout
-    if layout.paired:
-        steps, cameras = evenly(layout.steps, FRAMES), ()
-        views = [layout.view(step, step) for step in steps]
-    else:
-        steps, cameras = evenly(layout.steps, MOST), evenly(layout.cameras, MOST)
-        views = [layout.view(step, camera) for step in steps for camera in cameras]
+    steps = evenly(layout.steps, FRAMES if layout.paired else MOST)
+    cameras = () if layout.paired else evenly(layout.cameras, MOST)
+    views = [layout.view(s, c) for s in steps for c in (cameras or (s,))]
     record = dataset[split].read(index, views=views)
     shape = (len(steps), len(views) // len(steps))
     return Sight(

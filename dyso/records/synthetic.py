@@ -19,12 +19,14 @@ _GRAIN = 3.0
 def synthetic_views(scene: Scene) -> Views:
     """Ray casts a scene with a sphere for each object, of diameter `size`."""
     layout = scene.layout
-    shape = (layout.views, *scene.resolution)
+    shape = (*layout.shape, *scene.resolution)
     depth = np.empty(shape)
     instance = np.zeros(shape, np.uint8)
     points = np.empty((*shape, 3))
     normal = np.empty((*shape, 3))
-    for view, (step, camera) in enumerate(layout.pairs):
+    for view, (step, camera) in zip(
+        np.ndindex(layout.shape), layout.pairs, strict=True
+    ):
         origins, directions = _rays(scene, camera)
         depth[view], normal[view] = _surroundings(scene, origins, directions)
         for index, item in enumerate(scene.objects):
@@ -37,10 +39,6 @@ def synthetic_views(scene: Scene) -> Views:
             normal[view][hit] = (where - centre) / (item.size / 2)
         reached = np.where(np.isfinite(depth[view]), depth[view], 1e3)
         points[view] = origins + directions * reached[..., None]
-    depth, instance, points, normal = (
-        array.reshape(*layout.shape, *array.shape[1:])
-        for array in (depth, instance, points, normal)
-    )
     ids = np.array([0, *(item.category_id for item in scene.objects)], np.uint8)
     poses = [item.poses for item in scene.objects]
     layers = scene.render.layers
