@@ -277,7 +277,7 @@ def parse() -> argparse.Namespace:
 def table(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[str, Any]:
     """Prints the rows; gives all figures."""
     scene = benchmark.scenes[0]
-    count = scene.steps * len(scene.cameras)
+    count = scene.layout.views
     wanted = min(arguments.views or count, count)
     views = sorted(set(np.linspace(0, count - 1, wanted).round().astype(int).tolist()))
     references = benchmark.references(

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dyso.spec import (
     Cameras,
     Catalog,
     Dynamics,
+    Patterns,
     Render,
     ResolvedSpec,
     Spec,
@@ -69,6 +71,24 @@ def make_resolved() -> MakeResolved:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def videos(make_resolved: MakeResolved) -> ResolvedSpec:
+    """Videos of 7 frames over made-up assets: paired, smooth, handheld."""
+    weights = dict.fromkeys(Patterns().weights(), 0.0) | {"handheld": 1.0}
+    patterns = Patterns(
+        **{
+            name: dataclasses.replace(getattr(Patterns(), name), weight=weight)
+            for name, weight in weights.items()
+        }
+    )
+    return make_resolved(
+        resolution=(24, 32),
+        splits={"train": 3, "test": 1},
+        dynamics=Dynamics(steps=7, motion="smooth"),
+        cameras=Cameras(count=7, paired=True, patterns=patterns),
+    )
 
 
 @pytest.fixture(scope="session")

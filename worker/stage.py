@@ -76,9 +76,9 @@ class Stage:
             files = self._scratch / "physics"
             positions, quaternions = true_poses(scene, object_meshes, files)
             shutil.rmtree(files, ignore_errors=True)
-        shape = (scene.steps, len(scene.cameras))
-        images = np.empty((*shape, height, width, 3), np.float32)
-        truth = np.empty(shape, object)
+        layout = scene.layout
+        images = np.empty((layout.views, height, width, 3), np.float32)
+        truth = np.empty(layout.views, object)
         poses = geometry.pose_matrix(positions, quaternions)
         for c, seen_by in enumerate(scene.cameras):
             matrices = camera_matrices(seen_by, scene.resolution)
@@ -87,8 +87,9 @@ class Stage:
                 empty = plates.empty_view(
                     *matrices, scene.resolution, scene.background, pixels
                 )
-            for step in range(scene.steps):
+            for step in layout.steps_of(c):
                 alive()
+                index = layout.view(step, c)
                 _move(items, positions[:, step], quaternions[:, step])
                 pose = poses[:, step]
                 with clock("passes"):
@@ -97,7 +98,7 @@ class Stage:
                     shades = shade.shade(
                         empty, seen.instance, object_meshes, pose, lights
                     )
-                seed = scene.render_seed + step * len(scene.cameras) + c
+                seed = scene.render_seed + index
                 with clock("render"):
                     traced = view.radiance(shades.window, seed)
                 with clock("plates"):
@@ -108,7 +109,8 @@ class Stage:
                     with clock("render"):
                         everywhere = shade.Window.whole(height, width)
                         image = shade.over(view.radiance(everywhere, seed), empty.plate)
-                images[step, c], truth[step, c] = image, seen
+                images[index], truth[index] = image, seen
+        images = images.reshape(*layout.shape, height, width, 3)
         with clock("display"):
             # A step's views at a time: together they may be too large for a PNG.
             colors = np.stack(
@@ -117,7 +119,7 @@ class Stage:
 
         return Views(
             color=colors,
-            **_layers(scene, truth),
+            **_layers(scene, truth.reshape(layout.shape)),
             positions=positions,
             quaternions=quaternions,
             sizes=np.array([mesh.sizes for mesh in object_meshes]),

@@ -19,7 +19,10 @@ COMMANDS = {
     "show": "print one record",
     "stats": "distributions of patterns, categories, sizes, visibility",
     "preview": "contact sheets, an animation and a page to browse",
+    "videos": "turn a folder of videos into clips to train on",
     "train": "train DyST, RUST or a baseline on a dataset",
+    "evaluate": "measure a trained model, and write a report with pictures",
+    "manipulate": "freeze or transfer a video's camera or dynamics",
     "validate": "check checksums, counts and geometry of a dataset",
 }
 
@@ -59,7 +62,8 @@ def _run(arguments: list[str]) -> int | None:
         raise UserError(f"dyso: no command {name!r}\n\n{usage()}")
     command = importlib.import_module(f"dyso.cli.{name}")
     if hasattr(command, "select"):
-        # `dyso train PRESET`: the preset gives the other options their defaults.
+        # `dyso train PRESET`: the preset gives the other options their defaults;
+        # `dyso videos ingest`: an action has options of its own.
         name, main, rest = command.select(rest)
     else:
         main = command.main

@@ -101,7 +101,7 @@ def main(
 
 def _counts(spec: Spec) -> dict[str, Any]:
     scenes = sum(spec.splits.values())
-    views = spec.dynamics.steps * spec.cameras.count
+    views = spec.views
     return {
         "dataset": spec.name,
         "splits": dict(spec.splits),

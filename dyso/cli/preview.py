@@ -49,9 +49,10 @@ def main(
             pass  # the page is full, but their sheets are wanted
         _write_png(out / "overview.png", sheets.overview(kept))
         frames = animation.walk(kept)
-        animation.write_gif(out / "walk.gif", frames)
+        rate = animation.VIDEO_RATE if kept[0].is_video else animation.RATE
+        animation.write_gif(out / "walk.gif", frames, rate)
         if animation.can_write_mp4():
-            animation.write_mp4(out / "walk.mp4", frames)
+            animation.write_mp4(out / "walk.mp4", frames, rate)
         with records.replacing(out / "index.html") as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -59,7 +60,7 @@ def main(
             f"{error.filename or out}: cannot be written: {error.strerror}; choose "
             "another folder with --out"
         ) from error
-    _say(out, len(chosen), on_page, len(text), dataset, chosen[0])
+    _say(out, len(chosen), on_page, len(text), dataset, chosen[0], kept[0].is_video)
     return 0
 
 
@@ -88,6 +89,7 @@ def _say(
     size: int,
     dataset: Path,
     first: tuple[str, int],
+    videos: bool,
 ) -> None:
     all_of = "" if on_page == scenes else f" (a page holds no more; asked: {scenes})"
     print(
@@ -96,5 +98,6 @@ def _say(
     print(f"{out}/overview.png  contact sheet of {min(scenes, OVERVIEW)} scenes")
     print(f"{out}/sheets/       one sheet a scene: all views, all layers")
     films = "walk.gif, walk.mp4" if (out / "walk.mp4").exists() else "walk.gif"
-    print(f"{out}/{films}  a walk through the views")
+    what = "the videos, side by side" if videos else "a walk through the views"
+    print(f"{out}/{films}  {what}")
     print(f"next: dyso show {dataset} --split {first[0]} --index {first[1]}")

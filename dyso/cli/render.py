@@ -74,7 +74,7 @@ def main(
     subject = _changed(found or _of_file(scene), resolution, samples)
     require_system_libraries()
     height, width = subject.resolution
-    count = subject.steps * len(subject.cameras)
+    count = subject.layout.views
     print(f"rendering {count} views of {height} x {width} ...", file=sys.stderr)
     start = time.monotonic()
     views = _render(subject, resolved, timeout, device)

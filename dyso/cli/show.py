@@ -14,7 +14,7 @@ import tyro
 from dyso import geometry
 from dyso.reading import Dataset
 from dyso.records.sizes import stored_bytes
-from dyso.spec import UserError
+from dyso.spec import Layout, UserError
 
 IMAGES = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 
@@ -36,6 +36,7 @@ def main(
       json: print JSON, with every field but the images.
     """
     source = Dataset(dataset)[split]
+    layout = source.spec.layout
     try:
         record, data = source[index], source.record(index)
     except IndexError as error:
@@ -44,7 +45,7 @@ def main(
     if json:
         print(_json(record, sizes, len(data)))
     else:
-        print("\n".join(_lines(record, sizes, len(data))))
+        print("\n".join(_lines(record, layout, sizes, len(data))))
     return 0
 
 
@@ -68,14 +69,15 @@ def _depth_range(record: dict[str, Any]) -> tuple[float, float] | tuple[None, No
     return (float(hit.min()), float(hit.max())) if hit.size else (None, None)
 
 
-def _lines(record: dict[str, Any], sizes: dict[str, int], total: int) -> Iterator[str]:
-    objects, steps = record["objects/positions"].shape[:2]
+def _lines(
+    record: dict[str, Any], layout: Layout, sizes: dict[str, int], total: int
+) -> Iterator[str]:
     views, height, width, _ = record["color"].shape
-    cameras = views // steps
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
     size = f"{height} x {width}"
-    yield f"  views       {steps} dynamics steps x {cameras} cameras, {size}"
+    cameras = ", a camera each" if layout.paired else f" x {layout.cameras} cameras"
+    yield f"  views       {layout.steps} dynamics steps{cameras}, {size}"
     yield f"  pattern     {record['camera_pattern']}"
     turned = math.degrees(float(record["background/rotation"]))
     yield f"  HDRI        {record['background/asset_id']}, turned {turned:.1f} degrees"
@@ -84,13 +86,15 @@ def _lines(record: dict[str, Any], sizes: dict[str, int], total: int) -> Iterato
     )
     yield ""
     yield "cameras            position (m)              looking along     focal (px)"
-    extrinsics = record["extrinsics"][:cameras].astype(np.float64)
-    to_world = geometry.invert(extrinsics)
-    for i, (pose, matrix) in enumerate(
-        zip(to_world, record["intrinsics"][:cameras], strict=True)
-    ):
-        yield f"  {i:3}  {_row(pose[:, 3])}  {_row(pose[:, 2], 6)}  {matrix[0, 0]:9.2f}"
-    for i in range(objects):
+    to_world = geometry.invert(record["extrinsics"].astype(np.float64))
+    for camera in range(layout.cameras):
+        view = layout.view(layout.steps_of(camera)[0], camera)
+        pose, focal_length = to_world[view], record["intrinsics"][view, 0, 0]
+        yield (
+            f"  {camera:3}  {_row(pose[:, 3])}  {_row(pose[:, 2], 6)}  "
+            f"{focal_length:9.2f}"
+        )
+    for i in range(len(record["objects/sizes"])):
         sides = " x ".join(f"{side:.3f}" for side in record["objects/sizes"][i])
         yield ""
         yield (
@@ -101,8 +105,8 @@ def _lines(record: dict[str, Any], sizes: dict[str, int], total: int) -> Iterato
         yield "  step         position (m)                quaternion (w, x, y, z)" + (
             "        pixels by camera"
         )
-        pixels = record["objects/pixels"][i].reshape(steps, cameras)
-        for step in range(steps):
+        pixels = record["objects/pixels"][i].reshape(layout.shape)
+        for step in range(layout.steps):
             counts = " ".join(f"{count:5}" for count in pixels[step][:10])
             yield (
                 f"  {step:4} {_row(record['objects/positions'][i, step])} "

@@ -1,4 +1,4 @@
-"""Animations that walk through the views of several scenes at once."""
+"""Animations of several scenes at once: walks through their views, or videos."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ SIDE = 192
 SCENES = 8
 ACROSS = 4
 RATE = 5
-"""Views a second."""
+"""Views a second of a walk."""
+VIDEO_RATE = 10
+"""Of videos."""
 
 
 def walk(sights: Sequence[Sight]) -> list[UInt8[np.ndarray, "H W 3"]]:
     """Gives frames of at most `SCENES` scenes side by side.
 
     The cameras go along and, at the next dynamics step, back, so that nothing jumps
-    but the object.
+    but the object. Videos go as they are.
     """
     colors = [fitted(sight.layers["color"], SIDE) for sight in sights[:SCENES]]
     across = min(ACROSS, len(colors))
@@ -43,8 +45,10 @@ def walk(sights: Sequence[Sight]) -> list[UInt8[np.ndarray, "H W 3"]]:
     return frames
 
 
-def write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> None:
-    """Writes an animated GIF that repeats for ever."""
+def write_gif(
+    path: Path, frames: Sequence[UInt8[np.ndarray, "H W 3"]], rate: int = RATE
+) -> None:
+    """Writes an animated GIF that repeats for ever, of `rate` frames a second."""
     # One palette for all frames, or colours would flicker.
     palette = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 8)]))
     palette = palette.quantize(256, method=Image.Quantize.MEDIANCUT)
@@ -60,7 +64,7 @@ def write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> None:
             format="GIF",
             save_all=True,
             append_images=images[1:],
-            duration=1000 // RATE,
+            duration=1000 // rate,
             loop=0,
         )
 
@@ -73,7 +77,7 @@ def can_write_mp4() -> bool:
 def write_mp4(
     path: Path,
     frames: Sequence[UInt8[np.ndarray, "H W 3"]],
-    rate: Fraction = Fraction(RATE),
+    rate: int | Fraction = RATE,
 ) -> None:
     """Writes an H.264 film that every browser plays; needs PyAV.
 
@@ -89,7 +93,7 @@ def write_mp4(
         records.replacing(path) as temporary,
         av.open(str(temporary), "w", format="mp4") as film,
     ):
-        stream = film.add_stream("libx264", rate=rate)
+        stream = film.add_stream("libx264", rate=Fraction(rate))
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "18", "threads": "2"}

@@ -28,7 +28,8 @@ def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Pat
       128 + 127 n; object coordinates are 255 times theirs.
     - `exr`: a file a view, float32. R, G, B are display values made linear, as viewers
       expect; Z is the Euclidean distance in metres; ids and the rest as they are.
-    - `npz`: one file, views.npz; layers lead with [dynamics, camera].
+    - `npz`: one file, views.npz; layers lead with [dynamics, camera], where cameras
+      are paired with [dynamics, 1].
 
     Args:
       folder: is there.
@@ -75,12 +76,11 @@ def _cameras_and_poses(scene: Scene, views: Views) -> Iterator[tuple[str, np.nda
 def _each(scene: Scene, views: Views) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Gives each view's name and layers."""
     arrays = views.arrays()
-    for step in range(scene.steps):
-        for camera in range(len(scene.cameras)):
-            layers = {
-                name: arrays[name][step, camera] for name in LAYERS if name in arrays
-            }
-            yield f"step{step}_camera{camera}", layers
+    for at, (step, camera) in zip(
+        np.ndindex(scene.layout.shape), scene.layout.pairs, strict=True
+    ):
+        layers = {name: arrays[name][at] for name in LAYERS if name in arrays}
+        yield f"step{step}_camera{camera}", layers
 
 
 def _write_png(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:

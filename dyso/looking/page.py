@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from dyso import geometry
+from dyso.looking.animation import VIDEO_RATE
 from dyso.looking.scenes import SIDE, Sight, fitted, tiled
 from dyso.spec import ResolvedSpec
 
@@ -47,15 +48,21 @@ def page(
             break
         scenes.append(text)
         size += len(text) + 1
-    spec = resolved.spec
+    spec, layout = resolved.spec, resolved.spec.layout
     height, width = spec.resolution
+    views = f"{layout.steps} × {layout.cameras} views"
     facts = [
         f"version {spec.version}",
         ", ".join(f"{count:,} {split}" for split, count in counts.items()),
-        f"{spec.dynamics.steps} × {spec.cameras.count} views of {width} × {height}",
+        f"{f'{layout.views} frames' if layout.paired else views} of {width} × {height}",
         resolved.hash,
     ]
-    head = {"name": spec.name, "facts": facts, "total": sum(counts.values())}
+    head = {
+        "name": spec.name,
+        "facts": facts,
+        "total": sum(counts.values()),
+        "rate": VIDEO_RATE if layout.paired else None,
+    }
     data = f'{{"head":{_json(head)},"scenes":[{",".join(scenes)}]}}'
     text = template.replace("{{title}}", html.escape(f"{spec.name}: scenes"))
     return text.replace("{{data}}", data), len(scenes)
@@ -71,7 +78,7 @@ def _scene(sight: Sight) -> dict[str, Any]:
     return {
         "name": f"{sight.split} {sight.index}",
         "steps": [int(step) for step in sight.steps],
-        "cameras": [int(camera) for camera in sight.cameras],
+        "cameras": [int(camera) for camera in sight.cameras or (0,)],
         "facts": _scene_facts(sight),
         "views": _view_facts(sight),
         "layers": {
@@ -83,7 +90,7 @@ def _scene(sight: Sight) -> dict[str, Any]:
 
 def _image(name: str, images: np.ndarray, sight: Sight) -> str:
     """Gives all views of a layer as one WebP image, in base64."""
-    most = _MAX_SHEET // max(len(sight.steps), len(sight.cameras))
+    most = _MAX_SHEET // max(images.shape[:2])
     ids = name in ("instance", "category")
     sheet = tiled(fitted(images, min(SIDE, most), smooth=not ids))
     file = io.BytesIO()
@@ -120,7 +127,7 @@ def _view_facts(sight: Sight) -> list[list[tuple[str, str]]]:
     centres = geometry.invert(record["extrinsics"].astype(np.float64))[..., 3]
     facts = []
     for view in range(len(centres)):
-        step = sight.steps[view // len(sight.cameras)]
+        step = sight.steps[view // max(1, len(sight.cameras))]
         depth = record["depth"][view]
         hit = depth[np.isfinite(depth)]
         span = f"{hit.min():.2f} to {hit.max():.2f} m" if hit.size else "nothing hit"

@@ -15,6 +15,8 @@ from dyso.reading import Dataset
 
 MOST = 10
 """Dynamics steps and cameras that are shown at most, evenly chosen."""
+FRAMES = 100
+"""Of a video that are shown at most, evenly chosen."""
 SIDE = 256
 """Longest side of a view that is shown, in pixels; larger ones are scaled down."""
 
@@ -23,12 +25,14 @@ SIDE = 256
 class Sight:
     """What is shown of one scene: T x C views, of all or of `MOST` steps and cameras.
 
+    Of a video, whose cameras are paired with steps, T x 1: all frames, or `FRAMES`.
+
     Attributes:
       split: the split's name.
       index: the record's position in the split.
       record: decoded, with the shown views alone.
       steps: the dynamics steps shown.
-      cameras: the cameras shown.
+      cameras: the cameras shown of each step; of a video none, for each has its own.
       layers: pictures by layer, in the order of display.
     """
 
@@ -38,6 +42,11 @@ class Sight:
     steps: tuple[int, ...]
     cameras: tuple[int, ...]
     layers: Mapping[str, UInt8[np.ndarray, "T C H W 3"]]
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the views are one camera's, in the order of time."""
+        return not self.cameras
 
     @property
     def title(self) -> str:
@@ -72,12 +81,12 @@ def look(dataset: Dataset, split: str, index: int) -> Sight:
     Raises:
       RecordError: the scene is damaged.
     """
-    spec = dataset.resolved.spec
-    steps = evenly(spec.dynamics.steps, MOST)
-    cameras = evenly(spec.cameras.count, MOST)
-    views = [step * spec.cameras.count + camera for step in steps for camera in cameras]
+    layout = dataset.resolved.spec.layout
+    steps = evenly(layout.steps, FRAMES if layout.paired else MOST)
+    cameras = () if layout.paired else evenly(layout.cameras, MOST)
+    views = [layout.view(s, c) for s in steps for c in (cameras or (s,))]
     record = dataset[split].read(index, views=views)
-    shape = (len(steps), len(cameras))
+    shape = (len(steps), len(views) // len(steps))
     return Sight(
         split=split,
         index=index,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from dyso.looking.scenes import Sight, tiled
+from dyso.looking.scenes import MOST, Sight, evenly, tiled
 
 _GROUND, _TEXT, _QUIET = (14, 15, 17), (236, 236, 232), (150, 152, 156)
 _GAP, _MARGIN, _LINE = 2, 24, 22
@@ -14,8 +17,16 @@ _DARK = _GROUND[0]
 
 
 def contact_sheet(sight: Sight) -> Image.Image:
-    """Gives one scene: for each layer a grid, rows dynamics steps, columns cameras."""
-    grids = [(name, tiled(views, _GAP, _DARK)) for name, views in sight.layers.items()]
+    """Gives one scene: for each layer a grid, rows dynamics steps, columns cameras.
+
+    A video's frames are in rows, as one reads.
+    """
+    steps, layers = sight.steps, sight.layers
+    if sight.is_video:
+        wide = math.ceil(math.sqrt(len(steps)))
+        steps = steps[::wide]
+        layers = {name: _in_rows(views, wide) for name, views in layers.items()}
+    grids = [(name, tiled(views, _GAP, _DARK)) for name, views in layers.items()]
     height, width = grids[0][1].shape[:2]
     across = 3 if len(grids) > 4 else 2
     rows = -(-len(grids) // across)
@@ -29,8 +40,8 @@ def contact_sheet(sight: Sight) -> Image.Image:
         x = left + (i % across) * step_x
         y = _MARGIN + 2 * _LINE + (i // across) * step_y
         draw.text((x, y), name.replace("_", " "), fill=_TEXT, font=_font(15))
-        _label_columns(draw, sight, x, y + _LINE, width)
-        _label_rows(sheet, sight, x - 18, y + 2 * _LINE, height)
+        _label_columns(draw, sight.cameras, x, y + _LINE, width)
+        _label_rows(sheet, steps, x - 18, y + 2 * _LINE, height)
         sheet.paste(Image.fromarray(grid), (x, y + 2 * _LINE))
     return sheet
 
@@ -39,12 +50,15 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
     """Gives several scenes, one a row.
 
     Left all cameras at the first dynamics step, right the other steps before the
-    middle camera.
+    middle camera. Of a video `MOST` frames, evenly chosen.
     """
     rows = []
     for sight in sights:
         color = sight.layers["color"]
-        rows.append((color[0], color[1:, color.shape[1] // 2]))
+        if sight.is_video:
+            rows.append((color[list(evenly(len(color), MOST)), 0], color[:0, 0]))
+        else:
+            rows.append((color[0], color[1:, color.shape[1] // 2]))
     (cameras, height, width, _), steps = rows[0][0].shape, len(rows[0][1])
     top = _MARGIN + 2 * _LINE
     step_y = height + _LINE + 6
@@ -54,7 +68,9 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
         top + len(rows) * step_y + _MARGIN,
     )
     heading = _MARGIN, _MARGIN
-    draw.text(heading, "cameras, first dynamics step", fill=_TEXT, font=_font(15))
+    video = sights[0].is_video
+    text = "frames over time" if video else "cameras, first dynamics step"
+    draw.text(heading, text, fill=_TEXT, font=_font(15))
     if steps:
         heading = 2 * _MARGIN + first, _MARGIN
         text = "later dynamics steps, middle camera"
@@ -69,6 +85,15 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
     return sheet
 
 
+def _in_rows(
+    frames: UInt8[np.ndarray, "T 1 H W 3"], wide: int
+) -> UInt8[np.ndarray, "R wide H W 3"]:
+    """Lays frames out in rows of `wide`, the last one filled up."""
+    missing = -len(frames) % wide
+    full = np.pad(frames[:, 0], ((0, missing), *((0, 0),) * 3), constant_values=_DARK)
+    return full.reshape(-1, wide, *full.shape[1:])
+
+
 def _blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     sheet = Image.new("RGB", (width, height), _GROUND)
     return sheet, ImageDraw.Draw(sheet)
@@ -79,17 +104,19 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _label_columns(
-    draw: ImageDraw.ImageDraw, sight: Sight, x: int, y: int, width: int
+    draw: ImageDraw.ImageDraw, cameras: Sequence[int], x: int, y: int, width: int
 ) -> None:
-    step = (width + _GAP) / len(sight.cameras)
-    for i, camera in enumerate(sight.cameras):
+    step = (width + _GAP) / max(1, len(cameras))
+    for i, camera in enumerate(cameras):
         text = f"camera {camera}" if step > 60 else str(camera)
         draw.text((x + i * step, y), text, fill=_QUIET, font=_font(13))
 
 
-def _label_rows(sheet: Image.Image, sight: Sight, x: int, y: int, height: int) -> None:
-    step = (height + _GAP) / len(sight.steps)
-    for i, number in enumerate(sight.steps):
+def _label_rows(
+    sheet: Image.Image, steps: Sequence[int], x: int, y: int, height: int
+) -> None:
+    step = (height + _GAP) / len(steps)
+    for i, number in enumerate(steps):
         text = f"step {number}" if step > 45 else str(number)
         label = Image.new("RGB", (int(step), 18), _GROUND)
         at_end = (step - _font(13).getlength(text) - 2, 0)

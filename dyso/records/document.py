@@ -28,8 +28,9 @@ same bytes wherever it is made with the same versions. Conventions: metres, radi
 z up in the world with the floor at z = 0, quaternions (w, x, y, z), OpenCV camera axes
 (x right, y down, z forward).
 
-V views, V = T x C: view = dynamics step * cameras + camera. H x W pixels, N objects,
-T dynamics steps, C cameras.
+V views, V = T x C: view = dynamics step * cameras + camera. Where the spec's cameras
+are `paired`, as in videos, camera i sees dynamics step i alone: V = T = C, and the
+views are in the order of time. H x W pixels, N objects, T dynamics steps, C cameras.
 
 ## Fields
 

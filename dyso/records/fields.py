@@ -48,15 +48,15 @@ def fields_of(layers: Collection[str]) -> tuple[Field, ...]:
 
 
 def _by_view(array: np.ndarray | None) -> np.ndarray:
-    """Merges the leading axes [T, C] to [V], view = dynamics * cameras + camera."""
+    """Merges the leading axes of `Views` to [V], in the order of the views."""
     if array is None:
         raise ValueError("the views lack a layer that the scene's render.layers name")
     return array.reshape(-1, *array.shape[2:])
 
 
 def _of_cameras(scene: Scene, array: np.ndarray) -> np.ndarray:
-    """Repeats [C, ...] for every dynamics step: [V, ...]."""
-    return np.tile(array, (scene.steps,) + (1,) * (array.ndim - 1))
+    """Gives each view what its camera has: [C, ...] to [V, ...]."""
+    return array[[camera for _, camera in scene.layout.pairs]]
 
 
 def _intrinsics(scene: Scene, views: Views) -> np.ndarray:
@@ -262,7 +262,7 @@ FIELDS: tuple[Field, ...] = (
         dtype="str",
         shape=(),
         encoding="text",
-        meaning="`shift`, `pan`, `zoom`, `random` or `shell`.",
+        meaning="`shift`, `pan`, `zoom`, `random`, `shell` or `handheld`.",
         value=lambda scene, views: scene.pattern,
     ),
     Field(

@@ -18,27 +18,27 @@ _GRAIN = 3.0
 
 def synthetic_views(scene: Scene) -> Views:
     """Ray casts a scene with a sphere for each object, of diameter `size`."""
-    steps, cameras = scene.steps, len(scene.cameras)
-    shape = (steps, cameras, *scene.resolution)
+    layout = scene.layout
+    shape = (*layout.shape, *scene.resolution)
     depth = np.empty(shape)
     instance = np.zeros(shape, np.uint8)
     points = np.empty((*shape, 3))
     normal = np.empty((*shape, 3))
-    for step in range(steps):
-        for camera in range(cameras):
-            view = step, camera
-            origins, directions = _rays(scene, camera)
-            depth[view], normal[view] = _surroundings(scene, origins, directions)
-            for index, item in enumerate(scene.objects):
-                centre = np.array(item.poses[step].position)
-                near, _ = _sphere(origins - centre, directions, item.size / 2)
-                hit = (near > 0) & (near < depth[view])
-                depth[view][hit] = near[hit]
-                instance[view][hit] = index + 1
-                where = (origins + directions * depth[view][..., None])[hit]
-                normal[view][hit] = (where - centre) / (item.size / 2)
-            reached = np.where(np.isfinite(depth[view]), depth[view], 1e3)
-            points[view] = origins + directions * reached[..., None]
+    for view, (step, camera) in zip(
+        np.ndindex(layout.shape), layout.pairs, strict=True
+    ):
+        origins, directions = _rays(scene, camera)
+        depth[view], normal[view] = _surroundings(scene, origins, directions)
+        for index, item in enumerate(scene.objects):
+            centre = np.array(item.poses[step].position)
+            near, _ = _sphere(origins - centre, directions, item.size / 2)
+            hit = (near > 0) & (near < depth[view])
+            depth[view][hit] = near[hit]
+            instance[view][hit] = index + 1
+            where = (origins + directions * depth[view][..., None])[hit]
+            normal[view][hit] = (where - centre) / (item.size / 2)
+        reached = np.where(np.isfinite(depth[view]), depth[view], 1e3)
+        points[view] = origins + directions * reached[..., None]
     ids = np.array([0, *(item.category_id for item in scene.objects)], np.uint8)
     poses = [item.poses for item in scene.objects]
     layers = scene.render.layers

@@ -256,7 +256,7 @@ def _read_arrays(path: Path, scene: Scene) -> dict[str, Any]:
     with path.open("rb") as file, np.load(file) as loaded:
         arrays: dict[str, Any] = dict(loaded)
     own = (len(scene.objects), scene.steps)
-    pixels = (scene.steps, len(scene.cameras), *scene.resolution)
+    pixels = (*scene.layout.shape, *scene.resolution)
     wanted: dict[str, tuple[tuple[int, ...], type]] = {
         "color": ((*pixels, 3), np.uint8),
         "depth": (pixels, np.float32),

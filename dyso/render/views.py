@@ -11,7 +11,9 @@ from jaxtyping import Float, Float32, UInt8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Views:
-    """The arrays of one scene: T dynamics steps, C cameras, N objects, H x W pixels.
+    """The arrays of one scene: T dynamics steps, N objects, H x W pixels.
+
+    C are the cameras that see a step: all, or 1, its own, where they are paired.
 
     Attributes:
       color: sRGB display values after the view transform.

@@ -1,4 +1,4 @@
-"""Camera trajectories: shift, pan, zoom, random, and the half-sphere shell.
+"""Camera trajectories: shift, pan, zoom, random, a half-sphere shell, and handheld.
 
 The figures of every pattern are explained in `dyso.spec.Patterns`.
 """
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dyso.geometry import quaternion_to_matrix
+from dyso.geometry import quaternion_multiply, quaternion_to_matrix
+from dyso.sampling.paths import QUICK, SLOW, slow, turns, waves
 from dyso.sampling.poses import viewing
-from dyso.spec import Cameras
+from dyso.spec import Cameras, Handheld
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +37,8 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     """Draws a pattern by weight, and a trajectory of it.
 
     The noise on the positions turns no camera of `shift`, `pan` and `zoom`; those of
-    `random` and `shell` look at the target from where the noise has put them.
+    `random` and `shell` look at the target from where the noise has put them. What is
+    `handheld` shakes instead.
     """
     weights = cameras.patterns.weights()
     chances = np.array(list(weights.values()))
@@ -69,6 +71,8 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     elif pattern == "random":
         radius = rng.uniform(*patterns.random.radius)
         positions = positions + radius * _in_ball(rng, cameras.count)
+    if pattern == "handheld":
+        return _handheld(rng, patterns.handheld, positions[0], target, focal_lengths)
     positions = positions + noise
     if pattern in ("random", "shell"):
         quaternions = _towards(positions, target)
@@ -76,6 +80,30 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
         pattern=pattern,
         positions=positions,
         quaternions=np.broadcast_to(quaternions, (cameras.count, 4)),
+        focal_lengths=focal_lengths,
+    )
+
+
+def _handheld(
+    rng: np.random.Generator,
+    handheld: Handheld,
+    middle: Float[np.ndarray, " 3"],
+    target: Float[np.ndarray, " 3"],
+    focal_lengths: Float[np.ndarray, " C"],
+) -> Trajectory:
+    """Draws a slow path through its middle, how far it looks off, and how it shakes."""
+    count = len(focal_lengths)
+    times, frames = _steps(count), np.arange(count)
+    drift = rng.uniform(*handheld.drift) * slow(rng, times, 3)
+    off = np.radians(handheld.wander) * waves(rng, times, 3, *SLOW)
+    off += np.radians(handheld.tremble) * waves(rng, frames, 3, *QUICK)
+    positions = middle + drift
+    # From the slow path, for what shakes a hand does not keep it on the target.
+    quaternions = quaternion_multiply(_towards(positions, target), turns(off))
+    return Trajectory(
+        pattern="handheld",
+        positions=positions + handheld.shake * waves(rng, frames, 3, *QUICK),
+        quaternions=quaternions,
         focal_lengths=focal_lengths,
     )
 

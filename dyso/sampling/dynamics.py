@@ -16,6 +16,7 @@ from dyso.geometry import (
     quaternion_multiply,
     quaternion_to_matrix,
 )
+from dyso.sampling.paths import slow, turns
 from dyso.spec import Dynamics
 
 # Places tried for an object that must not overlap those before it.
@@ -58,7 +59,7 @@ def sample_motion(
     Returns:
       The poses, or None where no room was found for an object.
     """
-    count, later = len(half), dynamics.steps - 1
+    count = len(half)
     first = _random_rotations(placement, count)
     if dynamics.contact == "settle":
         start = _stacked(placement, dynamics.area, half)
@@ -68,20 +69,54 @@ def sample_motion(
             return None
         start = np.concatenate([places, lying_height(half, first)[:, None]], axis=-1)
 
-    moves = motion.normal(0, dynamics.jitter, (count, later, 3))
-    axes = motion.normal(size=(count, later, 3))
-    axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
-    angles = motion.uniform(0, np.radians(dynamics.max_rotation), (count, later))
-    turns = quaternion_from_axis_angle(axes, angles)
-
-    rotations = [first]
-    for step in range(later):
-        rotations.append(quaternion_multiply(turns[:, step], rotations[-1]))
-    quaternions = np.stack(rotations, axis=1)
-    positions = np.cumsum(np.concatenate([start[:, None], moves], axis=1), axis=1)
+    move = _jittered if dynamics.motion == "jitter" else _smooth
+    positions, quaternions = move(motion, dynamics, start, first)
     if dynamics.contact != "free":
         positions[:, 1:, 2] = lying_height(half[:, None], quaternions[:, 1:])
     return Motion(positions=positions, quaternions=quaternions)
+
+
+def _jittered(
+    rng: np.random.Generator,
+    dynamics: Dynamics,
+    start: Float[np.ndarray, "N 3"],
+    first: Float[np.ndarray, "N 4"],
+) -> tuple[Float[np.ndarray, "N T 3"], Float[np.ndarray, "N T 4"]]:
+    """Draws each later step from the one before it."""
+    count, later = len(start), dynamics.steps - 1
+    moves = rng.normal(0, dynamics.jitter, (count, later, 3))
+    axes = rng.normal(size=(count, later, 3))
+    axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
+    angles = rng.uniform(0, np.radians(dynamics.max_rotation), (count, later))
+    turned = quaternion_from_axis_angle(axes, angles)
+    rotations = [first]
+    for step in range(later):
+        rotations.append(quaternion_multiply(turned[:, step], rotations[-1]))
+    positions = np.cumsum(np.concatenate([start[:, None], moves], axis=1), axis=1)
+    return positions, np.stack(rotations, axis=1)
+
+
+def _smooth(
+    rng: np.random.Generator,
+    dynamics: Dynamics,
+    start: Float[np.ndarray, "N 3"],
+    first: Float[np.ndarray, "N 4"],
+) -> tuple[Float[np.ndarray, "N T 3"], Float[np.ndarray, "N T 4"]]:
+    """Draws a smooth path of each object, and how it turns along it."""
+    times = np.linspace(-0.5, 0.5, dynamics.steps)
+    shape = len(start), dynamics.steps, 3
+    moved, turned = np.zeros(shape), np.zeros(shape)
+    free = dynamics.contact == "free"
+    for n in range(len(start)):
+        travel = rng.uniform(*dynamics.travel)
+        moved[n, :, : 3 if free else 2] = travel * slow(rng, times, 3 if free else 2)
+        turn = np.radians(rng.uniform(*dynamics.turn))
+        turned[n, :, 0 if free else 2 :] = turn * slow(rng, times, 3 if free else 1)
+    # The object lies at step 0 as it was placed.
+    moved -= moved[:, :1]
+    turned -= turned[:, :1]
+    quaternions = quaternion_multiply(turns(turned), first[:, None])
+    return start[:, None] + moved, quaternions
 
 
 def lying_height(

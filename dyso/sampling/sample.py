@@ -100,6 +100,7 @@ def _sample(
         settle_time=spec.dynamics.settle_time,
         pattern=trajectory.pattern,
         cameras=_cameras(trajectory, spec.cameras.sensor_width / 1000),
+        paired=spec.cameras.paired,
         background=_background(streams.named("background"), resolved, split),
         render=spec.render,
         render_seed=int(streams.named("render").integers(2**31)),

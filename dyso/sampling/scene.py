@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from dyso.spec import Render
+from dyso.spec import Layout, Render
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -123,6 +123,7 @@ class Scene:
       settle_time: seconds of physics where contact is `settle`.
       pattern: the camera pattern's name.
       cameras: in the order of the trajectory.
+      paired: camera i sees dynamics step i alone; otherwise all see every step.
       background: what surrounds the objects.
       render: samples, denoiser, view transform and layers.
       render_seed: seeds the path tracer, in [0, 2**31).
@@ -139,14 +140,30 @@ class Scene:
     settle_time: float
     pattern: str
     cameras: tuple[Camera, ...]
+    paired: bool = False
     background: Background
     render: Render
     render_seed: int
+
+    def __post_init__(self) -> None:
+        """Checks that paired cameras have their steps.
+
+        Raises:
+          ValueError: they have not.
+        """
+        steps = {len(item.poses) for item in self.objects}
+        if self.paired and steps != {len(self.cameras)}:
+            raise ValueError("paired cameras must be as many as the dynamics steps")
 
     @property
     def steps(self) -> int:
         """Dynamics steps in the scene."""
         return len(self.objects[0].poses)
+
+    @property
+    def layout(self) -> Layout:
+        """Which cameras see which dynamics steps."""
+        return Layout(steps=self.steps, cameras=len(self.cameras), paired=self.paired)
 
     @property
     def name(self) -> str:
@@ -155,7 +172,10 @@ class Scene:
 
     def to_json(self) -> str:
         """Gives one line of JSON that `from_json` reads back exactly."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        values = asdict(self)
+        if not self.paired:
+            del values["paired"]  # scenes were written before there was such a field
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Scene:

@@ -56,7 +56,8 @@ def fault(
         )
         if reach > spec.backgrounds.dome_radius * WITHIN_DOME:
             return "a camera or an object is outside the dome"
-    gaps = trajectory.positions[:, None, None] - centres
+    steps, cameras = np.array(spec.layout.pairs).T
+    gaps = trajectory.positions[cameras] - centres[:, steps]
     if (np.linalg.norm(gaps, axis=-1) < radii[:, None] + NEAR).any():
         return "a camera is inside an object's bounding sphere"
     seen = seen_shares(spec, trajectory, centres, motion.quaternions, half)
@@ -71,15 +72,21 @@ def seen_shares(
     centres: Float[np.ndarray, "N T 3"],
     quaternions: Float[np.ndarray, "N T 4"],
     half: Float[np.ndarray, "N 3"],
-) -> Float[np.ndarray, "T C"]:
-    """Gives how much of the objects' boxes is in frame, on average over the objects."""
+) -> Float[np.ndarray, " V"]:
+    """Gives how much of the objects' boxes each view has in frame.
+
+    On average over the objects.
+    """
     local = (PARTS * half[:, None])[:, None]
     points = local @ quaternion_to_matrix(quaternions).swapaxes(-1, -2)
-    points = (points + centres[..., None, :])[:, :, None]
+    points = points + centres[..., None, :]
+    steps, cameras = np.array(spec.layout.pairs).T
     height, width = spec.resolution
     sensor = spec.cameras.sensor_width / 1000
     matrices = intrinsics(trajectory.focal_lengths, sensor, height, width)
     extrinsics = invert(pose_matrix(trajectory.positions, trajectory.quaternions))
-    pixels, _, z = project(points, matrices[:, None], extrinsics[:, None])
+    pixels, _, z = project(
+        points[:, steps], matrices[cameras, None], extrinsics[cameras, None]
+    )
     inside = ((pixels > 0) & (pixels < [width, height])).all(-1) & (z > 0)
     return inside.mean(-1).mean(0)

@@ -2,12 +2,14 @@
 
 from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
 from dyso.spec.errors import UserError
+from dyso.spec.layout import Layout
 from dyso.spec.loader import load_resolved, load_spec, parse_resolved, save_resolved
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,
     Cameras,
     Dynamics,
+    Handheld,
     Objects,
     Patterns,
     Render,
@@ -22,6 +24,8 @@ __all__ = [
     "Cameras",
     "Catalog",
     "Dynamics",
+    "Handheld",
+    "Layout",
     "Objects",
     "Patterns",
     "Render",

@@ -7,13 +7,23 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from typing import Any
 
 from dyso.spec.errors import UserError
-from dyso.spec.schema import Spec
+from dyso.spec.schema import Cameras, Dynamics, Handheld, Spec
 
 Vector = tuple[float, float, float]
+# Settings that came after the first datasets: at these values they are no part of the
+# identity, or it would be another for the same data.
+_LATER: dict[tuple[str, ...], Any] = {
+    ("dynamics", "motion"): Dynamics.motion,
+    ("dynamics", "travel"): Dynamics.travel,
+    ("dynamics", "turn"): Dynamics.turn,
+    ("cameras", "paired"): Cameras.paired,
+    ("cameras", "patterns", "handheld"): asdict(Handheld()),
+}
 _Division = tuple[tuple["Asset", ...], tuple["Asset", ...]]
 
 
@@ -91,6 +101,10 @@ class ResolvedSpec:
         del spec["description"], spec["max_failed"]
         for section in ("objects", "backgrounds"):
             del spec[section]["catalog"]
+        for (*sections, name), value in _LATER.items():
+            inner = reduce(getitem, sections, spec)
+            if inner[name] == value:
+                del inner[name]
         spec["splits"] = dict(sorted(spec["splits"].items()))
         yield spec
         for catalog in (self.objects, self.backgrounds):

@@ -120,6 +120,9 @@ def _index_lines(
 
 
 def _problem(data: Any, error: Any) -> tuple[_Location, str]:
+    if error["type"] == "value_error":  # what sections say of one another
+        text = str(error["ctx"]["error"])
+        return tuple(text.partition(":")[0].split(".")), text
     location: _Location = tuple(part for part in error["loc"] if part != "[key]")
     got = error["input"]
     match error["type"]:

@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
+from dyso.spec.layout import Layout
+
 # pydantic reads this on stdlib dataclasses: unknown keys and NaN are errors.
 STRICT = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 
@@ -55,6 +57,7 @@ Elevation = Annotated[float, Ge(-90), Le(90)]
 PositiveRange = Annotated[
     tuple[float, float], Predicate(_ordered), Predicate(_positive)
 ]
+NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], Predicate(_ordered)]
 Name = Annotated[str, Predicate(_safe_name)]
 Layer = Literal[
     "color", "depth", "instance", "category", "normal", "object_coordinates"
@@ -117,18 +120,28 @@ class Dynamics:
       area: metres, radius of the disc on the floor that objects start in.
       contact: `rest`, in every step the lowest vertex touches the floor; `settle`,
         physics lets step 0 come to rest, later steps are as in `rest`; `free`, later
-        steps jitter in height as well and may hover or sink.
-      jitter: metres, standard deviation of the step-to-step move along each axis.
+        steps move in height as well and may hover or sink.
+      motion: `jitter`, each later step moves and turns at random from the one before
+        (DySO); `smooth`, the steps are moments of one smooth path.
+      jitter: metres, standard deviation of the step-to-step move along each axis, for
+        `jitter`.
       max_rotation: degrees; each later step turns by an angle uniform in
-        [0, max_rotation] about a random axis (DySO: 90).
+        [0, max_rotation] about a random axis (DySO: 90), for `jitter`.
+      travel: metres, the largest distance between two places of the path, for `smooth`.
+      turn: degrees, the path's largest turn between two moments, for `smooth`: about
+        the vertical, so that what touches the floor stays there; where contact is
+        `free`, about changing axes.
       settle_time: seconds of physics for `settle`.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
     area: NonNegative = 1.0
     contact: Literal["rest", "settle", "free"] = "rest"
+    motion: Literal["jitter", "smooth"] = "jitter"
     jitter: NonNegative = 0.4
     max_rotation: Annotated[float, Ge(0), Le(180)] = 90.0
+    travel: NonNegativeRange = (0.5, 2.0)
+    turn: NonNegativeRange = (0.0, 120.0)
     settle_time: Annotated[float, Gt(0), Le(60)] = 4.0
     __pydantic_config__ = STRICT
 
@@ -201,6 +214,26 @@ class Shell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Handheld:
+    """A camera in hand: a slow smooth path, loosely held on the target, that shakes.
+
+    Attributes:
+      drift: metres, the largest distance between two places of the slow path.
+      wander: degrees, standard deviation of the slow turns away from the target.
+      shake: metres, standard deviation of the quick moves along each axis; it takes
+        the place of `position_noise`.
+      tremble: degrees, standard deviation of the quick turns about each axis.
+    """
+
+    weight: NonNegative = 0.0
+    drift: NonNegativeRange = (0.3, 1.5)
+    wander: NonNegative = 2.0
+    shake: NonNegative = 0.005
+    tremble: NonNegative = 0.3
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Patterns:
     """The camera patterns, drawn by weight (DySO names the first four)."""
 
@@ -209,6 +242,7 @@ class Patterns:
     zoom: Zoom = Zoom()
     random: Random = Random()
     shell: Shell = Shell()
+    handheld: Handheld = Handheld()
     __pydantic_config__ = STRICT
 
     def weights(self) -> dict[str, float]:
@@ -219,6 +253,7 @@ class Patterns:
             "zoom": self.zoom.weight,
             "random": self.random.weight,
             "shell": self.shell.weight,
+            "handheld": self.handheld.weight,
         }
 
 
@@ -229,13 +264,15 @@ def _has_weight(value: Patterns) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Cameras:
-    """The cameras that see every dynamics step.
+    """The cameras, and which dynamics steps they see.
 
     The middle of a trajectory is a point at a random azimuth, `distance` and
     `elevation` from the target, and looks at the target.
 
     Attributes:
       count: cameras in a scene (DySO: 5).
+      paired: camera i sees dynamics step i alone, as one moving camera does, so `count`
+        must be `dynamics.steps`; otherwise every camera sees every step.
       focal_length: millimetres (MultiShapeNet: 35).
       sensor_width: millimetres (MultiShapeNet: 32).
       distance: metres from the target (MultiShapeNet: 8 to 12).
@@ -247,6 +284,7 @@ class Cameras:
     """
 
     count: Annotated[int, Ge(1), Le(1000)] = 5
+    paired: bool = False
     focal_length: Positive = 35.0
     sensor_width: Positive = 32.0
     distance: PositiveRange = (4.5, 7.0)
@@ -339,7 +377,29 @@ class Spec:
     max_failed: Share = 0.05
     __pydantic_config__ = STRICT
 
+    def __post_init__(self) -> None:
+        """Checks what sections say of one another.
+
+        Raises:
+          ValueError: they disagree; it begins with the key.
+        """
+        steps, count = self.dynamics.steps, self.cameras.count
+        if self.cameras.paired and steps != count:
+            raise ValueError(
+                f"cameras.paired: needs as many cameras as dynamics steps, but "
+                f"cameras.count is {count} and dynamics.steps {steps}"
+            )
+
+    @property
+    def layout(self) -> Layout:
+        """Which cameras see which dynamics steps."""
+        return Layout(
+            steps=self.dynamics.steps,
+            cameras=self.cameras.count,
+            paired=self.cameras.paired,
+        )
+
     @property
     def views(self) -> int:
-        """Views in a scene; view = dynamics step * cameras + camera."""
-        return self.dynamics.steps * self.cameras.count
+        """Views in a scene."""
+        return self.layout.views

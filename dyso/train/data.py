@@ -99,6 +99,11 @@ class Scenes:
                 f"model.resolution: the dataset has {spec.resolution}, the model "
                 f"{self.config.model.resolution}; they must agree"
             )
+        if spec.cameras.paired:
+            raise UserError(
+                f"{spec.name}: its scenes are videos, one camera a dynamics step "
+                "(cameras.paired); training needs several cameras at every step"
+            )
         steps, cameras = spec.dynamics.steps, spec.cameras.count
         if training.static:
             if cameras < training.inputs + training.targets:

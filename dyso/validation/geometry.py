@@ -100,6 +100,7 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
     still = np.broadcast_to(np.eye(3, 4), (1, steps, 3, 4))
     poses = np.concatenate([still, poses])
     views = len(depth)
+    # In every layout each step has as many views, one step after the other.
     step_of = np.arange(views) * steps // views
     # A border without depth, so that 3 x 3 pixels are there around every pixel.
     border = ((0, 0), (1, 1), (1, 1))

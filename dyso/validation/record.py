@@ -131,6 +131,8 @@ def _follows_from_scene(
 
 
 def _same(found: Any, expected: np.ndarray) -> bool:
+    if np.shape(found) != expected.shape:
+        return False
     if np.issubdtype(expected.dtype, np.floating):
         return bool(np.allclose(found, expected, rtol=1e-6, atol=1e-6))
     return bool(np.array_equal(found, expected))

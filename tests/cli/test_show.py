@@ -3,9 +3,12 @@ import re
 
 import numpy as np
 import pytest
+from made import write_dataset
 
+from dyso import geometry
 from dyso.cli.show import main
 from dyso.reading import Dataset
+from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
 
 
@@ -25,6 +28,20 @@ def test_it_prints_what_a_record_holds(synthetic, capsys):
     parts = {name: int(count.replace(",", "")) for name, count in rows}
     assert sum(parts.values()) == total
     assert set(parts) >= {"color", "depth", "instance", "category", "all else"}
+
+
+def test_a_video_has_a_camera_at_every_step(videos, tmp_path, capsys):
+    folder = write_dataset(tmp_path / "data", videos, synthetic_views)
+    assert main(folder, index=1) == 0
+    said = capsys.readouterr().out
+    assert "7 dynamics steps, a camera each, 24 x 32" in said
+    record = Dataset(folder)["train"][1]
+    for view in range(7):
+        place = geometry.invert(record["extrinsics"][view].astype(float))[:, 3]
+        assert re.search(
+            f"^ +{view} +" + " +".join(f"{v:.3f}" for v in place), said, re.M
+        )
+        assert re.search(f" {record['objects/pixels'][0, view]}$", said, re.M)
 
 
 def test_json_has_every_field_but_the_images(synthetic, capsys):

@@ -139,6 +139,38 @@ def test_pointing_at_the_grid_walks_through_views(browser, dataset):
     assert_shows(browser, dataset, "train", 0, "color", 20)
 
 
+def test_videos_are_stepped_through_and_played(videos, tmp_path):
+    program = find_chromium()
+    if program is None:
+        pytest.skip("needs Chromium: run `apt-get install chromium`")
+    clips = Dataset(write_dataset(tmp_path / "data", videos, synthetic_views))
+    sights = [look(clips, "train", index) for index in range(3)]
+    text, _ = page(clips.resolved, {"train": 3, "test": 1}, sights)
+    path = tmp_path / "index.html"
+    path.write_text(text, encoding="utf-8")
+    with Browser(program, tmp_path / "profile", 1280, 860) as browser:
+        browser.open(path)
+        before = facts(browser)
+        browser.press("ArrowRight")
+        browser.press("ArrowRight")
+        assert text_of(browser, "#which") == "frame 2"
+        after = facts(browser)
+        for moved in ("camera at", "object at"):
+            assert after[moved] != before[moved]
+        browser.click("#grid button[aria-label='frame 6']")
+        assert text_of(browser, "#which") == "frame 6"
+        browser.click("#play")
+        shown = "new Promise(r => setTimeout(() => r(at.step), 1000))"
+        steps = {browser.run(shown) for _ in range(3)}
+        browser.press("p")
+        stopped = browser.run("at.step")
+        assert browser.run(shown) == stopped
+        assert steps != {6}
+        assert text_of(browser, "#play") == "Play"
+        complaints = ("Runtime.exceptionThrown", "Log.entryAdded")
+        assert [e for e in browser.log if e["method"] in complaints] == []
+
+
 def test_the_keyboard_alone_reaches_everything(browser):
     reached = set()
     for _ in range(12):

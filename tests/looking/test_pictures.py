@@ -99,6 +99,28 @@ def test_the_film_has_the_same_frames(dataset, tmp_path):
     assert error.mean() < 12
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory, videos):
+    folder = tmp_path_factory.mktemp("clips") / "data"
+    return Dataset(write_dataset(folder, videos, synthetic_views))
+
+
+def test_a_video_is_shown_as_its_frames_in_time(clips, tmp_path):
+    sights = [look(clips, "train", i) for i in range(3)]
+    frames = clips["train"][1]["color"]
+    assert np.array_equal(sights[1].layers["color"][:, 0], frames)
+    sheet = np.asarray(contact_sheet(sights[1]))
+    assert all(contains(sheet, frame) for frame in frames)
+    assert all(contains(np.asarray(overview(sights)), frame) for frame in frames)
+    film = animation.walk(sights)
+    assert len(film) == 7
+    assert all(map(contains, film, frames))
+    animation.write_gif(tmp_path / "walk.gif", film, animation.VIDEO_RATE)
+    with Image.open(tmp_path / "walk.gif") as gif:
+        assert (gif.n_frames, gif.info["duration"]) == (7, 100)
+    assert "7 frames of 32" in page(clips.resolved, {"train": 3}, sights)[0]
+
+
 def test_static_scenes_of_many_objects_are_shown_too(tmp_path, make_resolved):
     resolved = make_resolved(
         resolution=(16, 16),

@@ -176,6 +176,26 @@ def test_damage_is_refused_or_harmless(data, place, bit, cut):
         assert "\n" not in str(error)
 
 
+def test_each_frame_of_a_video_has_its_own_camera(videos):
+    scene = sample_scene(videos, "train", 0)
+    decoded = records.decode(records.encode(scene, synthetic_views(scene)))
+    assert decoded["color"].shape[0] == 7
+    positions = [camera.pose.position for camera in scene.cameras]
+    centres = geometry.invert(decoded["extrinsics"].astype(float))[..., 3]
+    assert np.allclose(centres, positions, atol=1e-5)
+    # What depth and camera say of the object's pixels is its sphere at that step.
+    points = geometry.unproject(
+        decoded["depth"][..., 0], decoded["intrinsics"], decoded["extrinsics"]
+    )
+    for view, image in enumerate(points):
+        inside = decoded["instance"][view, ..., 0] == 1
+        assert inside.any()
+        gaps = image[inside] - decoded["objects/positions"][0, view]
+        radius = decoded["objects/sizes"][0, 0] / 2
+        assert np.allclose(np.linalg.norm(gaps, axis=-1), radius, atol=5e-3)
+    assert records.scene_of(records.encode(scene, synthetic_views(scene))) == scene
+
+
 def test_the_documentation_is_up_to_date(request):
     page = request.config.rootpath / "docs" / "format.md"
     assert page.read_text(encoding="utf-8") == document()

@@ -187,11 +187,11 @@ def test_trajectories_go_both_ways(pattern):
 def test_a_single_camera_is_the_middle_of_its_trajectory(pattern):
     cameras = only(pattern, replace(QUIET, count=1))
     trajectory, rotations = sample(cameras, 0)
-    if pattern != "random":
+    if pattern not in ("random", "handheld"):
         check_middle(trajectory.positions[0], rotations[0], cameras)
 
 
-@pytest.mark.parametrize("pattern", Patterns().weights())
+@pytest.mark.parametrize("pattern", [*set(Patterns().weights()) - {"handheld"}])
 @pytest.mark.parametrize("elevation", [90.0, -90.0])
 def test_cameras_straight_above_or_below_the_target_are_upright_too(pattern, elevation):
     cameras = only(pattern, replace(QUIET, elevation=(elevation, elevation)))
@@ -213,3 +213,59 @@ def test_patterns_are_drawn_by_weight():
     drawn = [sample(cameras, seed)[0].pattern for seed in range(400)]
     assert set(drawn) == {"shift", "random"}
     assert drawn.count("shift") / 400 == pytest.approx(0.75, abs=0.08)
+
+
+def handheld(**fields) -> Cameras:
+    calm = {"drift": (0.0, 0.0), "wander": 0.0, "shake": 0.0, "tremble": 0.0}
+    return only("handheld", replace(QUIET, count=65), **calm | fields)
+
+
+@given(seeds)
+def test_a_calm_hand_drifts_slowly_and_looks_at_the_target(seed):
+    trajectory, rotations = sample(handheld(drift=(1.0, 2.0)), seed)
+    places = trajectory.positions
+    gaps = np.linalg.norm(places[:, None] - places, axis=-1)
+    assert 0.99 <= gaps.max() <= 2.01
+    moves = np.diff(places, axis=0)
+    assert np.linalg.norm(moves, axis=-1).max() < 0.4
+    assert abs(np.diff(moves, axis=0)).max() < 0.06
+    check_middle(places[32], rotations[32], QUIET)
+    np.testing.assert_allclose(rotations, look_at(places, TARGET), atol=1e-12)
+    assert (trajectory.focal_lengths == 0.035).all()
+
+
+def test_shake_and_tremble_are_quick_small_and_as_large_as_they_say():
+    shaken, turned = [], []
+    for seed in SEEDS:
+        still, looks = sample(handheld(), seed)
+        assert np.ptp(still.positions, axis=0).max() == 0
+        moving, rotations = sample(handheld(shake=0.02, tremble=0.5), seed)
+        shaken.append(moving.positions - still.positions)
+        small = looks.swapaxes(1, 2) @ rotations
+        turned.append(np.degrees([small[:, 2, 1], small[:, 0, 2], small[:, 1, 0]]))
+    assert np.std(shaken) == pytest.approx(0.02, rel=0.1)
+    assert np.std(turned) == pytest.approx(0.5, rel=0.1)
+    for values, axis in ((np.array(shaken), 1), (np.array(turned), 2)):
+        # Correlated from frame to frame, and no more after some of them.
+        first = values.take(range(64), axis) * values.take(range(1, 65), axis)
+        later = values.take(range(20), axis) * values.take(range(45, 65), axis)
+        assert first.mean() > 0.3 * values.var()
+        assert abs(later.mean()) < 0.15 * values.var()
+
+
+def test_a_hand_wanders_from_the_target_slowly():
+    angles = []
+    for seed in SEEDS:
+        trajectory, rotations = sample(handheld(wander=2.0), seed)
+        ahead = look_at(trajectory.positions, TARGET)
+        small = ahead.swapaxes(1, 2) @ rotations
+        angles.append(np.degrees([small[:, 2, 1], small[:, 0, 2], small[:, 1, 0]]))
+    assert np.std(angles) == pytest.approx(2.0, rel=0.15)
+    assert abs(np.diff(angles, axis=-1)).max() < 1.0
+
+
+def test_noise_on_positions_is_not_for_a_hand():
+    for seed in SEEDS:
+        quiet = sample(only("handheld"), seed)[0].positions
+        noisy = sample(only("handheld", replace(QUIET, position_noise=0.5)), seed)
+        np.testing.assert_array_equal(noisy[0].positions, quiet)

@@ -170,3 +170,74 @@ def test_a_lying_box_is_as_high_as_its_half_side():
     half = np.broadcast_to([1.0, 2.0, 3.0], (2, 3))
     heights = lying_height(half, np.array([identity, on_its_side]))
     np.testing.assert_allclose(heights, [3, 2])
+
+
+def smooth(**fields) -> Dynamics:
+    return Dynamics(**{"steps": 65, "motion": "smooth", "area": 20.0, **fields})
+
+
+def extents(motion: Motion) -> tuple[float, float]:
+    """Gives the largest distance, in metres, and the largest turn, in degrees."""
+    places, q = motion.positions[0], motion.quaternions[0]
+    gaps = np.linalg.norm(places[:, None] - places, axis=-1)
+    return gaps.max(), np.degrees(rotation_angle(q[:, None], q).max())
+
+
+@given(seeds, contacts)
+def test_a_smooth_path_keeps_its_extents(seed, contact):
+    dynamics = smooth(contact=contact, travel=(1.0, 2.0), turn=(40.0, 120.0))
+    motion = sample(seed, dynamics, boxes(seed, 1))
+    travelled = replace(motion, positions=motion.positions.copy())
+    if contact != "free":
+        travelled.positions[..., 2] = 0  # the floor decides that
+    travel, turn = extents(travelled)
+    assert 0.99 <= travel <= 2.01
+    # About changing axes, turns do not add up.
+    assert (20.0 if contact == "free" else 39.6) <= turn <= 120.1
+    np.testing.assert_allclose(np.linalg.norm(motion.quaternions, axis=-1), 1)
+
+
+@given(seeds, contacts)
+def test_a_smooth_path_has_no_jumps(seed, contact):
+    dynamics = smooth(contact=contact, travel=(1.0, 1.0), turn=(90.0, 90.0))
+    motion = sample(seed, dynamics, boxes(seed, 1))
+    # A settling object starts above the floor.
+    first = 1 if contact == "settle" else 0
+    moves = np.diff(motion.positions[0, first:], axis=0)
+    q = motion.quaternions[0]
+    assert np.linalg.norm(moves, axis=-1).max() < 0.2
+    assert abs(np.diff(moves, axis=0)).max() < 0.03
+    assert np.degrees(rotation_angle(q[1:], q[:-1])).max() < 18
+
+
+@given(seeds)
+def test_what_moves_smoothly_at_rest_turns_about_the_vertical_and_stays_down(seed):
+    half = boxes(seed, 3)
+    motion = sample(seed, smooth(), half)
+    np.testing.assert_allclose(lowest(motion, half), 0, atol=1e-12)
+    # The same corner touches the floor all the time.
+    assert np.ptp(motion.positions[..., 2], axis=1).max() < 1e-12
+    ups = quaternion_to_matrix(motion.quaternions)[..., 2, :]
+    np.testing.assert_allclose(ups, np.broadcast_to(ups[:, :1], ups.shape), atol=1e-12)
+
+
+def test_each_object_goes_its_own_smooth_way():
+    moved = sample(0, smooth(travel=(1.0, 1.0)), boxes(0, 2)).positions
+    one, two = moved - moved[:, :1]
+    assert abs(one - two).max() > 0.2
+
+
+@given(seeds, contacts)
+def test_smooth_objects_start_as_jittered_ones_do(seed, contact):
+    half = boxes(seed, 2)
+    moving = sample(seed, smooth(contact=contact), half)
+    jittered = sample(seed, smooth(contact=contact, motion="jitter"), half)
+    np.testing.assert_allclose(moving.positions[:, 0], jittered.positions[:, 0])
+    np.testing.assert_allclose(moving.quaternions[:, 0], jittered.quaternions[:, 0])
+
+
+def test_a_smooth_path_of_no_extent_stands_still():
+    dynamics = smooth(travel=(0.0, 0.0), turn=(0.0, 0.0), contact="free")
+    motion = sample(0, dynamics, boxes(0, 1))
+    for poses in (motion.positions[0], motion.quaternions[0]):
+        np.testing.assert_array_equal(poses, np.broadcast_to(poses[0], poses.shape))

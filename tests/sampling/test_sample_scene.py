@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 import subprocess
@@ -96,6 +97,45 @@ def test_streams_are_those_of_earlier_releases():
     # If this fails, no dataset made before can be continued.
     stream = Streams(seed=0, split="train", index=0, attempt=0).named("object")
     assert stream.bit_generator.random_raw() == 494801617899394772
+
+
+def test_scenes_are_those_of_earlier_datasets(resolved):
+    # If this fails, no dataset made before can be continued.
+    digest = hashlib.sha256()
+    for index in range(50):
+        digest.update(sample_scene(resolved, "train", index).to_json().encode())
+    assert digest.hexdigest()[:16] == "a8392228e9bd1b06"
+
+
+def test_a_video_is_of_one_camera_and_one_path(videos):
+    for index in range(20):
+        scene = sample_scene(videos, "train", index)
+        assert (scene.pattern, scene.layout.shape) == ("handheld", (7, 1))
+        assert Scene.from_json(scene.to_json()) == scene
+        for poses in (scene.objects[0].poses, [c.pose for c in scene.cameras]):
+            places = np.array([pose.position for pose in poses])
+            steps = np.linalg.norm(np.diff(places, axis=0), axis=-1)
+            # A path, not leaps to and fro: it is longer than its steps.
+            reach = np.linalg.norm(places[:, None] - places, axis=-1).max()
+            assert steps.max() < 0.8 * reach
+
+
+def test_of_a_video_only_what_a_camera_sees_must_be_seen(videos):
+    visibility = Visibility(share=0.9, views=1.0)
+    videos = replace(videos, spec=replace(videos.spec, visibility=visibility))
+    for index in range(10):
+        scene = sample_scene(videos, "train", index)
+        shares = np.diagonal(seen(scene, videos))
+        assert (shares >= 0.9 - 0.1).all()
+
+
+def test_paired_cameras_without_their_steps_are_no_scene(videos):
+    scene = sample_scene(videos, "train", 0)
+    with pytest.raises(ValueError, match="as many as the dynamics steps"):
+        replace(scene, cameras=scene.cameras[:-1])
+    unpaired = replace(scene, paired=False, cameras=scene.cameras[:-1]).to_json()
+    with pytest.raises(ValueError, match="as many as the dynamics steps"):
+        Scene.from_json(unpaired[:-1] + ',"paired":true}')
 
 
 def test_one_factor_leaves_the_others_alone(make_resolved):

@@ -6,9 +6,15 @@ import pytest
 from dyso.sampling.cameras import Trajectory
 from dyso.sampling.poses import viewing
 from dyso.sampling.visibility import seen_shares
-from dyso.spec import Spec
+from dyso.spec import Cameras, Dynamics, Spec
 
-SPEC = Spec(name="a", splits={"train": 1}, resolution=(64, 64))
+SPEC = Spec(
+    name="a",
+    splits={"train": 1},
+    resolution=(64, 64),
+    dynamics=Dynamics(steps=1),
+    cameras=Cameras(count=1),
+)
 HALF = np.ones((1, 3))
 UPRIGHT = np.array([[[1.0, 0.0, 0.0, 0.0]]])
 
@@ -22,7 +28,7 @@ def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> floa
         focal_lengths=np.array([focal_length]),
     )
     centre = np.array([[[10.0, 0.0, 0.0]]])
-    [[seen]] = seen_shares(spec, trajectory, centre, UPRIGHT, HALF)
+    [seen] = seen_shares(spec, trajectory, centre, UPRIGHT, HALF)
     return seen
 
 
@@ -52,3 +58,23 @@ def test_a_long_lens_sees_a_part():
 def test_a_wide_image_is_cut_above_and_below():
     wide = replace(SPEC, resolution=(8, 256))
     assert share(0.0, spec=wide) == pytest.approx(9 / 27)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_each_view_has_its_own_camera_and_step(paired):
+    spec = replace(
+        SPEC,
+        dynamics=Dynamics(steps=2),
+        cameras=Cameras(count=2, paired=paired),
+    )
+    # The first camera looks along x, where the box is at first, the second back.
+    trajectory = Trajectory(
+        pattern="pan",
+        positions=np.zeros((2, 3)),
+        quaternions=viewing(np.array([0.0, np.pi]), np.zeros(2)),
+        focal_lengths=np.full(2, 0.032),
+    )
+    centres = np.array([[[10.0, 0.0, 0.0], [-10.0, 0.0, 0.0]]])
+    upright = UPRIGHT.repeat(2, axis=1)
+    shares = seen_shares(spec, trajectory, centres, upright, HALF)
+    assert shares.tolist() == ([1, 1] if paired else [1, 0, 0, 1])

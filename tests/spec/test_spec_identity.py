@@ -55,6 +55,11 @@ def test_the_hash_covers_every_field_that_decides_the_data(name, make_resolved):
     assert (other.hash == resolved.hash) == (name in NO_PART)
 
 
+def test_the_identity_is_that_of_earlier_datasets(resolved):
+    # If this fails, no dataset made before can be continued.
+    assert resolved.hash == "4e69cedbadbf39d3"
+
+
 @pytest.mark.parametrize("section", ["objects", "backgrounds"])
 def test_the_hash_covers_assets_but_not_where_they_are(section, resolved):
     def with_catalog(**fields):

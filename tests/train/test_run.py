@@ -9,8 +9,10 @@ import sys
 import jax
 import numpy as np
 import pytest
+from made import write_dataset
 
 from dyso.reading import Dataset
+from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
 from dyso.train import checkpoints
 from dyso.train.data import Scenes
@@ -204,6 +206,15 @@ def test_a_dataset_that_does_not_fit_is_one_line(changed, trained_on):
             scenes(changed(**settings), trained_on)
     with pytest.raises(UserError, match=r"the dataset has \(16, 16\), the model"):
         scenes(changed({"resolution": (32, 32)}), trained_on)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_videos_are_no_scenes_to_train_on(changed, videos, tmp_path, static):
+    folder = write_dataset(tmp_path / "data", videos, synthetic_views)
+    run = changed({"resolution": (24, 32)}, static=static, inputs=1, targets=4)
+    with pytest.raises(UserError, match="its scenes are videos") as error:
+        scenes(run, folder)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("share, first", [(0.5, [0, 1, 0, 1, 0, 1]), (0, [0] * 6)])

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from made import write_dataset
+from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso import records
 from dyso.records.synthetic import synthetic_views
@@ -152,6 +153,28 @@ def test_what_is_no_record_is_named(tmp_path, resolved):
     folder = changed(tmp_path, resolved, lambda own: [own[0], b"\x07 no", own[2]])
     [found] = problems(folder)
     assert found.startswith(f"{SHARD}: record 1: does not decode: ")
+
+
+def test_a_scene_of_other_views_is_named(tmp_path, resolved):
+    def paired(own):
+        example = tf_example_pb2.Example.FromString(own[0])
+        scene = dataclasses.replace(records.scene_of(own[0]), paired=True)
+        text = example.features.feature["scene"].bytes_list
+        text.value[0] = scene.to_json().encode()
+        return [example.SerializeToString(deterministic=True), *own[1:]]
+
+    folder = changed(tmp_path, resolved, paired)
+    assert problems(folder) == [
+        f"{SHARD}: record 0: {name}: is not what its scene says"
+        for name in ("intrinsics", "extrinsics")
+    ]
+
+
+def test_the_frames_of_a_sound_video_agree(tmp_path, videos):
+    spec = dataclasses.replace(videos.spec, resolution=(48, 48))
+    videos = dataclasses.replace(videos, spec=spec)
+    folder = write_dataset(tmp_path / "data", videos, synthetic_views)
+    assert problems(folder) == []
 
 
 def reencoded(resolved, **changes):

@@ -131,3 +131,24 @@ def test_a_few_stray_points_of_what_is_hardly_visible_are_no_failure(record):
     assert len(nearly.failed()) == 0
     nearly = dataclasses.replace(sound, agreed=1940 * stray, wrong=60 * stray)
     assert nearly.failed().tolist() == [1]
+
+
+def test_videos_are_proved_frame_by_frame(videos):
+    spec = dataclasses.replace(videos.spec, resolution=(64, 80))
+    scene = sample_scene(dataclasses.replace(videos, spec=spec), "train", 0)
+    record = records.decode(records.encode(scene, synthetic_views(scene)))
+    sound = agreement(record)
+    assert sound.agreed.shape == (2, 7, 7)
+    assert (sound.shares() > 0.995).all()
+
+    def late(values):
+        values[0, 1:] = values[0, :-1].copy()
+
+    wrong = with_changed(record, "objects/positions", late)
+    assert agreement(wrong).failed().tolist() == [1]
+
+    def swapped(values):
+        values[[2, 6]] = values[[6, 2]]
+
+    wrong = with_changed(record, "extrinsics", swapped)
+    assert 0 in agreement(wrong).failed()

@@ -79,6 +79,22 @@ def test_views_have_the_documented_shapes(views: Views, scene: Scene) -> None:
     assert views.color.std() > 5
 
 
+def test_paired_cameras_see_what_they_see_at_their_steps_of_a_grid(
+    renderer: Renderer, views: Views, scene: Scene
+) -> None:
+    paired = renderer.render(dataclasses.replace(scene, paired=True))
+    assert paired.color.shape == (2, 1, *scene.resolution, 3)
+    own = np.arange(2)
+    for name in ("depth", "instance", "category", "normal", "object_coordinates"):
+        found, expected = getattr(paired, name), getattr(views, name)
+        np.testing.assert_array_equal(found[:, 0], expected[own, own])
+    # Colour too, but for the noise, whose seed is the view.
+    np.testing.assert_array_equal(paired.color[0, 0], views.color[0, 0])
+    difference = paired.color[:, 0].astype(float) - views.color[own, own]
+    others = paired.color[:, 0].astype(float) - views.color[own, own - 1]
+    assert abs(difference).mean() < 0.5 * abs(others).mean()
+
+
 def test_normals_are_unit_and_face_the_camera(views: Views, scene: Scene) -> None:
     assert views.normal is not None
     np.testing.assert_allclose(np.linalg.norm(views.normal, axis=-1), 1, atol=1e-5)

@@ -1,0 +1,157 @@
+"""`dyso evaluate`: what a trained model is worth."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import tyro
+from tqdm import tqdm
+
+from dyso import records
+from dyso.spec import UserError
+
+
+def main(
+    workdir: tyro.conf.Positional[Path],
+    /,
+    *,
+    data: Path,
+    split: str = "test",
+    scenes: int = 300,
+    lpips: Path | None = None,
+    video: Path | None = None,
+    pose_split: str = "train",
+    pose_steps: int = 10_000,
+    out: Path | None = None,
+) -> int:
+    """Measure a trained model; write evaluation.json and evaluation.html.
+
+    PSNR, SSIM and LPIPS for every source of a target's latents; how well camera and
+    dynamics are separated; latent distances and principal components; for models of
+    static scenes with latents (`rust`), explicit pose estimation. docs/training.md says
+    what the figures mean. Every model is measured on the same views.
+
+    Args:
+      workdir: the folder of a run of `dyso train`.
+      data: the folder of a dataset.
+      split: the scenes to measure on.
+      scenes: how many, at most.
+      lpips: weights of LPIPS as .npz; see docs/training.md. None leaves LPIPS out.
+      video: also shows the latent distances between this video's frames.
+      pose_split: the scenes to train explicit pose estimation on.
+      pose_steps: its gradient steps; 0 leaves it out.
+      out: the folder for the report; default: the run's.
+    """
+    if scenes < 2:
+        raise UserError(f"scenes: must be at least 2, got {scenes}")
+    if video is not None and importlib.util.find_spec("av") is None:
+        raise UserError("video: needs PyAV: pip install 'dyso[train]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from dyso.reading import Dataset
+        from dyso.train import checkpoints, poses
+        from dyso.train import lpips as weights
+        from dyso.train.evaluation import evaluate
+        from dyso.train.metrics import MEASURES
+        from dyso.train.predict import Predictor
+        from dyso.train.report import page
+
+    config = checkpoints.load_config(workdir)
+    dataset = Dataset(data)
+    testing = dataset[split]
+    measures, net = dict(MEASURES), None
+    if lpips is not None:
+        net, measures["lpips"] = weights.load(lpips)
+    step, params = checkpoints.load_params(workdir, config)
+    predictor = Predictor(config, params)
+    bar = functools.partial(tqdm, file=sys.stderr, disable=not sys.stderr.isatty())
+    found = evaluate(
+        predictor, testing, scenes, measures, functools.partial(bar, desc="scenes")
+    )
+    figures: dict[str, Any] = {
+        "run": {
+            "name": workdir.resolve().name,
+            "step": step,
+            "config": dataclasses.asdict(config),
+        },
+        "data": {
+            "name": testing.spec.name,
+            "hash": dataset.resolved.hash,
+            "split": split,
+        },
+        **found.figures,
+        "lpips_net": net,
+    }
+    if lpips is None:
+        figures["skipped"]["lpips"] = "needs weights, given by --lpips"
+    if config.training.static and config.model.latents and pose_steps:
+        figures["poses"] = poses.estimate_poses(
+            predictor,
+            dataset[pose_split],
+            testing,
+            scenes,
+            pose_steps,
+            functools.partial(bar, desc="poses"),
+        )
+    if video is not None:
+        figures["video"] = _frame_distances(predictor, video)
+    out = out or workdir
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("evaluation.json", json.dumps(figures, indent=1, allow_nan=False) + "\n"),
+            ("evaluation.html", page(figures, found)),
+        ):
+            with records.replacing(out / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    print("\n".join(describe(figures)))
+    print(f"{out}/evaluation.json, {out}/evaluation.html")
+    return 0
+
+
+def _frame_distances(predictor: Any, video: Path) -> dict[str, Any]:
+    from dyso.train.manipulation import Video, read_frames
+    from dyso.train.metrics import distances
+
+    frames, _ = read_frames(video, predictor.config.model.resolution, 64)
+    latents = Video(predictor, frames).latents
+    matrices = {
+        name: {"matrix": distances(own[None]).astype(float).round(6).tolist()}
+        for name, own in latents.items()
+    }
+    return {"name": video.name, "frames": len(frames), **matrices}
+
+
+def describe(figures: dict[str, Any]) -> list[str]:
+    """Gives the report's main figures, a line each."""
+    lines = []
+    for row in figures["views"]:
+        values = [
+            f"{title} {row[name]:.{digits}f}"
+            for name, title, digits in (
+                ("psnr", "PSNR", 2),
+                ("ssim", "SSIM", 3),
+                ("lpips", "LPIPS", 3),
+            )
+            if name in row
+        ]
+        seen = ", which it has seen" if row["sees_what_is_scored"] else ""
+        lines.append(f"{', '.join(values)}: {row['scored']}{seen}; {row['how']}")
+    for name, why in figures["skipped"].items():
+        lines.append(f"no {name.upper()}: {why}")
+    for name in ("R_cam", "R_dyn"):
+        if name in figures["contrastiveness"]:
+            lines.append(f"{name} {figures['contrastiveness'][name]:.3f}")
+    if "poses" in figures:
+        own = figures["poses"]
+        lines.append(f"relative positions: MSE {own['mse']:.4f} m², R² {own['r2']:.4f}")
+    return lines

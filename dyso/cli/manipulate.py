@@ -1,0 +1,82 @@
+"""`dyso manipulate`: a video with its camera or dynamics frozen, or another's."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from dyso.spec import UserError
+
+
+def main(
+    workdir: tyro.conf.Positional[Path],
+    /,
+    *,
+    video: Path,
+    out: Path,
+    freeze: Literal["camera", "dynamics"] | None = None,
+    at: int = 0,
+    transfer: Literal["camera", "dynamics"] | None = None,
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None,
+    frames: int = 64,
+) -> int:
+    """Write a video beside what the model makes of it, as it is and manipulated.
+
+    Side by side: the video, its reconstruction, the manipulated one, and with
+    --transfer the video that was transferred from. The model sees the first, middle and
+    last frame; videos are cropped and scaled to its views.
+
+    Args:
+      workdir: the folder of a run of `dyso train`.
+      video: the video, or a still picture to move.
+      out: the MP4 to write.
+      freeze: what stands still, as it is in frame --at.
+      at: the frame to freeze at, of those that are read; -1 is the last.
+      transfer: what is taken from the video --from.
+      source: the other video.
+      frames: how many to read, at most; 12 a second.
+    """
+    if (freeze is None) == (transfer is None):
+        raise UserError("dyso manipulate: give one of --freeze and --transfer")
+    if (transfer is None) != (source is None):
+        raise UserError("dyso manipulate: --transfer and --from go together")
+    if frames < 1:
+        raise UserError(f"frames: must be at least 1, got {frames}")
+    if importlib.util.find_spec("av") is None:
+        raise UserError("dyso manipulate: needs PyAV: pip install 'dyso[train]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from dyso.looking.animation import write_mp4
+        from dyso.train import checkpoints, manipulation
+        from dyso.train.predict import Predictor
+
+    config = checkpoints.load_config(workdir)
+    step, params = checkpoints.load_params(workdir, config)
+    predictor = Predictor(config, params)
+    size = config.model.resolution
+    own, rate = manipulation.read_frames(video, size, frames)
+    seen = manipulation.Video(predictor, own)
+    panels = [own, seen.decode(seen.latents)]
+    if freeze is not None:
+        changed = manipulation.freeze(seen.latents, freeze, at)
+    else:
+        assert transfer is not None and source is not None
+        other, other_rate = manipulation.read_frames(source, size, frames)
+        if len(own) == 1:
+            rate = other_rate
+        moved = manipulation.Video(predictor, other)
+        changed = manipulation.transfer(seen.latents, transfer, moved.latents)
+        panels.append(other)
+    panels.insert(2, seen.decode(changed))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_mp4(out, manipulation.side_by_side(panels), rate)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    names = ["original", "reconstruction", "manipulated", "source"][: len(panels)]
+    print(f"{out}  {', '.join(names)}; {len(own)} frames, the model at step {step}")
+    return 0

@@ -1,0 +1,251 @@
+"""One HTML page, with everything in it, about what a model is worth."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dyso.train.evaluation import Evaluation
+
+SIDE = 112
+"""Height of the page's views, in its pixels."""
+_MAP = np.array(  # from near to far
+    [[22, 17, 50], [92, 35, 108], [178, 60, 96], [237, 123, 62], [252, 222, 139]], float
+)
+_HEADINGS = {
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "R_cam": "R<sub>cam</sub>",
+    "R_dyn": "R<sub>dyn</sub>",
+}
+_STYLE = """
+:root { --ground: #f6f5f2; --line: #dedcd6; --text: #1c1d20; --quiet: #666a70;
+  color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+@media (prefers-color-scheme: dark) { :root { --ground: #0e0f11; --line: #2a2d32;
+  --text: #ecece8; --quiet: #9a9da3; } }
+body { background: var(--ground); color: var(--text); margin: 0 auto;
+  padding: 24px; max-width: 1280px; }
+h1 { font-size: 22px; margin: 0; } h2 { font-size: 17px; margin: 36px 0 8px; }
+p { max-width: 75ch; margin: 8px 0; } .quiet { color: var(--quiet); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; } td, th { padding: 5px 14px 5px 0; text-align: left;
+  border-bottom: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; } td.number { font-variant-numeric: tabular-nums; }
+img { display: block; image-rendering: pixelated; }
+.pictures td, .pictures th { border: 0; padding: 2px 6px 2px 0; font-size: 12px;
+  font-weight: 400; max-width: 112px; vertical-align: bottom; color: var(--quiet); }
+.maps { display: flex; gap: 40px; flex-wrap: wrap; } figure { margin: 0; }
+"""
+
+
+def page(figures: dict[str, Any], evaluation: Evaluation) -> str:
+    """Gives the page.
+
+    Args:
+      figures: what stands in evaluation.json.
+      evaluation: with the pictures.
+    """
+    data, run = figures["data"], figures["run"]
+    name, split = html.escape(data["name"]), html.escape(data["split"])
+    parts = [
+        f"<h1>{html.escape(run['name'])}, evaluated</h1>"
+        f'<p class="quiet">step {run["step"]:,} · {figures["scenes"]:,} scenes of '
+        f"{name} ({split}) · {html.escape(data['hash'])} · views drawn by seed "
+        f"{figures['views_seed']}</p>",
+        _views(figures),
+        _examples(figures, evaluation),
+        _contrastiveness(figures["contrastiveness"]),
+        _distances("views", figures["distances"]),
+        _distances("frames", figures.get("video", {})),
+        _traversals(figures["pca"], evaluation),
+        _poses(figures.get("poses")),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">"
+        f"<title>{html.escape(run['name'])}: evaluation</title>"
+        f"<style>{_STYLE}</style></head>\n<body>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</body></html>\n"
+    )
+
+
+def _views(figures: dict[str, Any]) -> str:
+    rows = figures["views"]
+    measures = [name for name in ("psnr", "ssim", "lpips") if name in rows[0]]
+    head = ["targets decoded with", "scored", "sees what is scored"]
+    body = [
+        [html.escape(row["how"]), row["scored"], _yes(row["sees_what_is_scored"])]
+        + [_number(row, name) for name in measures]
+        for row in rows
+    ]
+    skipped = "".join(
+        f"<p>No {_HEADINGS.get(name, name)}: {html.escape(why)}.</p>"
+        for name, why in figures["skipped"].items()
+    )
+    titles = [*head, *(_HEADINGS[name] for name in measures)]
+    return (
+        "<h2>New views</h2><p>Means over scenes, and their standard errors. A model "
+        "that has seen the pixels that it is scored on makes another claim than "
+        f"one that has not.</p>{_table(titles, body)}"
+        f"{skipped}"
+    )
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _number(row: dict[str, Any], name: str) -> str:
+    digits = 2 if name == "psnr" else 3
+    error = row[f"{name}_error"]
+    spread = "" if error is None else f"&nbsp;±&nbsp;{error:.{digits}f}"
+    return f"{row[name]:.{digits}f}{spread}"
+
+
+def _table(head: list[str], body: list[list[str]]) -> str:
+    rows = "".join(
+        "<tr>" + "".join(f'<td class="number">{cell}</td>' for cell in row) + "</tr>"
+        for row in body
+    )
+    titles = "".join(f"<th>{title}</th>" for title in head)
+    return f'<div class="wide"><table><tr>{titles}</tr>{rows}</table></div>'
+
+
+def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
+    short = []
+    for row in figures["views"]:
+        latents = [f"{k}: {row[k]}" for k in ("camera", "dynamics") if k in row]
+        half = next((h for h in ("left half", "right half") if h in row["how"]), "")
+        short.append("<br>".join([*latents, half] if latents else ["by true pose"]))
+    if len(set(short)) < len(short):  # one image, scored in two regions
+        short = short[:1]
+    count = len(evaluation.examples[0].inputs)
+    heads = "".join(f"<th>{own}</th>" for own in ["target", *short])
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td>{_picture(view / 255)}</td>" for view in own.inputs)
+        + f"<td>{_picture(own.target)}</td>"
+        + "".join(
+            f"<td>{_picture(image)}</td>" for image in own.predicted[: len(short)]
+        )
+        + "</tr>"
+        for own in evaluation.examples
+    )
+    return (
+        '<h2>Examples</h2><div class="wide"><table class="pictures"><tr>'
+        f'<th colspan="{count}">inputs</th>{heads}</tr>{body}</table></div>'
+    )
+
+
+def _contrastiveness(found: dict[str, Any]) -> str:
+    if not found:
+        return ""
+    rows = [
+        [_HEADINGS[name], _number(found, name), _number(found, f"{name}_both_differ")]
+        for name in ("R_cam", "R_dyn")
+        if name in found
+    ]
+    head = [
+        "",
+        "non-matching view shares the other",
+        "non-matching view shares neither",
+    ]
+    return (
+        "<h2>Separation of camera and dynamics</h2><p>The distance of a view's latent "
+        "to a matching view's, over that to a non-matching one's: 0 is perfect, 1 "
+        "blind, above 1 leaks what belongs into the other latent.</p>"
+        + _table(head, rows)
+    )
+
+
+def _distances(between: str, found: dict[str, Any]) -> str:
+    names = [name for name in ("camera", "dynamics") if name in found]
+    if not names:
+        return ""
+    maps = []
+    for name in names:
+        own = found[name]
+        matrix = np.array(own["matrix"])
+        lines = ", ".join(
+            f"{key.replace('_', ' ')} {value:.3g}"
+            for key, value in own.items()
+            if key != "matrix"
+        )
+        maps.append(
+            f"<figure>{_picture(_heat(matrix), 320)}<figcaption>{name} latent, 0 "
+            f'(dark) to {matrix.max():.3g}<br><span class="quiet">{lines}</span>'
+            "</figcaption></figure>"
+        )
+    about = {
+        "views": "Between the views of a scene, ordered by camera and, within each, "
+        "by dynamics; means over scenes.",
+        "frames": f"Between the frames of {html.escape(found.get('name', ''))}.",
+    }
+    return (
+        f"<h2>Latent distances of {between}</h2><p>{about[between]}</p>"
+        f'<div class="maps">{"".join(maps)}</div>'
+    )
+
+
+def _heat(matrix: np.ndarray) -> np.ndarray:
+    """Gives a matrix as an image in [0, 1]."""
+    share = matrix / max(matrix.max(), 1e-9) * (len(_MAP) - 1)
+    channels = [np.interp(share, np.arange(len(_MAP)), own) for own in _MAP.T]
+    return np.stack(channels, axis=-1) / 255
+
+
+def _traversals(pca: dict[str, Any], evaluation: Evaluation) -> str:
+    parts = []
+    for name, scenes in evaluation.traversals.items():
+        rows = "".join(
+            f"<tr><td>{100 * share:.0f} % of variance</td>"
+            + "".join(f"<td>{_picture(image)}</td>" for image in images)
+            + "</tr>"
+            for scene in scenes
+            for share, images in zip(pca[name]["explained"], scene, strict=False)
+        )
+        parts.append(
+            f"<p>{name} latent</p>"
+            f'<div class="wide"><table class="pictures">{rows}</table></div>'
+        )
+    if not parts:
+        return ""
+    return (
+        "<h2>Principal components</h2><p>A view's own latents, of which one moves "
+        "along a component, from -2 to 2 standard deviations; the other stands "
+        "still.</p>" + "".join(parts)
+    )
+
+
+def _poses(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    row = [f"{found['mse']:.4f}", f"{100 * found['r2']:.2f} %"]
+    return (
+        f"<h2>Explicit pose estimation</h2><p>{html.escape(found['how'])}; "
+        f"{found['steps']:,} steps.</p>" + _table(["MSE, m²", "R²"], [row])
+    )
+
+
+def _picture(image: np.ndarray, height: int = SIDE) -> str:
+    """Gives an image [H, W, 3] in [0, 1] as an HTML element."""
+    file = io.BytesIO()
+    pixels = (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8)
+    Image.fromarray(pixels).save(
+        file, format="WEBP", quality=90, lossless=height > SIDE
+    )
+    data = base64.b64encode(file.getvalue()).decode()
+    width = round(height * image.shape[1] / image.shape[0])
+    return (
+        f'<img alt="" width="{width}" height="{height}" '
+        f'src="data:image/webp;base64,{data}">'
+    )
