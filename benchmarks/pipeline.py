@@ -84,7 +84,7 @@ def one(scenes: int, workers: int) -> dict[str, float]:
     return {
         "cpu": sum(os.times()[:2]) - cpu,
         "seconds": time.monotonic() - start,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "memory": peak_memory(),
     }
 
 
@@ -107,6 +107,7 @@ def plan() -> dict[str, float]:
     """Plans a whole dataset three times: anew, with all parts there, all shards."""
     resolved = large()
     found: dict[str, float] = {}
+    say(f"imports and catalogs: {peak_memory() / 1e6:.0f} MB")
     with tempfile.TemporaryDirectory(prefix="dyso-benchmark-") as folder:
         job = pipeline.Job(resolved=resolved, output=open_folder(Path(folder) / "data"))
         parts: list[Part] = []
@@ -127,8 +128,13 @@ def plan() -> dict[str, float]:
                     work.output.remove_folder(work.parts_folder(shard))
                     names = work.shard_file(shard), work.shard_account_file(shard)
                     _pretend(work, shard.start, shard.stop, shard.split, *names)
-    found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    found["memory"] = peak_memory()
     return found
+
+
+def peak_memory() -> int:
+    """Gives the most bytes that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _pretend(

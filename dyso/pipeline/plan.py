@@ -37,7 +37,7 @@ class Shard:
         return shard_name(dataset, self.split, self.number, self.of)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """Scenes [start, stop) of a split, all of one shard."""
 

@@ -31,7 +31,7 @@ SHARE = 0.1  # of the time may go into counting
 _NONE = Counter[str]()  # one for the many parts in which nothing failed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
     """What has become of scenes so far.
 
@@ -114,8 +114,8 @@ class Progress:
     def _count(self) -> Counts:
         work = self._work
         sizes = work.output.sizes()
-        files = account_files(sizes) | self._shards
-        new = {name: files[name] for name in files.keys() - self._finished.keys()}
+        new = account_files(name for name in sizes if name not in self._finished)
+        new |= {n: f for n, f in self._shards.items() if n not in self._finished}
         for name, account in work.accounts(new, sizes):
             self._finished[name] = Counts.of(account)
             if account.failures:

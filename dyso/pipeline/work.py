@@ -148,7 +148,7 @@ def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
             if name.endswith(".progress"):
                 output.remove(name)
         # Always anew: the same catalogs may lie elsewhere on this machine.
-        output.write(SPEC, save_resolved(resolved).encode())
+        output.write(SPEC, save_resolved(resolved))
         if output.size(METADATA) is not None and not is_whole(output):
             _reopen(work)
         yield work

@@ -78,7 +78,7 @@ def write_metadata(
         "dataset_info.json": written["dataset_info.json"],
     }
     for name, text in texts.items():
-        folder.write(name, text.encode())
+        folder.write(name, text if isinstance(text, bytes) else text.encode())
     folder.clean()
 
 

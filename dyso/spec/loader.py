@@ -177,9 +177,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def save_resolved(resolved: ResolvedSpec) -> str:
+def save_resolved(resolved: ResolvedSpec) -> bytes:
     """Gives the JSON that is kept with the data as `spec.json`."""
-    return pydantic.TypeAdapter(ResolvedSpec).dump_json(resolved, indent=1).decode()
+    return pydantic.TypeAdapter(ResolvedSpec).dump_json(resolved)
 
 
 def load_resolved(path: str | Path) -> ResolvedSpec:

@@ -195,8 +195,8 @@ def test_a_spec_json_is_read_or_refused(folder, make_resolved, data) -> None:
     assert load_resolved_again(path, save_resolved(resolved)) == resolved
 
 
-def load_resolved_again(path: Path, text: str):
-    path.write_text(text)
+def load_resolved_again(path: Path, text: bytes):
+    path.write_bytes(text)
     return load_resolved(path)
 
 

@@ -191,7 +191,7 @@ def test_the_papers_spec_writes_out_the_defaults():
 
 def test_a_resolved_spec_is_kept_whole(tmp_path, resolved):
     path = tmp_path / "spec.json"
-    path.write_text(save_resolved(resolved))
+    path.write_bytes(save_resolved(resolved))
     again = load_resolved(path)
     assert again == resolved
     assert again.hash == resolved.hash
