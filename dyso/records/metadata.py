@@ -71,7 +71,7 @@ def write_metadata(
     with tempfile.TemporaryDirectory() as scratch:
         info.write_to_directory(scratch)
         written = {file.name: file.read_text() for file in Path(scratch).iterdir()}
-    texts = {
+    texts: dict[str, str | bytes] = {
         "spec.json": save_resolved(resolved),
         "metadata.json": json.dumps(dict(extra or {}), indent=1) + "\n",
         "features.json": written["features.json"],
