@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from dyso.spec import (
     ResolvedSpec,
     Spec,
 )
+
+# Run in the background, Ctrl-C may be ignored here, and so in what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALL_LAYERS = (
     "color",

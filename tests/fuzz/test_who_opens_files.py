@@ -7,16 +7,21 @@ import pytest
 
 DYSO = Path(__file__).parents[2] / "dyso"
 
-# What opens them, and where in `dyso` it may stand: for what this project writes.
+# What opens them, and where in `dyso` it may stand: for what this project writes, and
+# the picture that the user of `dyso manipulate` names.
 OPENERS = {
     r"\btrimesh\b": set(),
     r"\bimageio\b": set(),
     r"(?m)^\s*(import|from) bpy\b": set(),
-    r"\bImage\.open\(": {"records/images.py"},
+    r"\bImage\.open\(": {
+        "records/images.py",
+        "records/clips.py",
+        "train/manipulation.py",
+    },
     r"\bOpenEXR\.(File|InputFile)\(": {"looking/files.py"},
     r"\btarfile\.open\(": {"assets/starter.py"},
     r"\bgzip\.(open|GzipFile|decompress)\(": {"assets/starter.py"},
-    r"\bzipfile\.|\bshutil\.unpack_archive\(": set(),
+    r"\bzipfile\.(ZipFile|Path)|\bshutil\.unpack_archive\(": set(),
     r"\bpickle\.load|allow_pickle=True": set(),
     r"\b(eval|exec|os\.system)\(": set(),
     r"\byaml\.(load|full_load|unsafe_load)\(": set(),
