@@ -7,7 +7,6 @@ import functools
 import importlib.util
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +52,13 @@ def main(
         raise UserError(f"scenes: must be at least 2, got {scenes}")
     if video is not None and importlib.util.find_spec("av") is None:
         raise UserError("video: needs PyAV: pip install 'dyso[train]'")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from dyso.reading import Dataset
-        from dyso.train import checkpoints, poses
-        from dyso.train import lpips as weights
-        from dyso.train.evaluation import evaluate
-        from dyso.train.metrics import MEASURES
-        from dyso.train.predict import Predictor
-        from dyso.train.report import page
+    from dyso.reading import Dataset
+    from dyso.train import checkpoints, poses
+    from dyso.train import lpips as weights
+    from dyso.train.evaluation import evaluate
+    from dyso.train.metrics import MEASURES
+    from dyso.train.predict import Predictor
+    from dyso.train.report import page
 
     config = checkpoints.load_config(workdir)
     dataset = Dataset(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,11 +47,9 @@ def main(
         raise UserError(f"frames: must be at least 1, got {frames}")
     if importlib.util.find_spec("av") is None:
         raise UserError("dyso manipulate: needs PyAV: pip install 'dyso[train]'")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from dyso.looking.animation import write_mp4
-        from dyso.train import checkpoints, manipulation
-        from dyso.train.predict import Predictor
+    from dyso.looking.animation import write_mp4
+    from dyso.train import checkpoints, manipulation
+    from dyso.train.predict import Predictor
 
     config = checkpoints.load_config(workdir)
     step, params = checkpoints.load_params(workdir, config)

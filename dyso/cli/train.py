@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import sys
-import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -57,12 +56,10 @@ def main(
       split: which scenes to train on, such as `train` or `train[:1000]`.
       loader_workers: processes that read ahead; 0 reads in threads.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from dyso.reading import Dataset
-        from dyso.train import run
-        from dyso.train.data import Scenes
-        from dyso.train.video_data import Clips
+    from dyso.reading import Dataset
+    from dyso.train import run
+    from dyso.train.data import Scenes
+    from dyso.train.video_data import Clips
 
     scenes = Scenes(split=Dataset(data)[split], config=config)
     clips = Clips.open(videos, config) if videos is not None else None

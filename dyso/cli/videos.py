@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,9 +68,7 @@ def ingest(
       workers: processes that decode; default: one a core.
       timeout: seconds that one video may take.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from dyso import videos
+    from dyso import videos
 
     options = videos.Options(
         frames=frames,

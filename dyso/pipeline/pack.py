@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from dyso import records
 from dyso.pipeline.account import Account, metadata, say_failures, to_json
-from dyso.pipeline.plan import Part, Shard
+from dyso.pipeline.plan import Part, Shard, plan_parts
 from dyso.pipeline.work import COMPLETED, Work, layout
 from dyso.spec import ResolvedSpec, UserError
 
@@ -19,10 +19,11 @@ def pack_shard(shard: Shard, work: Work) -> None:
     Raises:
       UserError: a part is missing or damaged.
     """
-    if work.shard_accounts([shard]) != [None]:
+    if work.shard_account(shard) is not None:
         return
     found = work.part_accounts(shard)
-    parts = list(work.parts(shard, shard.stop - shard.start))
+    done = [(account.start, account.stop) for account in found.values()]
+    parts = list(plan_parts(shard, shard.stop - shard.start, done))
     accounts = []
     for part in parts:
         account = found.get(work.part_file(part, "json"))

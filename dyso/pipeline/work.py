@@ -100,11 +100,21 @@ class Work:
                 if account is not None:
                     yield name, account
 
+    def shard_account(self, shard: Shard) -> Account | None:
+        """Gives a shard's account if the shard is finished."""
+        return self._account(self.shard_account_file(shard), self.shard_file(shard))
+
     def part_account(self, part: Part) -> Account | None:
         """Gives a part's account if the part is finished."""
-        size = self.output.size(self.part_file(part, "array_record"))
+        return self._account(
+            self.part_file(part, "json"), self.part_file(part, "array_record")
+        )
+
+    def _account(self, name: str, file: str) -> Account | None:
+        """Gives one account, without listing what else is there."""
+        size = self.output.size(file)
         try:
-            text = self.output.read(self.part_file(part, "json"))
+            text = self.output.read(name)
         except FileNotFoundError:
             return None
         return None if size is None else parse_account(text, size, self.spec_hash)
@@ -195,7 +205,7 @@ def check_output(resolved: ResolvedSpec, output: Folder) -> None:
     try:
         text = output.read(SPEC)
     except FileNotFoundError:
-        if set(output.entries()) - {FOLDER, ".scratch"}:
+        if set(output.entries()) - {FOLDER}:
             raise UserError(
                 f"{output}: holds files that no job of this program made; "
                 "choose an empty or a new folder"

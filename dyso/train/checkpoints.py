@@ -20,6 +20,7 @@ import jax
 import orbax.checkpoint as ocp
 import pydantic
 
+from dyso import records
 from dyso.spec import UserError
 from dyso.train.presets import Config
 from dyso.train.step import State, init_state
@@ -50,9 +51,8 @@ def save_config(workdir: Path, config: Config) -> None:
             )
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(asdict(config), indent=1) + "\n")
-    temporary.replace(path)
+    with records.replacing(path) as temporary:
+        temporary.write_text(json.dumps(asdict(config), indent=1) + "\n")
 
 
 def load_config(workdir: Path) -> Config:

@@ -85,7 +85,7 @@ def train(
         else:
             state, places = found
             for name, own in batches.items():
-                own.set_state(_unpacked(places[name]))
+                own.set_state(places[name])
         step = int(state.step)
         log = stack.enter_context(_Log(workdir, step, config, say))
         while step < config.training.steps and not told_to_end():
@@ -129,15 +129,7 @@ def _check(state: State) -> None:
 
 
 def _places(batches: dict[str, Any]) -> dict[str, Any]:
-    return {name: _packed(own.get_state()) for name, own in batches.items()}
-
-
-def _packed(state: Any) -> Any:
-    return json.loads(json.dumps(state))
-
-
-def _unpacked(state: Any) -> Any:
-    return state
+    return {name: own.get_state() for name, own in batches.items()}
 
 
 @contextmanager

@@ -1,13 +1,12 @@
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 
 import pytest
+from commands import Command
 
 from dyso import records
 from dyso.cli import generate
@@ -32,44 +31,6 @@ def spec(tmp_path):
     return path
 
 
-class Generate:
-    """`dyso generate` as people run it, and the worker processes that it has."""
-
-    def __init__(self, *args):
-        self.tag = uuid.uuid4().hex
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from dyso.cli import main; main()", "generate"]
-            + [str(arg) for arg in args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "DYSO_TEST_TAG": self.tag},
-        )
-
-    def workers(self):
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                mine = self.tag.encode() in (folder / "environ").read_bytes()
-                command = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if mine and b"dyso.worker" in command:
-                found.append(int(folder.name))
-        return found
-
-    def wait_for(self, condition, seconds=120):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.process.communicate(timeout=5)
-            assert self.process.poll() is None, self.process.communicate(timeout=5)
-            time.sleep(0.1)
-
-    def end(self, seconds=180):
-        out, err = self.process.communicate(timeout=seconds)
-        return self.process.returncode, out, err
-
-
 def finished_parts(out):
     return list(out.glob(".work/*/*.json"))
 
@@ -84,14 +45,16 @@ def all_records(out):
 @pytest.mark.slow
 def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    status, out, err = Generate(spec, "--out", whole, "--workers", 1).end()
+    status, out, err = Command("generate", spec, "--out", whole, "--workers", 1).end()
     assert status == 0, err
     assert "6 of 6 scenes rendered, 0 failed" in out
     assert f"next: dyso preview {whole}" in out
     assert re.search(r"6/6 scenes .* 100%, .* elapsed, .* left, .* scenes/min", err)
 
     # Killed outright: nothing of ours can run, and still no worker stays.
-    run = Generate(spec, "--out", broken, "--workers", 2, "--scenes-per-part", 1)
+    run = Command(
+        "generate", spec, "--out", broken, "--workers", 2, "--scenes-per-part", 1
+    )
     run.wait_for(lambda: len(finished_parts(broken)) >= 1)
     assert run.workers()
     run.process.kill()
@@ -104,7 +67,9 @@ def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
 
     # Told to end: prompt, and it says how to go on.
     kept = {path: path.stat().st_mtime_ns for path in finished_parts(broken)}
-    run = Generate(spec, "--out", broken, "--workers", 2, "--scenes-per-part", 2)
+    run = Command(
+        "generate", spec, "--out", broken, "--workers", 2, "--scenes-per-part", 2
+    )
     run.wait_for(run.workers)
     run.process.send_signal(signal.SIGTERM)
     start = time.monotonic()
@@ -129,7 +94,7 @@ def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_at_once_and_is_told(spec, tmp_path):
-    run = Generate(spec, "--out", tmp_path / "data")
+    run = Command("generate", spec, "--out", tmp_path / "data")
     run.wait_for(run.workers)
     run.process.send_signal(signal.SIGINT)
     status, _, err = run.end(seconds=15)

@@ -1,16 +1,14 @@
 """What the tests of faults share: datasets, jobs in processes, and their traces."""
 
-import contextlib
 import functools
 import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
-import uuid
-from pathlib import Path
+
+from commands import Command
 
 from dyso import records
 from dyso.pipeline import Job, local_flags, run
@@ -37,57 +35,6 @@ cameras: {count: 2}
 render: {samples: 1, denoise: false}
 max_failed: 0.5
 """
-
-
-class Command:
-    """`dyso ...` as people run it, and the processes that it starts."""
-
-    def __init__(self, *args):
-        self.tag = uuid.uuid4().hex
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from dyso.cli import main; main()"]
-            + [str(arg) for arg in args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "DYSO_TEST_TAG": self.tag},
-        )
-
-    def workers(self):
-        """Gives the ids of its worker processes."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                mine = self.tag.encode() in (folder / "environ").read_bytes()
-                worker = b"dyso.worker" in (folder / "cmdline").read_bytes()
-                if mine and worker:
-                    found.append(int(folder.name))
-        return found
-
-    def wait_for(self, condition, seconds=180):
-        """Waits while it runs."""
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, "it takes too long"
-            assert self.process.poll() is None, self.process.communicate(timeout=5)
-            time.sleep(0.05)
-        return found
-
-    def end(self, seconds=300):
-        """Waits for its end; gives the status and what it wrote."""
-        try:
-            out, err = self.process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        return self.process.returncode, out, err
-
-    def is_gone(self, seconds=15):
-        """Says whether none of its worker processes outlives it for long."""
-        deadline = time.monotonic() + seconds
-        while self.workers() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return not self.workers()
 
 
 def dyso(*args):

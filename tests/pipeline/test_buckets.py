@@ -11,18 +11,8 @@ from instant import InstantRenderer
 from dyso.cli import status
 from dyso.pipeline import Job, is_complete, local_flags, run
 from dyso.pipeline.work import open_work
-from dyso.spec import Dynamics, Render, UserError
+from dyso.spec import UserError
 from dyso.storage import open_folder, service
-
-
-@pytest.fixture(scope="module")
-def tiny(make_resolved):
-    return make_resolved(
-        splits={"train": 7, "test": 3},
-        resolution=(8, 8),
-        dynamics=Dynamics(steps=2),
-        render=Render(samples=1),
-    )
 
 
 def make(resolved, output, renderer=InstantRenderer, **options):

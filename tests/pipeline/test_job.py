@@ -20,19 +20,8 @@ from dyso.pipeline import (
     scenes,
 )
 from dyso.pipeline.work import open_work
-from dyso.spec import Dynamics, Render, UserError
+from dyso.spec import Render, UserError
 from dyso.storage import open_folder
-
-
-@pytest.fixture(scope="module")
-def tiny(make_resolved):
-    return make_resolved(
-        splits={"train": 7, "test": 3},
-        resolution=(8, 8),
-        dynamics=Dynamics(steps=2),
-        render=Render(samples=1),
-        max_failed=0.3,
-    )
 
 
 def make(resolved, output, *, workers=2, renderer=InstantRenderer, **options):

@@ -15,7 +15,7 @@ from dyso.records.synthetic import synthetic_views
 from dyso.render import RenderError
 from dyso.render.client import RECYCLE
 from dyso.sampling import sample_scene
-from dyso.spec import Dynamics, Render, UserError
+from dyso.spec import UserError
 
 START, CPU = 600.0, 30.0
 
@@ -26,16 +26,6 @@ class Timed(InstantRenderer):
     def render(self, scene):
         timings = {"start": START, "cpu": CPU}
         return dataclasses.replace(super().render(scene), timings=timings)
-
-
-@pytest.fixture(scope="module")
-def tiny(make_resolved):
-    return make_resolved(
-        splits={"train": 7, "test": 3},
-        resolution=(8, 8),
-        dynamics=Dynamics(steps=2),
-        render=Render(samples=1),
-    )
 
 
 SPLITS = st.dictionaries(
