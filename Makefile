@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-EXTRAS := generate,dask,dataflow,s3,gcs,preview,train,dev
+EXTRAS := generate,dask,dataflow,s3,gcs,preview,export,view,train,docs,dev
 BIN := .venv/bin
 DEMO := data/demo
 # The first Python that is 3.11: bpy's wheels are for no other.

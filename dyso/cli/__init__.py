@@ -11,6 +11,7 @@ import tyro
 from dyso.spec import UserError
 
 COMMANDS = {
+    "assets": "turn ShapeNet, mesh and HDRI folders into catalogs; keep the cache",
     "doctor": "check that this machine can render, and say what to do",
     "plan": "what a dataset will hold and cost, from a pilot of its scenes",
     "generate": "make the dataset of a spec on this machine",
@@ -19,6 +20,8 @@ COMMANDS = {
     "show": "print one record",
     "stats": "distributions of patterns, categories, sizes, visibility",
     "preview": "contact sheets, an animation and a page to browse",
+    "view": "open scenes in Rerun, in three dimensions and over time",
+    "export": "write a dataset in other people's formats",
     "videos": "turn a folder of videos into clips to train on",
     "train": "train DyST, RUST or a baseline on a dataset",
     "evaluate": "measure a trained model, and write a report with pictures",
