@@ -1,4 +1,4 @@
-"""Rigid transforms, cameras, projection and rays, for numpy and jax arrays alike."""
+"""Rigid transforms, cameras, rays, flow and tracks, for numpy and jax arrays alike."""
 
 from dyso.geometry.cameras import (
     intrinsics,
@@ -11,6 +11,17 @@ from dyso.geometry.cameras import (
     transform,
     unproject,
 )
+from dyso.geometry.motion import (
+    DEPTH_TOLERANCE,
+    Flow,
+    Tracks,
+    View,
+    carry,
+    flow,
+    instance_poses,
+    sightings,
+    tracks,
+)
 from dyso.geometry.rotations import (
     quaternion_from_axis_angle,
     quaternion_from_matrix,
@@ -20,6 +31,13 @@ from dyso.geometry.rotations import (
 )
 
 __all__ = [
+    "DEPTH_TOLERANCE",
+    "Flow",
+    "Tracks",
+    "View",
+    "carry",
+    "flow",
+    "instance_poses",
     "intrinsics",
     "invert",
     "look_at",
@@ -32,6 +50,8 @@ __all__ = [
     "quaternion_to_matrix",
     "rays",
     "rotation_angle",
+    "sightings",
+    "tracks",
     "transform",
     "unproject",
 ]

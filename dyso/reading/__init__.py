@@ -2,5 +2,16 @@
 
 from dyso.reading.dataset import Dataset, Split
 from dyso.reading.loading import Source, loader
+from dyso.reading.motion import MOTION_FIELDS, flow, tracks, view_of, views_of
 
-__all__ = ["Dataset", "Source", "Split", "loader"]
+__all__ = [
+    "MOTION_FIELDS",
+    "Dataset",
+    "Source",
+    "Split",
+    "flow",
+    "loader",
+    "tracks",
+    "view_of",
+    "views_of",
+]

@@ -1,7 +1,8 @@
 """Proofs on finished datasets: files, records, and the geometry between views."""
 
+from dyso.geometry import DEPTH_TOLERANCE as TOLERANCE
 from dyso.validation.dataset import Problem, Shard, Validation, chosen
-from dyso.validation.geometry import REQUIRED, TOLERANCE, Agreement, agreement
+from dyso.validation.geometry import REQUIRED, Agreement, agreement
 from dyso.validation.record import Finding, check_record
 
 __all__ = [

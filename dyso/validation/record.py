@@ -177,7 +177,7 @@ def _poses(
         i, step = np.argwhere(wrong)[0]
         yield f"objects: no pose of object {i} at dynamics step {step}"
         return
-    if scene.contact == "settle":
+    if scene.contact == "settle" or scene.physics is not None:
         return  # physics moves what the scene says
     sampled = [item.poses for item in scene.objects]
     turned = abs(
@@ -198,7 +198,7 @@ def _disagreements(found: Agreement) -> Iterator[str]:
         yield (
             f"geometry: {100 * shares[i]:.1f} % of {visible} visible points of "
             f"{f'object {i - 1}' if i else 'the background'} agree between views; "
-            f"most are wrong in view {by_view.argmax()}"
+            f"most are wrong in view {found.views[by_view.argmax()]}"
         )
 
 

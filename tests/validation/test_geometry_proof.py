@@ -5,11 +5,11 @@ import pytest
 
 from dyso import records
 from dyso.geometry import quaternion_from_axis_angle, quaternion_multiply
+from dyso.reading import MOTION_FIELDS
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
 from dyso.spec import Objects
 from dyso.validation import REQUIRED, agreement
-from dyso.validation.geometry import FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def scene(make_resolved):
 @pytest.fixture(scope="module")
 def record(scene):
     data = records.encode(scene, synthetic_views(scene))
-    return records.decode(data, fields=FIELDS)
+    return records.decode(data, fields=MOTION_FIELDS)
 
 
 def test_nearly_all_visible_points_of_a_sound_scene_agree(record):

@@ -1,0 +1,75 @@
+"""Flow and tracks between the views of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from dyso import geometry
+
+MOTION_FIELDS = (
+    "depth",
+    "instance",
+    "intrinsics",
+    "extrinsics",
+    "objects/positions",
+    "objects/quaternions",
+)
+"""What a record must hold."""
+
+
+def views_of(
+    record: Mapping[str, Any], steps: Sequence[int] | None = None
+) -> geometry.View:
+    """Gives all views of a decoded record, float64, to compute with.
+
+    Args:
+      record: with `MOTION_FIELDS`.
+      steps: the dynamics step of each of its views; None is for a record with all.
+    """
+    poses = geometry.instance_poses(
+        record["objects/positions"].astype(np.float64),
+        record["objects/quaternions"].astype(np.float64),
+    )
+    if steps is None:
+        # In every layout each step has as many views, one step after the other.
+        views = len(record["depth"])
+        steps = np.arange(views) * poses.shape[1] // views
+    return geometry.View(
+        depth=record["depth"][..., 0].astype(np.float64),
+        instance=record["instance"][..., 0],
+        intrinsics=record["intrinsics"].astype(np.float64),
+        extrinsics=record["extrinsics"].astype(np.float64),
+        poses=poses[:, steps].swapaxes(0, 1),
+    )
+
+
+def view_of(views: geometry.View, index: int) -> geometry.View:
+    """Gives one of several views."""
+    return geometry.View(*(array[index] for array in views))
+
+
+def flow(record: Mapping[str, Any], source: int, target: int) -> geometry.Flow:
+    """Gives the flow from one view of a record, read with all views, to another.
+
+    See `dyso.geometry.flow`.
+    """
+    views = views_of(record)
+    return geometry.flow(view_of(views, source), view_of(views, target))
+
+
+def tracks(
+    record: Mapping[str, Any],
+    source: int,
+    rows: Int[np.ndarray, " P"],
+    columns: Int[np.ndarray, " P"],
+) -> geometry.Tracks:
+    """Follows what pixels of one view show through all views of a record.
+
+    See `dyso.geometry.tracks`.
+    """
+    views = views_of(record)
+    return geometry.tracks(view_of(views, source), rows, columns, views)
