@@ -1,1 +1,6 @@
 """Datasets in the formats of other projects, one module each."""
+
+from dyso.export.formats import FORMATS, format_named
+from dyso.export.job import Export
+
+__all__ = ["FORMATS", "Export", "format_named"]

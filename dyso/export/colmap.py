@@ -1,0 +1,118 @@
+"""COLMAP: a model for each dynamics step, as `pycolmap.Reconstruction` reads it.
+
+    step_000/images/cam_000.png
+    step_000/sparse/0/*.bin           cameras, images, points3D, and rigs and frames
+    step_000/sparse/0/test.txt        names of the held-out cameras' images, if any
+
+PINHOLE cameras, one an image; COLMAP's axes and pixel centres are this project's. The
+points are what pixels show, evenly chosen in each image, from depth; the track of a
+point is every image that sees it, by `dyso.geometry.sightings`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycolmap
+from jaxtyping import Bool, Float64, UInt8
+
+from dyso import geometry
+from dyso.export.cameras import by_step, require_several_cameras
+from dyso.export.images import png
+from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
+from dyso.spec import Spec
+
+ABOUT = "COLMAP: cameras, images and points with tracks, for each dynamics step"
+
+POINTS = 10_000
+"""At most in a model, of which those stay that two images or more see."""
+
+
+def check(spec: Spec) -> None:
+    """Refuses what `dyso.export.formats` says.
+
+    Raises:
+      UserError: a dynamics step is seen by one camera alone.
+    """
+    require_several_cameras(spec, "colmap")
+
+
+def write(split: Split, index: int, folder: Path) -> None:
+    """Writes one scene; see `dyso.export.formats`."""
+    held_out = split.spec.cameras.held_out
+    for step, record in enumerate(by_step(split, index, (*MOTION_FIELDS, "color"))):
+        own = folder / f"step_{step:03}"
+        (own / "images").mkdir(parents=True)
+        (own / "sparse" / "0").mkdir(parents=True)
+        names = [f"cam_{camera:03}.png" for camera in range(len(record["color"]))]
+        for name, color in zip(names, record["color"], strict=True):
+            (own / "images" / name).write_bytes(png(color))
+        _model(record, step, names).write_binary(own / "sparse" / "0")
+        if held_out:
+            text = "\n".join(names[-held_out:]) + "\n"
+            (own / "sparse" / "0" / "test.txt").write_text(text)
+
+
+def _model(
+    record: dict[str, Any], step: int, names: list[str]
+) -> pycolmap.Reconstruction:
+    views = views_of(record, steps=[step] * len(names))
+    points, colors, pixels, seen = _points(views, record["color"])
+    # The place of each point among the points of each image.
+    places = np.cumsum(seen, axis=1) - 1
+    height, width = views.depth.shape[1:]
+    model = pycolmap.Reconstruction()
+    for camera, name in enumerate(names):
+        k, number = views.intrinsics[camera], camera + 1
+        model.add_camera_with_trivial_rig(
+            pycolmap.Camera(
+                model="PINHOLE",
+                width=width,
+                height=height,
+                params=[k[0, 0], k[1, 1], k[0, 2], k[1, 2]],
+                camera_id=number,
+            )
+        )
+        model.add_image_with_trivial_frame(
+            pycolmap.Image(
+                name=name,
+                keypoints=pixels[camera, seen[camera]],
+                camera_id=number,
+                image_id=number,
+            ),
+            pycolmap.Rigid3d(views.extrinsics[camera]),
+        )
+    for point, color, own, place in zip(points, colors, seen.T, places.T, strict=True):
+        track = pycolmap.Track(
+            [
+                pycolmap.TrackElement(int(camera) + 1, int(place[camera]))
+                for camera in np.flatnonzero(own)
+            ]
+        )
+        model.add_point3D(point, track, color)
+    return model
+
+
+def _points(
+    views: geometry.View, color: UInt8[np.ndarray, "C H W 3"]
+) -> tuple[
+    Float64[np.ndarray, "P 3"],
+    UInt8[np.ndarray, "P 3"],
+    Float64[np.ndarray, "C P 2"],
+    Bool[np.ndarray, "C P"],
+]:
+    """Gives points, their colours, where each image has them, and which see them."""
+    every = max(1, round((views.depth.size / POINTS) ** 0.5))
+    parts = []
+    for camera in range(len(color)):
+        chosen = np.zeros(views.depth.shape[1:], bool)
+        chosen[every // 2 :: every, every // 2 :: every] = True
+        rows, columns = np.nonzero(chosen & np.isfinite(views.depth[camera]))
+        own = geometry.tracks(view_of(views, camera), rows, columns, views)
+        parts.append((own.points[camera], color[camera, rows, columns], *own[1:]))
+    points, colors = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    pixels, seen = (np.concatenate([p[i] for p in parts], axis=1) for i in (2, 3))
+    kept = seen.sum(0) > 1
+    return points[kept], colors[kept], pixels[:, kept], seen[:, kept]

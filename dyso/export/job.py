@@ -1,0 +1,293 @@
+"""An export: what is done is kept, and the same command goes on after a stop."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from dyso import records
+from dyso.export.formats import SHARDS, Format, SceneFormat, ShardFormat, format_named
+from dyso.export.processes import Tick, share_out
+from dyso.reading import Dataset
+from dyso.spec import ResolvedSpec, Spec, UserError
+
+_MARKER = "export.json"
+_ATTRIBUTION = "ATTRIBUTION.md"
+_PARTIAL = ".partial"
+_SHARD_BYTES = 512 << 20  # decoded; half as much in a file, half a minute's work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What is done in one go and appears whole or not at all.
+
+    Attributes:
+      split: the scenes' ...
+      start: ... first number ...
+      stop: ... and the one after the last.
+      paths: what it makes, files or one folder, relative to the export's.
+    """
+
+    split: str
+    start: int
+    stop: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A dataset, or a part of it, in one format; pickles.
+
+    Attributes:
+      dataset: what is exported.
+      format_name: one of `FORMATS`.
+      out: the folder that it goes to.
+      spans: the numbers of the scenes of each split.
+    """
+
+    dataset: Dataset
+    format_name: str
+    out: Path
+    spans: Mapping[str, range]
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Path,
+        *,
+        format: str,
+        out: Path,
+        split: str | None = None,
+        scenes: str = ":",
+    ) -> Export:
+        """Plans an export; writes nothing.
+
+        Args:
+          dataset: the folder of the dataset.
+          format: one of `FORMATS`.
+          out: the folder to write.
+          split: this one alone.
+          scenes: `a:b`, from the scene a on and before b, as Python slices.
+
+        Raises:
+          UserError: there is no such format, split or scene, or the format cannot hold
+            the dataset.
+        """
+        own = format_named(format)
+        source = Dataset(dataset)
+        own.check(source.resolved.spec)
+        if split and split not in source.splits:
+            raise UserError(
+                f"{dataset}: no split {split!r}; the splits are "
+                f"{', '.join(source.splits)}"
+            )
+        chosen = {split: source[split]} if split else source.splits
+        bounds = re.fullmatch(r"(-?\d*):(-?\d*)", scenes)
+        if not bounds:
+            raise UserError(f"scenes: must be as in 0:100, :100 or 100:, got {scenes}")
+        part = slice(*(int(bound) if bound else None for bound in bounds.groups()))
+        spans = {own.name: range(len(own))[part] for own in chosen.values()}
+        spans = {name: span for name, span in spans.items() if span}
+        if not spans:
+            counts = ", ".join(f"{own.name} {len(own)}" for own in chosen.values())
+            raise UserError(f"scenes: none are within {scenes}; there are: {counts}")
+        return cls(source, format, out, spans)
+
+    @property
+    def format(self) -> Format:
+        """The format's module."""
+        return format_named(self.format_name)
+
+    @property
+    def resolved(self) -> ResolvedSpec:
+        """The dataset's spec and catalogs."""
+        return self.dataset.resolved
+
+    @cached_property
+    def scenes(self) -> int:
+        """How many scenes there are to export."""
+        return sum(map(len, self.spans.values()))
+
+    def units(self) -> Iterator[Unit]:
+        """Gives all that makes up the export, in order."""
+        for split, span in self.spans.items():
+            if self.format_name not in SHARDS:
+                for i in span:
+                    path = f"{split}/scene_{i}"
+                    yield Unit(split=split, start=i, stop=i + 1, paths=(path,))
+                continue
+            paths = cast(ShardFormat, self.format).paths
+            lengths = shard_lengths(self.resolved.spec, len(span))
+            stops = itertools.accumulate(lengths, initial=span.start)
+            for shard, (start, stop) in enumerate(itertools.pairwise(stops)):
+                own = paths(self.resolved, split, shard, len(lengths))
+                yield Unit(split=split, start=start, stop=stop, paths=own)
+
+    def is_done(self, unit: Unit) -> bool:
+        """Says whether all of a unit is there."""
+        return all((self.out / path).exists() for path in unit.paths)
+
+    def done(self) -> int:
+        """Counts the scenes that are there."""
+        return sum(u.stop - u.start for u in self.units() if self.is_done(u))
+
+    def run(self, workers: int, tick: Tick) -> None:
+        """Exports what is not there yet.
+
+        Args:
+          workers: processes; with 1 this one does the work.
+          tick: is called for every scene.
+
+        Raises:
+          UserError: a scene is damaged, or the folder holds something else.
+          OSError: something cannot be written.
+        """
+        with self._hold():
+            todo = (unit for unit in self.units() if not self.is_done(unit))
+            if workers == 1:
+                for unit in todo:
+                    self.do(unit, tick)
+            else:
+                share_out(self.do, todo, workers, tick)
+            if self.format_name in SHARDS:
+                lengths = {
+                    split: shard_lengths(self.resolved.spec, len(span))
+                    for split, span in self.spans.items()
+                }
+                cast(ShardFormat, self.format).finish(self.resolved, lengths, self.out)
+
+    def do(self, unit: Unit, tick: Tick) -> None:
+        """Does one unit.
+
+        Raises:
+          UserError: a scene is damaged; the line names it.
+        """
+        with tempfile.TemporaryDirectory(dir=self.out / _PARTIAL) as scratch:
+            made = [Path(scratch, Path(path).name) for path in unit.paths]
+            if self.format_name in SHARDS:
+                scenes = self._scenes(unit, tick)
+                cast(ShardFormat, self.format).write(self.resolved, scenes, made)
+            else:
+                made[0].mkdir()
+                write = cast(SceneFormat, self.format).write
+                with _naming(unit.split, unit.start):
+                    write(self.dataset.splits[unit.split], unit.start, made[0])
+                tick()
+            for source, path in zip(made, unit.paths, strict=True):
+                (self.out / path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source, self.out / path)
+
+    def _scenes(self, unit: Unit, tick: Tick) -> Iterator[dict[str, Any]]:
+        for index in range(unit.start, unit.stop):
+            with _naming(unit.split, index):
+                record = self.dataset.splits[unit.split].read(index)
+                _check_shapes(record, self.resolved.spec)
+            yield record
+            tick()
+
+    @contextlib.contextmanager
+    def _hold(self) -> Iterator[None]:
+        """Makes the folder this export's, and no other process's for the time."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            folder = os.open(self.out, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.out}: another process exports to it") from None
+            self._claim()
+            partial = self.out / _PARTIAL
+            shutil.rmtree(partial, ignore_errors=True)
+            stack.callback(shutil.rmtree, partial, ignore_errors=True)
+            partial.mkdir()
+            # Licences ask that it goes where the pictures go.
+            if (attribution := self.dataset.folder / _ATTRIBUTION).exists():
+                shutil.copyfile(attribution, self.out / _ATTRIBUTION)
+            yield
+
+    def _claim(self) -> None:
+        spec = self.resolved.spec
+        own: dict[str, Any] = {
+            "format": self.format_name,
+            "dataset": f"{spec.name} {self.resolved.hash}",
+        }
+        if self.format_name in SHARDS:
+            # The shards follow from them; folders of scenes may become more.
+            own["scenes"] = {
+                split: [span.start, span.stop] for split, span in self.spans.items()
+            }
+        marker = self.out / _MARKER
+        if marker.exists():
+            there = json.loads(marker.read_text(encoding="utf-8"))
+            for key, value in own.items():
+                if there.get(key) != value:
+                    raise UserError(
+                        f"{self.out}: holds an export of {key} {there.get(key)}, not "
+                        f"{value}; choose another folder with --out"
+                    )
+            return
+        if any(self.out.iterdir()):
+            raise UserError(
+                f"{self.out}: is not empty and holds no export; choose another folder "
+                "with --out"
+            )
+        with records.replacing(marker) as temporary:
+            temporary.write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")
+
+
+def shard_lengths(spec: Spec, scenes: int) -> list[int]:
+    """Gives the number of scenes in each shard; the workers do not matter to it."""
+    height, width = spec.resolution
+    pixel = sum(
+        int(field.shape[-1]) * np.dtype(field.dtype).itemsize
+        for field in records.fields_of(spec.render.layers)
+        if field.encoding in ("image", "depth")
+    )
+    most = max(1, _SHARD_BYTES // (spec.views * height * width * pixel))
+    count = -(-scenes // most)
+    return [scenes * (i + 1) // count - scenes * i // count for i in range(count)]
+
+
+@contextlib.contextmanager
+def _naming(split: str, index: int) -> Iterator[None]:
+    """Says in an error which scene it is about."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"scene {index} of {split}: {error}") from error
+
+
+def _check_shapes(record: Mapping[str, Any], spec: Spec) -> None:
+    """Looks whether a record is what the spec says.
+
+    Raises:
+      RecordError: it is not.
+    """
+    sizes: dict[str | int, int] = {
+        "V": spec.views,
+        "H": spec.resolution[0],
+        "W": spec.resolution[1],
+        "T": spec.dynamics.steps,
+        "N": len(record["objects/category_id"]),
+    }
+    for field in records.fields_of(spec.render.layers):
+        shape = tuple(sizes.get(axis, axis) for axis in field.shape)
+        found = record[field.name].shape if field.name in record else None
+        if found != shape:
+            raise records.RecordError(
+                f"{field.name!r} must have the spec's shape {shape}, got {found}"
+            )

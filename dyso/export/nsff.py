@@ -1,0 +1,112 @@
+"""Neural Scene Flow Fields and DynamicNeRF: one moving camera's video, a frame a step.
+
+    poses_bounds.npy                 [T, 17], LLFF's convention
+    images/00000.png
+    disp/00000.npy                   float32 [H, W], 1 / z in 1 / m, 0 for infinity
+    motion_masks/00000.png           255 on the objects that ever move
+    flow_i1/00000_fwd.npz            to the next frame, and 00001_bwd.npz to the one
+                                     before: `flow` float32 [H, W, 2] in pixels (x, y),
+                                     `mask` bool, what is visible there
+    flow/000_fwd.npz                 the same under the names that DynamicNeRF reads
+
+Both projects estimate disparity, masks and flow by networks; these are exact. A row of
+`poses_bounds.npy` is the camera-to-world matrix [3, 5] with the columns down, right,
+backwards, centre and (H, W, focal length), then the near and far bounds: the share
+`NEAR` and `FAR` of the frame's z.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from dyso import geometry
+from dyso.export.cameras import by_step, require_one_focal_length, z_depth
+from dyso.export.images import png
+from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
+from dyso.spec import Spec, UserError
+
+ABOUT = "Neural Scene Flow Fields, DynamicNeRF: frames, disparity, masks, flow, poses"
+
+NEAR, FAR = 0.1, 99.9
+"""Percentiles, as LLFF takes them."""
+MOVED = 1e-4
+"""Metres that a corner of the object's box must move between two frames to count."""
+
+
+def check(spec: Spec) -> None:
+    """Refuses what `dyso.export.formats` says.
+
+    Raises:
+      UserError: it is no video of one moving camera, or the camera may zoom by its
+        focal length.
+    """
+    if not spec.cameras.paired or spec.cameras.count < 2:
+        raise UserError(
+            "nsff: holds the video of one moving camera, but the spec has not "
+            "cameras.paired: true and two steps or more; see specs/small_motion.yaml"
+        )
+    require_one_focal_length(spec, "nsff")
+
+
+def write(split: Split, index: int, folder: Path) -> None:
+    """Writes one scene; see `dyso.export.formats`."""
+    for kind in ("images", "disp", "motion_masks", "flow_i1", "flow"):
+        (folder / kind).mkdir()
+    moving = _moving(split, index)
+    rows: list[np.ndarray] = []
+    before: geometry.View | None = None
+    for step, record in enumerate(by_step(split, index, (*MOTION_FIELDS, "color"))):
+        view = view_of(views_of(record, steps=[step]), 0)
+        z = z_depth(view.depth, view.intrinsics)
+        mask = moving[view.instance].astype(np.uint8) * 255
+        (folder / "images" / f"{step:05}.png").write_bytes(png(record["color"][0]))
+        (folder / "motion_masks" / f"{step:05}.png").write_bytes(png(mask[..., None]))
+        np.save(folder / "disp" / f"{step:05}.npy", (1 / z).astype(np.float32))
+        rows.append(_row(view, z))
+        if before is not None:
+            _write_flow(folder, step - 1, "fwd", geometry.flow(before, view))
+            _write_flow(folder, step, "bwd", geometry.flow(view, before))
+        before = view
+    table = np.array(rows)
+    # A frame that shows nothing within reach has the widest bounds of the others.
+    for column, widest in ((-2, np.nanmin), (-1, np.nanmax)):
+        bounds = table[:, column]
+        bounds[np.isnan(bounds)] = widest(bounds)
+    np.save(folder / "poses_bounds.npy", table)
+
+
+def _moving(split: Split, index: int) -> Bool[np.ndarray, " N+1"]:
+    """Tells which instances ever move; the first, the background, does not."""
+    record = split.read(
+        index, fields=("objects/positions", "objects/quaternions", "objects/sizes")
+    )
+    poses = geometry.pose_matrix(
+        record["objects/positions"].astype(np.float64),
+        record["objects/quaternions"].astype(np.float64),
+    )
+    signs = np.stack(np.meshgrid(*[[-0.5, 0.5]] * 3), axis=-1).reshape(8, 3)
+    corners = record["objects/sizes"].astype(np.float64)[:, None] * signs
+    placed = geometry.transform(poses[:, :, None], corners[:, None])
+    far = np.linalg.norm(np.diff(placed, axis=1), axis=-1).max((1, 2))
+    return np.concatenate([[False], far > MOVED])
+
+
+def _row(
+    view: geometry.View, z: Float64[np.ndarray, "H W"]
+) -> Float64[np.ndarray, " 17"]:
+    pose = geometry.invert(view.extrinsics)
+    right, down, forward, centre = pose.T
+    lens = np.array([*z.shape, view.intrinsics[0, 0]])
+    columns = np.stack([down, right, -forward, centre, lens], axis=-1)
+    reached = z[np.isfinite(z)]
+    bounds = np.percentile(reached, [NEAR, FAR]) if len(reached) else [np.nan] * 2
+    return np.concatenate([columns.ravel(), bounds])
+
+
+def _write_flow(folder: Path, frame: int, way: str, flow: geometry.Flow) -> None:
+    own = {"flow": flow.optical.astype(np.float32), "mask": flow.visible}
+    for name in (f"flow_i1/{frame:05}_{way}.npz", f"flow/{frame:03}_{way}.npz"):
+        np.savez_compressed(folder / name, **own)

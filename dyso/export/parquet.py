@@ -1,0 +1,123 @@
+"""`parquet`: a table of views, for the datasets package and for whatever reads Parquet.
+
+A row is a view, because rows are read at random and an image is decoded when its row
+is. The views of a scene are neighbours: view v of the scene in place s of a split is
+row s * V + v. What belongs to the whole scene stands in each of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dyso import records
+from dyso.export.images import float_tiff, png
+from dyso.spec import ResolvedSpec, Spec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ABOUT = "a table of views, for the datasets package (load_dataset) and others"
+
+
+def check(spec: Spec) -> None:
+    """Holds every dataset."""
+
+
+def paths(
+    resolved: ResolvedSpec, split: str, shard: int, shards: int
+) -> tuple[str, ...]:
+    """Gives the path of one shard."""
+    return (f"data/{split}-{shard:05d}-of-{shards:05d}.parquet",)
+
+
+def write(
+    resolved: ResolvedSpec, scenes: Iterable[Mapping[str, Any]], files: Sequence[Path]
+) -> None:
+    """Writes one shard; a row group is a scene."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    own = schema(resolved.spec)
+    # Images are compressed already; zstd is for what stands in every row.
+    with pq.ParquetWriter(files[0], own, compression="zstd") as writer:
+        for record in scenes:
+            rows = list(_rows(record, resolved.spec))
+            writer.write_table(pa.Table.from_pylist(rows, own))
+
+
+def finish(
+    resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
+) -> None:
+    """Writes README.md, the card that says which files are which split."""
+    spec = resolved.spec
+    files = "".join(
+        f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split in shards
+    )
+    columns = "".join(
+        f"| `{_column(field)}` | {field.meaning} |\n" for field in _fields(spec)
+    )
+    text = (
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}"
+        f"pretty_name: {spec.name}\n---\n# {spec.name} {spec.version}\n\n"
+        f"{spec.description}\n\n"
+        f"A row is one view; the {spec.views} views of a scene are neighbours. Spec "
+        f"hash {resolved.hash}.\n\n| column | meaning |\n|---|---|\n"
+        "| `view`, `step`, `camera` | The view, its dynamics step and its camera. |\n"
+        f"{columns}"
+    )
+    with records.replacing(out / "README.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def schema(spec: Spec) -> pa.Schema:
+    """Gives the columns; their metadata tell the datasets package what is an image."""
+    import pyarrow as pa
+
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    columns = dict.fromkeys(("view", "step", "camera"), pa.int32())
+    hints: dict[str, Any] = {name: _value("int32") for name in columns}
+    for field in _fields(spec):
+        name = _column(field)
+        if field.encoding in ("image", "depth"):
+            columns[name], hints[name] = image, {"_type": "Image"}
+            continue
+        dtype = "string" if field.dtype == "str" else field.dtype
+        kind, hint = pa.type_for_alias(dtype), _value(dtype)
+        # Of a field of views, a row has its own view's part.
+        for _ in [axis for axis in field.shape if axis != "V"]:
+            kind, hint = pa.list_(kind), {"feature": hint, "_type": "List"}
+        columns[name], hints[name] = kind, hint
+    metadata = {"huggingface": json.dumps({"info": {"features": hints}})}
+    return pa.schema(columns, metadata)
+
+
+def _value(dtype: str) -> dict[str, Any]:
+    return {"dtype": dtype, "_type": "Value"}
+
+
+def _column(field: records.Field) -> str:
+    return field.name.replace("/", "_")
+
+
+def _fields(spec: Spec) -> tuple[records.Field, ...]:
+    return records.fields_of(spec.render.layers)
+
+
+def _rows(record: Mapping[str, Any], spec: Spec) -> Iterator[dict[str, Any]]:
+    for view, (step, camera) in enumerate(spec.layout.pairs):
+        row: dict[str, Any] = {"view": view, "step": step, "camera": camera}
+        for field in _fields(spec):
+            value = record[field.name]
+            if "V" in field.shape:
+                value = np.take(value, view, field.shape.index("V"))
+            if field.encoding in ("image", "depth"):
+                encode = png if field.encoding == "image" else float_tiff
+                row[_column(field)] = {"bytes": encode(value), "path": None}
+            else:
+                row[_column(field)] = value.tolist()
+        yield row

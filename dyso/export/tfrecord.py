@@ -1,0 +1,78 @@
+"""`tfrecord`: all fields of the records, for tfds without this package.
+
+`tfds.load(name, data_dir=out)` reads it: an example is a scene, with the fields of
+docs/format.md. Images are PNG; depth is tfds's float32 image, the same values as ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from dyso.export.examples import mapped, shard_path, write_examples, write_info
+from dyso.records.features import ColorImage, DepthImage, tfds_features
+from dyso.spec import ResolvedSpec, Spec
+
+ABOUT = "all fields, for tfds (tfds.load) without this package"
+
+
+def check(spec: Spec) -> None:
+    """Holds every dataset."""
+
+
+def paths(
+    resolved: ResolvedSpec, split: str, shard: int, shards: int
+) -> tuple[str, ...]:
+    """Gives the path of one shard."""
+    return (shard_path(_builder(resolved.spec), split, shard, shards),)
+
+
+def write(
+    resolved: ResolvedSpec, scenes: Iterable[Mapping[str, Any]], files: Sequence[Path]
+) -> None:
+    """Writes one shard."""
+    write_examples(files[0], features(resolved.spec), _nested(scenes))
+
+
+def finish(
+    resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
+) -> None:
+    """Writes tfds's metadata."""
+    spec = resolved.spec
+    description = spec.description or spec.name
+    write_info(out, _builder(spec), features(spec), shards, description)
+
+
+def features(spec: Spec) -> tfds.features.FeaturesDict:
+    """Gives the features, of kinds that tfds itself has."""
+    return mapped(tfds_features(spec), _plain)
+
+
+def _plain(feature: Any) -> Any:
+    """Puts tfds's kinds in the place of this project's."""
+    kinds = {ColorImage: np.uint8, DepthImage: np.float32}
+    if dtype := kinds.get(type(feature)):
+        return tfds.features.Image(
+            shape=feature.shape, dtype=dtype, encoding_format="png"
+        )
+    return feature
+
+
+def _nested(scenes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for scene in scenes:
+        example: dict[str, Any] = {}
+        for name, value in scene.items():
+            *parents, last = name.split("/")
+            inner = example
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+            inner[last] = value
+        yield example
+
+
+def _builder(spec: Spec) -> str:
+    return f"{spec.name}/{spec.version}"

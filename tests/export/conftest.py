@@ -1,0 +1,66 @@
+"""A dataset folder without a renderer, and exports of it in several small shards."""
+
+import pytest
+from made import write_dataset
+
+from dyso.export import Export, job
+from dyso.reading import Dataset
+from dyso.records.synthetic import synthetic_views
+from dyso.spec import Cameras, Dynamics, Objects, Render
+
+SCENES = {"train": 5, "validation": 2}
+
+
+@pytest.fixture(scope="session")
+def own(make_resolved):
+    """6 views a scene, all layers, one or two spheres."""
+    return make_resolved(
+        splits=SCENES,
+        resolution=(24, 32),
+        dynamics=Dynamics(steps=2),
+        cameras=Cameras(count=3),
+        objects=Objects(count=(1, 2)),
+        render=Render(
+            layers=(
+                "color",
+                "depth",
+                "instance",
+                "category",
+                "normal",
+                "object_coordinates",
+            )
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def folder(own, tmp_path_factory):
+    path = tmp_path_factory.mktemp("dataset") / "data"
+    return write_dataset(path, own, synthetic_views)
+
+
+@pytest.fixture(scope="session")
+def dataset(folder):
+    return Dataset(folder)
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """At most two scenes a shard."""
+    monkeypatch.setattr(job, "_SHARD_BYTES", 150_000)
+
+
+@pytest.fixture(scope="session")
+def exported(folder, tmp_path_factory):
+    """A function that exports to a format, once, at most two scenes a shard."""
+    made = {}
+
+    def export(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name) / "out"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(job, "_SHARD_BYTES", 150_000)
+                Export.of(folder, format=name, out=made[name]).run(1, lambda: None)
+        return made[name]
+
+    return export

@@ -1,0 +1,146 @@
+"""D-NeRF's folders, read by the rules of its loader, HexPlane's and nerfstudio's."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from made import write_dataset
+from PIL import Image
+from scenes import files, known_points, written
+
+from dyso.export import dnerf
+from dyso.reading import Dataset
+from dyso.records.synthetic import synthetic_views
+from dyso.spec import Cameras, Dynamics, Objects, Patterns, UserError
+
+SIZE = 24
+
+
+@pytest.fixture(scope="module")
+def split(make_resolved, tmp_path_factory):
+    resolved = make_resolved(
+        splits={"train": 1},
+        resolution=(SIZE, SIZE),
+        objects=Objects(count=(2, 2)),
+        dynamics=Dynamics(steps=3),
+        cameras=Cameras(count=4, held_out=2),
+    )
+    folder = tmp_path_factory.mktemp("dataset") / "data"
+    return Dataset(write_dataset(folder, resolved, synthetic_views))["train"]
+
+
+@pytest.fixture(scope="module")
+def folder(split, tmp_path_factory):
+    return written("dnerf", split, tmp_path_factory.mktemp("out") / "scene")
+
+
+def meta_of(folder, split):
+    return json.loads((folder / f"transforms_{split}.json").read_text())
+
+
+def project(meta, frame, points):
+    """Blender's camera: x right, y up, looking along -z; half the width spans half
+    the angle."""
+    pose = np.array(frame["transform_matrix"])
+    scaled = (points - np.array(meta["world_origin"])) * meta["world_scale"]
+    local = (scaled - pose[:3, 3]) @ pose[:3, :3]
+    focal = 0.5 * SIZE / np.tan(0.5 * meta["camera_angle_x"])
+    pixels = focal * local[:, :2] / -local[:, 2:]
+    return pixels * [1, -1] + SIZE / 2, -local[:, 2]
+
+
+def test_known_points_land_on_their_pixels(split, folder):
+    record = split[0]
+    for name, cameras in (("train", (0, 1)), ("val", (2, 3)), ("test", (2, 3))):
+        meta = meta_of(folder, name)
+        views = [step * 4 + camera for step in range(3) for camera in cameras]
+        assert [frame["time"] for frame in meta["frames"]] == [0, 0, 0.5, 0.5, 1, 1]
+        for view, frame in zip(views, meta["frames"], strict=True):
+            points, pixels = known_points(record, view)
+            found, z = project(meta, frame, points)
+            assert (z > 0).all()
+            assert abs(found - pixels).max() < 0.01
+            image = Image.open(folder / (frame["file_path"] + ".png"))
+            assert image.mode == "RGBA"
+            rgba = np.asarray(image)
+            np.testing.assert_array_equal(rgba[..., :3], record["color"][view])
+            np.testing.assert_array_equal(
+                rgba[..., 3] == 255, record["instance"][view, ..., 0] > 0
+            )
+            assert set(np.unique(rgba[..., 3])) <= {0, 255}
+
+
+def test_the_world_is_as_large_as_the_loaders_suppose(split, folder):
+    record = split[0]
+    meta = meta_of(folder, "train")
+    frames = meta["frames"] + meta_of(folder, "test")["frames"]
+    poses = np.array([frame["transform_matrix"] for frame in frames])
+    assert np.linalg.norm(poses[:, :3, 3], axis=-1).mean() == pytest.approx(4)
+    centres = record["objects/positions"].reshape(-1, 3) - meta["world_origin"]
+    assert abs(centres * meta["world_scale"]).max() < 1.3
+    np.testing.assert_allclose(
+        poses[:, :3, :3] @ poses[:, :3, :3].swapaxes(1, 2),
+        np.broadcast_to(np.eye(3), (12, 3, 3)),
+        atol=1e-5,
+    )
+
+
+def test_without_held_out_cameras_the_last_is_the_test(make_resolved, tmp_path):
+    resolved = make_resolved(splits={"train": 1}, resolution=(SIZE, SIZE))
+    data = write_dataset(tmp_path / "data", resolved, synthetic_views)
+    out = written("dnerf", Dataset(data)["train"], tmp_path / "out")
+    names = [frame["file_path"] for frame in meta_of(out, "test")["frames"]]
+    assert names == [f"./images/cam_004_step_{step:03}" for step in range(5)]
+    assert len(meta_of(out, "train")["frames"]) == 20
+
+
+def test_every_split_of_a_video_begins_at_time_0(videos, tmp_path):
+    many = dataclasses.replace(
+        videos.spec,
+        resolution=(SIZE, SIZE),
+        splits={"train": 1},
+        dynamics=dataclasses.replace(videos.spec.dynamics, steps=17),
+        cameras=dataclasses.replace(videos.spec.cameras, count=17),
+    )
+    resolved = dataclasses.replace(videos, spec=many)
+    data = write_dataset(tmp_path / "data", resolved, synthetic_views)
+    split = Dataset(data)["train"]
+    out = written("dnerf", split, tmp_path / "out")
+    times = {
+        name: [frame["time"] * 16 for frame in meta_of(out, name)["frames"]]
+        for name in ("train", "val", "test")
+    }
+    assert times["val"] == times["test"] == [0, 8, 16]
+    assert times["train"] == [step for step in range(16) if step != 8]
+    meta, record = meta_of(out, "train"), split[0]
+    for frame in meta["frames"]:
+        view = round(frame["time"] * 16)
+        points, pixels = known_points(record, view)
+        assert abs(project(meta, frame, points)[0] - pixels).max() < 0.01
+
+
+def test_it_is_the_same_again(split, folder, tmp_path):
+    assert files(written("dnerf", split, tmp_path / "again")) == files(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"resolution": (24, 32)}, r"square images.*\[24, 32\]"),
+        ({"dynamics": Dynamics(steps=1)}, "steps is 1"),
+        (
+            {
+                "cameras": Cameras(
+                    patterns=Patterns(
+                        zoom=dataclasses.replace(Patterns().zoom, by="focal_length")
+                    )
+                )
+            },
+            "one focal length",
+        ),
+    ],
+)
+def test_what_it_cannot_hold_is_refused(make_resolved, fields, message):
+    with pytest.raises(UserError, match=message):
+        dnerf.check(make_resolved(**fields).spec)

@@ -1,0 +1,217 @@
+"""What is done stays, what is not done leaves no trace; the bytes are the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made import write_dataset
+
+from dyso import records
+from dyso.export import Export
+from dyso.records.synthetic import synthetic_views
+from dyso.spec import UserError
+
+# tfds and TensorFlow warn of their own parts.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SHARDED = ("sunds", "tfrecord", "webdataset", "parquet")
+
+
+def nothing():
+    pass
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", SHARDED)
+def test_a_stopped_export_goes_on_to_the_same_bytes(
+    name, folder, exported, small_shards, tmp_path
+):
+    export = Export.of(folder, format=name, out=tmp_path / "out")
+    ticks = []
+
+    def stop_in_the_second_shard():
+        ticks.append(1)
+        if len(ticks) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export.run(1, stop_in_the_second_shard)
+    whole = tree(exported(name))
+    left = tree(export.out)
+    assert left.items() < whole.items()
+    assert export.done() == 1
+    ticks.clear()
+    export.run(1, lambda: ticks.append(1))
+    assert len(ticks) == 6
+    assert tree(export.out) == whole
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from dyso.export import Export, job
+if __name__ == "__main__":
+    job._SHARD_BYTES = 150_000
+    folder, name, out = sys.argv[1:]
+    Export.of(Path(folder), format=name, out=Path(out)).run(2, lambda: time.sleep(0.2))
+"""
+
+
+def helpers_of(pid):
+    """Gives the processes that share its work."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    commands = {int(own): Path(f"/proc/{own}/cmdline").read_bytes() for own in found}
+    return [own for own, command in commands.items() if b"spawn_main" in command]
+
+
+def alive(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_processes_die_with_a_killed_export_which_goes_on_to_the_same_bytes(
+    folder, exported, tmp_path
+):
+    script, out = tmp_path / "script.py", tmp_path / "out"
+    script.write_text(SCRIPT)
+    command = [sys.executable, script, folder, "webdataset", out]
+    process = subprocess.Popen(command)
+    try:
+        deadline = time.monotonic() + 60
+        while not (helpers := helpers_of(process.pid)) or not list(out.glob("*.tar")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.wait(10)
+    deadline = time.monotonic() + 30
+    while any(map(alive, helpers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    whole = tree(exported("webdataset"))
+    done = {name: data for name, data in tree(out).items() if ".partial" not in name}
+    assert done.items() <= whole.items()
+    subprocess.run(command, check=True, timeout=60)
+    assert tree(out) == whole
+
+
+def test_a_process_that_is_killed_is_one_line(folder, small_shards, tmp_path):
+    export = Export.of(folder, format="webdataset", out=tmp_path / "out")
+
+    def kill():
+        for helper in helpers_of(os.getpid()):
+            os.kill(helper, signal.SIGKILL)
+
+    with pytest.raises(UserError, match=r"died with status -9; if memory .* --workers"):
+        export.run(2, kill)
+    assert not (export.out / ".partial").exists()
+
+
+def test_scenes_and_splits_are_chosen(folder, exported, tmp_path):
+    def spans(**options):
+        return dict(
+            Export.of(folder, format="parquet", out=tmp_path / "out", **options).spans
+        )
+
+    assert spans() == {"train": range(5), "validation": range(2)}
+    assert spans(split="train", scenes="1:3") == {"train": range(1, 3)}
+    assert spans(scenes="3:") == {"train": range(3, 5)}
+    assert spans(scenes=":1") == {"train": range(1), "validation": range(1)}
+    for scenes in ("3", "a:b", "1:2:3"):
+        with pytest.raises(UserError, match="scenes: must be as in 0:100"):
+            spans(scenes=scenes)
+    with pytest.raises(UserError, match="none are within 9:; there are: train 5, val"):
+        spans(scenes="9:")
+    with pytest.raises(UserError, match=r"'train\[:2\]'; the splits are train, valid"):
+        spans(split="train[:2]")
+    with pytest.raises(UserError, match="no format 'zip'; the formats are sunds, "):
+        Export.of(folder, format="zip", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_holds_one_export(own, folder, make_resolved, tmp_path):
+    out = tmp_path / "out"
+    Export.of(folder, format="webdataset", out=out, scenes=":1").run(1, nothing)
+    before = tree(out)
+
+    def refused(why, source=folder, **options):
+        with pytest.raises(UserError, match=why) as raised:
+            Export.of(source, out=out, **options).run(1, nothing)
+        assert "\n" not in str(raised.value)
+        assert tree(out) == before
+
+    refused("format webdataset, not parquet", format="parquet", scenes=":1")
+    refused("scenes .* not .*0, 5.*another folder", format="webdataset")
+    other = make_resolved(splits={"train": 1, "validation": 1}, resolution=(24, 32))
+    source = write_dataset(tmp_path / "other", other, synthetic_views)
+    refused("dataset test", source, format="webdataset", scenes=":1")
+    (out / "export.json").unlink()
+    before.pop("export.json")
+    refused("not empty and holds no export", format="webdataset", scenes=":1")
+
+
+def test_one_process_at_a_time_exports_to_a_folder(folder, small_shards, tmp_path):
+    export = Export.of(folder, format="webdataset", out=tmp_path / "out")
+
+    def another():
+        with pytest.raises(UserError, match="another process exports to it"):
+            export.run(1, nothing)
+
+    export.run(1, another)
+
+
+def test_what_must_be_attributed_goes_along(folder, own, tmp_path):
+    source = write_dataset(tmp_path / "data", own, synthetic_views)
+    (source / "ATTRIBUTION.md").write_text("by someone")
+    Export.of(source, format="webdataset", out=tmp_path / "out").run(1, nothing)
+    assert (tmp_path / "out" / "ATTRIBUTION.md").read_text() == "by someone"
+    marker = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert marker["dataset"] == f"test {own.hash}"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_scene_is_named(own, workers, small_shards, tmp_path):
+    def damage(split, scenes):
+        if split == "train":
+            scenes[3] = scenes[3].replace(b"IHDR", b"IHDX")
+        return scenes
+
+    source = write_dataset(tmp_path / "data", own, synthetic_views, damage)
+    export = Export.of(source, format="webdataset", out=tmp_path / "out")
+    with pytest.raises(records.RecordError, match=r"^scene 3 of train: .*'depth'") as e:
+        export.run(workers, nothing)
+    assert "\n" not in str(e.value)
+    assert not (export.out / "test-train-000002.tar").exists()
+    assert not (export.out / ".partial").exists()
+
+
+def test_a_record_of_another_spec_is_named(own, make_resolved, tmp_path):
+    other = make_resolved(splits={"train": 1}, resolution=(8, 8))
+    strange = []
+
+    def swap(split, scenes):
+        return [scenes[0], strange[0], *scenes[2:]] if strange else scenes
+
+    write_dataset(
+        tmp_path / "other",
+        other,
+        synthetic_views,
+        lambda split, scenes: strange.extend(scenes) or scenes,
+    )
+    source = write_dataset(tmp_path / "data", own, synthetic_views, swap)
+    with pytest.raises(UserError, match=r"^scene 1 of train: 'color' .* got \(25, 8,"):
+        Export.of(source, format="webdataset", out=tmp_path / "out").run(1, nothing)

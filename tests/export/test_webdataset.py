@@ -1,0 +1,63 @@
+"""The webdataset package reads it, with its own decoders."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dyso import geometry
+
+# The package leaves its files to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+IMAGES = ("color", "instance", "category", "normal", "object_coordinates")
+
+
+@pytest.fixture(scope="module")
+def samples(exported):
+    webdataset = pytest.importorskip("webdataset")
+    urls = str(exported("webdataset") / "test-train-{000000..000002}.tar")
+    return list(webdataset.WebDataset(urls, shardshuffle=False).decode("rgb8"))
+
+
+def test_a_sample_is_a_scene(samples, dataset):
+    for sample, record in zip(samples, dataset["train"], strict=True):
+        assert sample["__key__"] == record["scene_name"]
+        for name in IMAGES:
+            for view in range(6):
+                image = sample[f"{name}_{view}.png"]
+                # As "rgb8" asks, one channel is there three times.
+                assert np.array_equal(
+                    image, np.broadcast_to(record[name][view], image.shape)
+                )
+        said = sample["scene.json"]
+        for name, value in record.items():
+            if name in IMAGES:
+                continue
+            key = name.replace("/", "_")
+            if f"{key}.npy" in sample:
+                assert sample[f"{key}.npy"].dtype == value.dtype
+                assert np.array_equal(sample[f"{key}.npy"], value), name
+            elif name in ("scene", "versions"):
+                assert said[key] == json.loads(str(value))
+            else:
+                assert said[key] == value.tolist()
+
+
+def test_depth_and_cameras_place_the_spheres(samples):
+    for sample in samples:
+        origins, directions = geometry.rays(
+            sample["intrinsics.npy"][:, None, None].astype(np.float64),
+            sample["extrinsics.npy"][:, None, None].astype(np.float64),
+            geometry.pixel_grid(24, 32, np),
+        )
+        points = origins + directions * sample["depth.npy"]
+        for view in range(6):
+            seen = points[view][sample[f"instance_{view}.png"][..., 0] == 1]
+            centre = sample["objects_positions.npy"][0, view // 3]
+            radii = np.linalg.norm(seen - centre, axis=-1)
+            error = np.abs(radii - sample["objects_sizes.npy"][0, 0] / 2)
+            assert error.max(initial=0) < 2e-3
