@@ -39,7 +39,7 @@ def main(job: dict[str, Any], progress: TextIO) -> None:
     scenes = [Scene.from_json(json.dumps(scene)) for scene in job["scenes"]]
     scratch, out = Path(job["scratch"]), Path(job["out"])
     scratch.mkdir()
-    catalogs = tuple(Assets.open(job[key], scratch) for key in ("objects", "hdris"))
+    catalogs = tuple(Assets.open(job[key]) for key in ("objects", "hdris"))
     folders = []
     for i, scene in enumerate(scenes):
         stage = _Stage(scene, catalogs, scratch / f"scene-{i}", job)

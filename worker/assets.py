@@ -6,33 +6,60 @@ that it says reaches Kubric or Blender.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import shutil
+import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import kubric as kb
-
+from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.manifest import is_inside, read_manifest
-from dyso.storage import Folder, LocalFolder, open_folder
+from dyso.spec import UserError
+from dyso.storage import Folder, LocalFolder, open_source
 
 from .archives import MAX_BYTES, unpack
+from .cache import Cache, Lease
 from .errors import AssetError, StorageError, is_machines
 from .references import check_references
 
-KEEP = 16  # assets that stay unpacked from scene to scene
-
 _IN_ASSET = "{asset_dir}/"
 _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")
+
+
+def open_cache() -> Cache:
+    """Opens this machine's cache of assets.
+
+    Where that cannot be written, as in a container, it is in a folder for temporary
+    files: in a worker its own, which goes with it.
+
+    Raises:
+      UserError: neither can be written, or its size is not one.
+    """
+    folder, most = cache_folder() / "assets", cache_bytes()
+    with contextlib.suppress(OSError):
+        return Cache(folder, most)
+    private = Path(tempfile.gettempdir()) / f"dyso-assets-{os.getuid()}"
+    try:
+        private.mkdir(mode=0o700, exist_ok=True)
+        # Others may write where it lies, and make what has its name.
+        if private.lstat().st_uid == os.getuid() and not private.is_symlink():
+            return Cache(private, most)
+    except OSError as error:
+        raise UserError(
+            f"{private}: cannot write the cache: {error.strerror}; "
+            "set XDG_CACHE_HOME to a folder that can be written"
+        ) from error
+    raise UserError(f"{private}: is another user's; set XDG_CACHE_HOME to a folder")
 
 
 class Assets:
     """The assets of one manifest."""
 
     def __init__(
-        self, location: str, entries: Mapping[str, Any], data: Folder, own: Path
+        self, location: str, entries: Mapping[str, Any], data: Folder, cache: Cache
     ):
         """See `open`.
 
@@ -40,29 +67,30 @@ class Assets:
           location: the manifest, for errors.
           entries: its table `assets`.
           data: where archives lie.
-          own: a folder of our own.
+          cache: where they are unpacked.
         """
         self._location, self._entries, self._data = location, entries, data
-        self._own = own
-        # In the order of their last use: a dictionary keeps it.
-        self._folders: dict[str, Path] = {}
+        self._cache = cache
+        self._leases: dict[str, Lease] = {}
 
     @classmethod
-    def open(cls, location: str, scratch: Path) -> Assets:
-        """Reads a manifest; what is fetched is kept under `scratch`.
+    def open(cls, location: str) -> Assets:
+        """Reads a manifest.
 
         Raises:
-          UserError: it cannot be read, is not a manifest, or names no place for data.
+          UserError: it cannot be read, is not a manifest, or names no place for data;
+            see also `open_cache`.
         """
         manifest = read_manifest(location)
-        bucket = "://" in location
-        beside = location.rpartition("/")[0] if bucket else Path(location).parent
-        data = open_folder(manifest.get("data_dir") or beside)
-        own = Path(tempfile.mkdtemp(prefix="assets-", dir=scratch)).resolve()
-        return cls(location, manifest["assets"], data, own)
+        remote = "://" in location
+        beside = location.rpartition("/")[0] if remote else Path(location).parent
+        data = open_source(manifest.get("data_dir") or beside)
+        return cls(location, manifest["assets"], data, open_cache())
 
     def create(self, asset_id: str, **kwargs: Any) -> Any:
         """Makes Kubric's object or texture, fetching its files at first use.
+
+        The files are there until `release`.
 
         Args:
           asset_id: its key in the manifest.
@@ -72,81 +100,143 @@ class Assets:
           AssetError: it is not in the manifest, missing, or not as it should be.
           StorageError: the storage or the disk fails.
         """
-        entry = self._entries.get(asset_id)
-        if entry is None:
-            raise AssetError(asset_id, f"not in the manifest {self._location}")
-        described = entry.get("kwargs") if isinstance(entry, dict) else None
-        if not isinstance(described, dict):
-            raise AssetError(asset_id, "its entry in the manifest has no kwargs")
+        import kubric as kb
+
+        entry = self._entry(asset_id)
         folder = self._fetch(asset_id, entry)
+        file = _checked(asset_id, entry, folder)
         if entry.get("asset_type") == "Texture":
-            path = _file(asset_id, folder, described.get("filename"))
-            return kb.Texture(filename=str(path), **kwargs)
-        mesh = _file(asset_id, folder, described.get("render_filename"))
-        check_references(asset_id, mesh, folder)
+            return kb.Texture(filename=str(file), **kwargs)
         item = kb.FileBasedObject(
             asset_id=asset_id,
-            render_filename=str(mesh),
-            render_import_kwargs=_axes(asset_id, described),
+            render_filename=str(file),
+            render_import_kwargs=_axes(asset_id, entry["kwargs"]),
             simulation_filename=None,
             **kwargs,
         )
         item.metadata["folder"] = str(folder)
         return item
 
-    def trim(self) -> None:
-        """Drops all but the last fetched assets; for when no scene uses any."""
-        for asset_id in list(self._folders)[:-KEEP]:
-            shutil.rmtree(self._folders.pop(asset_id), ignore_errors=True)
+    def release(self) -> None:
+        """Lets go of all files; for when no scene uses any."""
+        while self._leases:
+            self._leases.popitem()[1].close()
 
-    def close(self) -> None:
-        """Drops all."""
-        shutil.rmtree(self._own, ignore_errors=True)
+    def prefetch(self, asset_id: str) -> None:
+        """Has an asset's files in the cache; raises as `create`."""
+        self._fetch(asset_id, self._entry(asset_id))
+        self.release()
+
+    def verify(self, asset_id: str) -> None:
+        """Fetches an asset anew, past the cache, and checks it; raises as `create`."""
+        entry = self._entry(asset_id)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary).resolve() / "asset"
+            self._unpack(asset_id, entry, folder)
+            _checked(asset_id, entry, _flat(asset_id, folder))
+
+    def _entry(self, asset_id: str) -> dict[str, Any]:
+        entry = self._entries.get(asset_id)
+        if entry is None:
+            raise AssetError(asset_id, f"not in the manifest {self._location}")
+        if not isinstance(entry, dict) or not isinstance(entry.get("kwargs"), dict):
+            raise AssetError(asset_id, "its entry in the manifest has no kwargs")
+        return entry
 
     def _fetch(self, asset_id: str, entry: dict[str, Any]) -> Path:
-        """Copies an archive and unpacks it, once; gives the folder."""
-        folder = self._folders.pop(asset_id, None)
-        if folder is None:
-            # Not by its id, which may be anything.
-            name = hashlib.sha256(asset_id.encode(errors="surrogatepass")).hexdigest()
-            folder = self._own / name[:32]
-            self._unpack(asset_id, entry, folder)
-        self._folders[asset_id] = folder
-        return folder
+        """Gives the folder of an asset's files, unpacked if they were not."""
+        if asset_id not in self._leases:
+            try:
+                key = self._key(asset_id, entry)
+                self._leases[asset_id] = self._cache.take(
+                    key, lambda folder: self._unpack(asset_id, entry, folder)
+                )
+            except OSError as error:
+                raise StorageError(f"the cache of assets: {error}") from error
+        return _flat(asset_id, self._leases[asset_id].folder.resolve())
 
-    def _unpack(self, asset_id: str, entry: dict[str, Any], folder: Path) -> None:
-        name = entry.get("path") or f"{asset_id}.tar.gz"
-        if not isinstance(name, str) or not is_inside(name):
-            raise AssetError(asset_id, f"its path {name!r} is outside the data folder")
-        metadata = entry.get("metadata")
-        checksum = metadata.get("sha256") if isinstance(metadata, dict) else None
-        unpacked = folder.with_suffix(".part")
+    def _key(self, asset_id: str, entry: dict[str, Any]) -> str:
+        """Gives the checksum, or without one a hash of which file it is."""
+        checksum = _checksum(asset_id, entry)
+        if checksum:
+            return checksum
+        name = _archive(asset_id, entry)
+        version = [str(self._data), name, self._size(asset_id, name)]
+        if isinstance(self._data, LocalFolder):
+            version.append(os.stat(self._data.path / name).st_mtime_ns)
+        text = repr(version).encode(errors="surrogatepass")
+        return hashlib.sha256(text).hexdigest()
+
+    def _size(self, asset_id: str, name: str) -> int:
         try:
             size = self._data.size(name)
-            if size is None:
-                raise AssetError(asset_id, f"there is no {name} in {self._data}")
-            if size > MAX_BYTES:
-                raise AssetError(asset_id, f"{name} has more than {MAX_BYTES} bytes")
+        except (OSError, ValueError) as error:
+            raise self._blamed(asset_id, name, error) from error
+        if size is None:
+            raise AssetError(asset_id, f"there is no {name} in {self._data}")
+        if size > MAX_BYTES:
+            raise AssetError(asset_id, f"{name} has more than {MAX_BYTES} bytes")
+        return size
+
+    def _unpack(self, asset_id: str, entry: dict[str, Any], folder: Path) -> None:
+        """Copies an archive and unpacks it into a new folder."""
+        name = _archive(asset_id, entry)
+        self._size(asset_id, name)
+        try:
             with self._data.fetch(name) as archive:
                 # What waits for ever, or never ends, must not be opened.
                 if not archive.is_file():
                     raise AssetError(asset_id, f"{name} is not a file")
-                unpack(asset_id, archive, unpacked, str(checksum or ""))
-            # Kubric knows flat archives and those with one folder named by the id.
-            nested = unpacked / Path(asset_id).name
-            (nested if nested.is_dir() else unpacked).rename(folder)
+                unpack(asset_id, archive, folder, _checksum(asset_id, entry))
         except (OSError, ValueError) as error:
-            # On a disk, a file alone may be to blame; of a bucket it would be said.
-            if is_machines(error) or not isinstance(self._data, LocalFolder):
-                raise StorageError(f"{self._data}/{name}: {error}") from error
-            raise AssetError(asset_id, f"cannot be fetched: {error}") from error
-        finally:
-            shutil.rmtree(unpacked, ignore_errors=True)
+            raise self._blamed(asset_id, name, error) from error
+
+    def _blamed(self, asset_id: str, name: str, error: Exception) -> Exception:
+        # On a disk, a file alone may be to blame; of a bucket it would be said.
+        if is_machines(error) or not isinstance(self._data, LocalFolder):
+            return StorageError(f"{self._data}/{name}: {error}")
+        return AssetError(asset_id, f"cannot be fetched: {error}")
+
+
+def _checksum(asset_id: str, entry: dict[str, Any]) -> str:
+    metadata = entry.get("metadata")
+    checksum = metadata.get("sha256") if isinstance(metadata, dict) else None
+    checksum = str(checksum or "")
+    # It becomes the name of a folder.
+    if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
+        raise AssetError(asset_id, f"its sha256 is {checksum!r}, not one")
+    return checksum
+
+
+def _archive(asset_id: str, entry: dict[str, Any]) -> str:
+    name = entry.get("path") or f"{asset_id}.tar.gz"
+    if not isinstance(name, str) or not is_inside(name):
+        raise AssetError(asset_id, f"its path {name!r} is outside the data folder")
+    return name
+
+
+def _flat(asset_id: str, folder: Path) -> Path:
+    """Kubric knows flat archives and those with one folder named by the id."""
+    nested = folder / Path(asset_id).name
+    return nested if nested.is_dir() else folder
+
+
+def _checked(asset_id: str, entry: dict[str, Any], folder: Path) -> Path:
+    """Gives the file that an asset is opened by, after a look at what it refers to."""
+    texture = entry.get("asset_type") == "Texture"
+    key = "filename" if texture else "render_filename"
+    file = _file(asset_id, folder, entry["kwargs"].get(key))
+    if not texture:
+        check_references(asset_id, file, folder)
+    return file
 
 
 def _file(asset_id: str, folder: Path, name: Any) -> Path:
-    """Gives the path of a file that the manifest names as `{asset_dir}/...`."""
-    if not isinstance(name, str) or not name.startswith(_IN_ASSET):
+    """Gives the path of a file that the manifest names as `{asset_dir}/...`.
+
+    Without the prefix too, as in Kubric's manifest of HDRIs.
+    """
+    if not isinstance(name, str):
         raise AssetError(
             asset_id, f"{name!r} is not a name such as {_IN_ASSET}mesh.obj"
         )
@@ -159,13 +249,16 @@ def _file(asset_id: str, folder: Path, name: Any) -> Path:
 
 
 def _axes(asset_id: str, described: dict[str, Any]) -> dict[str, str]:
-    """Gives the importer's options that count."""
+    """Gives the importer's options that count.
+
+    Kubric undoes what its importer turns, so that z is up where nothing is said.
+    """
     wanted = described.get("render_import_kwargs") or {}
     if not isinstance(wanted, dict):
         raise AssetError(asset_id, "its render_import_kwargs are not a table")
     axes = {
         name: wanted.get(name, default)
-        for name, default in (("axis_forward", "-Z"), ("axis_up", "Y"))
+        for name, default in (("axis_forward", "Y"), ("axis_up", "Z"))
     }
     forward, up = axes.values()
     if not (forward in _AXES and up in _AXES) or forward[-1] == up[-1]:

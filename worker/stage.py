@@ -42,12 +42,12 @@ class Stage:
         Args:
           objects: the object manifest's path or URL.
           backgrounds: the HDRI manifest's.
-          scratch: a folder of our own, for fetched assets and rendered images.
+          scratch: a folder of our own, for rendered images.
           renders_with: what Cycles renders with.
         """
         self._scratch, self._device = scratch, renders_with
-        self._objects = Assets.open(objects, scratch)
-        self._backgrounds = Assets.open(backgrounds, scratch)
+        self._objects = Assets.open(objects)
+        self._backgrounds = Assets.open(backgrounds)
 
     def render(self, scene: Scene, alive: Callable[[], None] = lambda: None) -> Views:
         """Renders all views of a scene.
@@ -58,9 +58,10 @@ class Stage:
 
         Raises:
           AssetError: an asset is missing or cannot be used.
+          UnseenError: physics moves the objects out of sight.
         """
-        self._objects.trim()
-        self._backgrounds.trim()
+        self._objects.release()
+        self._backgrounds.release()
         clock = _Clock()
         with clock("stage"):
             height, width = scene.resolution
@@ -77,8 +78,7 @@ class Stage:
             positions, quaternions = true_poses(scene, object_meshes, files)
             shutil.rmtree(files, ignore_errors=True)
         layout = scene.layout
-        images = np.empty((layout.views, height, width, 3), np.float32)
-        truth = np.empty(layout.views, object)
+        layers = _empty_layers(scene)
         poses = geometry.pose_matrix(positions, quaternions)
         for c, seen_by in enumerate(scene.cameras):
             matrices = camera_matrices(seen_by, scene.resolution)
@@ -109,17 +109,19 @@ class Stage:
                     with clock("render"):
                         everywhere = shade.Window.whole(height, width)
                         image = shade.over(view.radiance(everywhere, seed), empty.plate)
-                images[index], truth[index] = image, seen
-        images = images.reshape(*layout.shape, height, width, 3)
-        with clock("display"):
-            # A step's views at a time: together they may be too large for a PNG.
-            colors = np.stack(
-                [view.display(row.reshape(-1, width, 3)) for row in images]
-            ).reshape(images.shape)
+                with clock("display"):
+                    made = vars(seen) | {"color": view.display(image)}
+                for name, images in layers.items():
+                    images[index] = made[name]
+        categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
+        layers["category"] = categories[layers["instance"]]
 
+        shaped: dict[str, Any] = {
+            name: images.reshape(*layout.shape, *images.shape[1:])
+            for name, images in layers.items()
+        }
         return Views(
-            color=colors,
-            **_layers(scene, truth.reshape(layout.shape)),
+            **{"normal": None, "object_coordinates": None} | shaped,
             positions=positions,
             quaternions=quaternions,
             sizes=np.array([mesh.sizes for mesh in object_meshes]),
@@ -132,9 +134,9 @@ class Stage:
         )
 
     def close(self) -> None:
-        """Removes what was fetched."""
-        self._objects.close()
-        self._backgrounds.close()
+        """Lets go of the assets."""
+        self._objects.release()
+        self._backgrounds.release()
 
     def _surround(
         self, scene: Scene, view: CyclesView
@@ -169,22 +171,23 @@ class Stage:
         return items, object_meshes
 
 
-def _layers(scene: Scene, truth: np.ndarray) -> dict[str, Any]:
-    """Gives the layers of `Views` but colour, from each view's `Passes` [T, C]."""
+def _empty_layers(scene: Scene) -> dict[str, np.ndarray]:
+    """Makes arrays [V, H, W, ...] for the layers of `Views`, but category.
 
-    def stacked(name: str, dtype: type) -> np.ndarray:
-        images = np.stack([getattr(seen, name) for seen in truth.flat])
-        return images.reshape(*truth.shape, *images.shape[1:]).astype(dtype)
-
-    instance = stacked("instance", np.uint8)
-    categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
+    There may be thousands of views, of which no more can be kept than `Views` takes.
+    """
+    pixels = (scene.layout.views, *scene.resolution)
+    kinds: dict[str, tuple[tuple[int, ...], type]] = {
+        "color": ((*pixels, 3), np.uint8),
+        "depth": (pixels, np.float32),
+        "instance": (pixels, np.uint8),
+        "normal": ((*pixels, 3), np.float32),
+        "object_coordinates": ((*pixels, 3), np.float32),
+    }
     return {
-        "depth": stacked("depth", np.float32),
-        "instance": instance,
-        "category": categories[instance],
-    } | {
-        name: stacked(name, np.float32) if name in scene.render.layers else None
-        for name in ("normal", "object_coordinates")
+        name: np.empty(shape, dtype)
+        for name, (shape, dtype) in kinds.items()
+        if name in scene.render.layers
     }
 
 

@@ -2,7 +2,7 @@
 
 A manifest is JSON: `{"name", "data_dir", "assets": {id: {"asset_type", "kwargs",
 "metadata", "path", "license", ...}}}`, as Kubric's `AssetSource.from_manifest` reads
-it. `gs://` and `s3://` addresses are read through `dyso.storage`.
+it. `https://`, `gs://` and `s3://` addresses are read through `dyso.storage`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from dyso.spec import Asset, Catalog, UserError
 from dyso.spec.catalog import Vector
-from dyso.storage import open_folder
+from dyso.storage import open_source
 
 MAX_BYTES = 512 << 20
 """Of a manifest: ShapeNet's 50,000 entries have about 40 MB."""
@@ -34,16 +34,11 @@ def read_manifest(location: str) -> dict[str, Any]:
     """Reads a manifest.
 
     Args:
-      location: a path, or a `gs://` or `s3://` address.
+      location: a path, or a `https://`, `gs://` or `s3://` address.
 
     Raises:
       UserError: it cannot be read, is not a manifest, or is larger than `MAX_BYTES`.
     """
-    if location.startswith(("http://", "https://")):
-        raise UserError(
-            f"{location}: assets are not fetched from web servers; "
-            "download them, or name a gs:// address"
-        )
     try:
         text = _read(location)
     except OSError as error:
@@ -66,7 +61,7 @@ def _read(location: str) -> bytes:
             raise UserError(f"{location}: a manifest has at most {MAX_BYTES} bytes")
         return text
     parent, _, name = location.rpartition("/")
-    folder = open_folder(parent)
+    folder = open_source(parent)
     if (folder.size(name) or 0) > MAX_BYTES:
         raise UserError(f"{location}: a manifest has at most {MAX_BYTES} bytes")
     return folder.read(name)
@@ -87,7 +82,9 @@ def read_catalog(location: str, asset_type: str) -> Catalog:
     assets = tuple(
         _asset(location, asset_id, entry)
         for asset_id, entry in sorted(manifest["assets"].items())
-        if isinstance(entry, Mapping) and entry.get("asset_type") == asset_type
+        if isinstance(entry, Mapping)
+        and entry.get("asset_type") == asset_type
+        and not _is_blend(entry)
     )
     if not assets:
         raise UserError(f"{location}: has no assets of type {asset_type}")
@@ -111,6 +108,10 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
         raise UserError(f"{where}: an id is a path that stays inside a folder")
     metadata, kwargs = _table(where, entry, "metadata"), _table(where, entry, "kwargs")
     lower, upper = _bounds(where, kwargs.get("bounds", ((0, 0, 0), (0, 0, 0))))
+    if _is_y_up(kwargs):
+        # As the importer turns the mesh: z is the former y, y the former -z.
+        (x, y, z), (right, top, near) = lower, upper
+        lower, upper = (x, -near, y), (right, -z, top)
     if (
         entry["asset_type"] == "FileBasedObject"
         and not max(high - low for low, high in zip(lower, upper, strict=True)) > 0
@@ -126,6 +127,20 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
         textured=bool(metadata.get("textured", True)),
         checksum=checksum,
     )
+
+
+def _is_blend(entry: Mapping[str, Any]) -> bool:
+    """Says whether it is a .blend file, which is never opened: KuBasic has its dome."""
+    kwargs = entry.get("kwargs")
+    named = kwargs.get("render_filename") if isinstance(kwargs, Mapping) else None
+    return isinstance(named, str) and named.endswith(".blend")
+
+
+def _is_y_up(kwargs: Mapping[str, Any]) -> bool:
+    """Says whether bounds, which are in the file's own axes, have y up."""
+    axes = kwargs.get("render_import_kwargs")
+    turned = isinstance(axes, Mapping) and axes.get("axis_up") == "Y"
+    return turned or str(kwargs.get("render_filename")).endswith((".glb", ".gltf"))
 
 
 def _table(where: str, entry: Mapping[str, Any], key: str) -> dict[str, Any]:

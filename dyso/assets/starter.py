@@ -12,20 +12,21 @@ import hashlib
 import importlib.util
 import io
 import json
-import os
 import re
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dyso.assets.cache import cache_folder
 from dyso.spec import UserError
 
-VERSION = 1
+VERSION = 2
 SHAPES = 100
 AXES = {"axis_forward": "Y", "axis_up": "Z"}
 
@@ -38,6 +39,22 @@ class _Source:
     category: str
     texture: str = ""
 
+
+_PYBULLET = {
+    "license": "zlib, as Bullet: https://github.com/bulletphysics/bullet3",
+    "author": "Erwin Coumans and the Bullet contributors",
+}
+# What the license.txt beside Blender's files says of each.
+_HDRIS = {
+    "city": "portland_landing_pad",
+    "courtyard": "courtyard",
+    "forest": "ninomaru_teien",
+    "interior": "hotel_room",
+    "night": "moonless_golf (probably)",
+    "studio": "studio_small_01 (probably)",
+    "sunrise": "spruit_sunrise",
+    "sunset": "venice_sunset",
+}
 
 _OBJECTS = {
     "ball": _Source(mesh="soccerball.obj", category="toy", texture="colors16.png"),
@@ -79,11 +96,6 @@ def _objects() -> dict[str, _Source]:
         for i in range(SHAPES)
     }
     return _OBJECTS | shapes
-
-
-def cache_folder() -> Path:
-    """Gives the folder for files that can be made again: `$XDG_CACHE_HOME/dyso`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyso"
 
 
 def build(cache: Path | None = None) -> dict[str, Path]:
@@ -155,7 +167,7 @@ def _write_objects(folder: Path, source: Path) -> None:
             ).encode()
         assets[asset_id] = {
             "asset_type": "FileBasedObject",
-            "license": "see the source package",
+            "license": _PYBULLET["license"],
             "kwargs": {
                 "bounds": [vertices.min(0).tolist(), vertices.max(0).tolist()],
                 "mass": 1.0,
@@ -165,9 +177,10 @@ def _write_objects(folder: Path, source: Path) -> None:
             },
             "metadata": {
                 "category": item.category,
+                "author": _PYBULLET["author"],
                 "source": f"pybullet_data/{item.mesh}",
                 "textured": bool(item.texture),
-                "sha256": _write_archive(folder / f"{asset_id}.tar.gz", files),
+                "sha256": write_archive(folder / f"{asset_id}.tar.gz", files),
             },
         }
     _write_manifest(folder, "starter_objects", assets)
@@ -191,12 +204,13 @@ def _write_hdris(folder: Path, source: Path) -> None:
         name = path.name
         assets[path.stem] = {
             "asset_type": "Texture",
-            "license": "CC0",
+            "license": "CC0 1.0",
             "kwargs": {"filename": "{asset_dir}/" + name},
             "metadata": {
-                "author": "Greg Zaal, polyhaven.com",
-                "source": f"bpy/datafiles/studiolights/world/{name}",
-                "sha256": _write_archive(
+                "author": "Greg Zaal, Poly Haven",
+                "source": f"https://polyhaven.com/a/{_HDRIS[path.stem]}, by way of "
+                f"Blender's studiolights/world/{name}",
+                "sha256": write_archive(
                     folder / f"{path.stem}.tar.gz", {name: path.read_bytes()}
                 ),
             },
@@ -209,18 +223,23 @@ def _write_manifest(folder: Path, name: str, assets: dict[str, Any]) -> None:
     (folder / "manifest.json").write_text(text)
 
 
-def _write_archive(path: Path, files: dict[str, bytes]) -> str:
+def write_archive(path: Path, files: Mapping[str, bytes]) -> str:
     """Writes a Kubric archive; gives the sha256 of the files' names and bytes.
 
     The checksum is not the archive's, whose bytes depend on the zlib that made it.
+
+    Args:
+      path: the .tar.gz.
+      files: contents by name; without a data.json, which Kubric wants, it is empty.
     """
-    digest = hashlib.sha256()
+    digest, described = hashlib.sha256(), files.get("data.json", b"{}")
     # Level 1: these are read more often than they are moved.
     with (
-        gzip.open(path, "wb", 1) as zipped,
+        path.open("wb") as file,
+        gzip.GzipFile("", "wb", 1, file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as t,
     ):
-        for name, data in {**files, "data.json": b"{}"}.items():
+        for name, data in (dict(files) | {"data.json": described}).items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             t.addfile(info, io.BytesIO(data))

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 
@@ -46,6 +46,8 @@ class Account:
       core_seconds: of all processes that worked on the scenes.
       failures: the scenes that are not in the file, by their last attempts.
       retries: all other attempts that failed.
+      objects: what the records show, in order, as indices in the catalog of objects.
+      backgrounds: likewise of HDRIs; there are none in accounts of old.
     """
 
     spec_hash: str
@@ -59,6 +61,8 @@ class Account:
     core_seconds: float
     failures: tuple[Failure, ...]
     retries: tuple[Failure, ...]
+    objects: tuple[int, ...] = ()
+    backgrounds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that no scene is missing."""
@@ -153,6 +157,8 @@ def metadata(accounts: Mapping[str, Account]) -> dict[str, Any]:
             "sha256": account.sha256,
             "seconds": account.seconds,
             "core_seconds": account.core_seconds,
+            "objects": account.objects,
+            "backgrounds": account.backgrounds,
         }
         for file, account in accounts.items()
     ]
@@ -180,6 +186,22 @@ def accounts_of(text: bytes, spec_hash: str) -> Iterator[tuple[str, Account]]:
             yield entry["file"], _ACCOUNT.validate_python(fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a job's metadata: {error}") from error
+
+
+def shown(
+    accounts: Collection[Account], name: Literal["objects", "backgrounds"], many: int
+) -> Collection[int]:
+    """Gives the assets that records show, as indices in their catalog.
+
+    Args:
+      accounts: of the records.
+      name: which catalog.
+      many: the assets that it has, which are all given if an account does not say.
+    """
+    # Each record has a background.
+    if any(account.records and not account.backgrounds for account in accounts):
+        return range(many)
+    return set().union(*(getattr(account, name) for account in accounts))
 
 
 def say_failures(failed: Mapping[str, int]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from dyso import records
-from dyso.pipeline.account import Account, metadata, say_failures, to_json
+from dyso.assets.credits import NAME as ATTRIBUTION
+from dyso.assets.credits import attribution
+from dyso.pipeline.account import Account, metadata, say_failures, shown, to_json
 from dyso.pipeline.plan import Part, Shard, plan_parts
 from dyso.pipeline.work import COMPLETED, Work, layout
 from dyso.spec import ResolvedSpec, UserError
@@ -49,9 +52,15 @@ def pack_shard(shard: Shard, work: Work) -> None:
         core_seconds=sum(account.core_seconds for account in accounts),
         failures=tuple(each for account in accounts for each in account.failures),
         retries=tuple(each for account in accounts for each in account.retries),
+        objects=_merged(account.objects for account in accounts),
+        backgrounds=_merged(account.backgrounds for account in accounts),
     )
     work.output.write(work.shard_account_file(shard), to_json(asdict(total)))
     work.output.remove_folder(work.parts_folder(shard))
+
+
+def _merged(indices: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(sorted(set(itertools.chain.from_iterable(indices))))
 
 
 def _chain(
@@ -127,7 +136,7 @@ def check_failures(found: Iterable[Failed], resolved: ResolvedSpec, work: Work) 
 
 
 def finish(shards: Sequence[Shard], resolved: ResolvedSpec, work: Work) -> None:
-    """Writes the metadata of a dataset whose shards are all there.
+    """Writes the metadata of a dataset whose shards are all there, and ATTRIBUTION.md.
 
     Raises:
       UserError: a shard is missing.
@@ -142,6 +151,11 @@ def finish(shards: Sequence[Shard], resolved: ResolvedSpec, work: Work) -> None:
             )
         accounts[file] = account
         lengths[shard.split].append(account.records)
+    used = [
+        shown(accounts.values(), "objects", len(resolved.objects.assets)),
+        shown(accounts.values(), "backgrounds", len(resolved.backgrounds.assets)),
+    ]
+    work.output.write(ATTRIBUTION, attribution(resolved, *used).encode())
     summary = {**layout(work), **metadata(accounts)}
     records.write_metadata(work.output, resolved, lengths, summary)
     work.output.write(COMPLETED, work.spec_hash.encode() + b"\n")

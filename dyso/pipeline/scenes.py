@@ -16,7 +16,7 @@ from dyso.pipeline.work import Work
 from dyso.render import RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import ResolvedSpec, UserError
+from dyso.spec import Catalog, ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
 PROGRESS_SECONDS = 5.0  # between notes on a part in the making
@@ -56,6 +56,8 @@ def make_part(
         core_seconds=maker.core_seconds,
         failures=tuple(maker.failures),
         retries=tuple(maker.retries),
+        objects=tuple(sorted(maker.objects)),
+        backgrounds=tuple(sorted(maker.backgrounds)),
     )
     work.output.write(work.part_file(part, "json"), to_json(asdict(account)))
     work.output.remove(work.part_file(part, "progress"))
@@ -85,6 +87,8 @@ class SceneMaker:
       retries: all other attempts that failed.
       seconds: of rendering, summed over scenes.
       core_seconds: of sampling, rendering and encoding.
+      objects: what the records show, as indices in the catalog of objects.
+      backgrounds: likewise of HDRIs.
     """
 
     def __init__(
@@ -98,6 +102,9 @@ class SceneMaker:
         self.failures: list[Failure] = []
         self.retries: list[Failure] = []
         self.seconds = self.core_seconds = 0.0
+        self.objects, self.backgrounds = set[int](), set[int]()
+        self._objects = _indices(resolved.objects)
+        self._backgrounds = _indices(resolved.backgrounds)
 
     def record(self, split: str, index: int) -> bytes | None:
         """Gives a scene's record; None if it is now among the failures.
@@ -115,8 +122,8 @@ class SceneMaker:
 
     def _attempt(self, split: str, index: int) -> tuple[bytes | None, list[Failure]]:
         """Gives a scene's record, if one of its attempts gave one, and the others."""
-        attempt, failed = 0, list[Failure]()
-        for _ in range(RENDER_ATTEMPTS):
+        attempt, failed, rendered = 0, list[Failure](), 0
+        while rendered < RENDER_ATTEMPTS:
             try:
                 scene = sample_scene(self._resolved, split, index, attempt)
             except UnseenScene as error:
@@ -124,15 +131,24 @@ class SceneMaker:
                     failed.append(_failure(index, attempt, "unseen", error))
                 break
             try:
-                return records.encode(scene, self._render(scene)), failed
+                record = records.encode(scene, self._render(scene))
+                self._note(scene)
+                return record, failed
             except RenderError as error:
                 if error.final:
                     raise UserError(str(error)) from error
                 failed.append(_failure(index, scene.attempt, error.reason, error))
+                # Of these nothing was rendered, and the spec bounds the attempts.
+                rendered += error.reason != "unseen"
             except ValueError as error:  # what the format cannot store
                 failed.append(_failure(index, scene.attempt, "record", error))
+                rendered += 1
             attempt = scene.attempt + 1
         return None, failed
+
+    def _note(self, scene: Scene) -> None:
+        self.objects |= {self._objects[item.asset_id] for item in scene.objects}
+        self.backgrounds.add(self._backgrounds[scene.background.asset_id])
 
     def _render(self, scene: Scene) -> Views:
         try:
@@ -161,6 +177,10 @@ class SceneMaker:
             seconds = time.monotonic() - start
             self.seconds += seconds
             self.core_seconds += seconds if spent is None else spent
+
+
+def _indices(catalog: Catalog) -> dict[str, int]:
+    return {asset.id: index for index, asset in enumerate(catalog.assets)}
 
 
 def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure:

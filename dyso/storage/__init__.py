@@ -2,6 +2,6 @@
 
 from dyso.storage.folder import Folder, Held
 from dyso.storage.local import LocalFolder
-from dyso.storage.opening import open_folder
+from dyso.storage.opening import open_folder, open_source
 
-__all__ = ["Folder", "Held", "LocalFolder", "open_folder"]
+__all__ = ["Folder", "Held", "LocalFolder", "open_folder", "open_source"]

@@ -1,7 +1,9 @@
 """The real Beam job on this machine, with a renderer that returns at once."""
 
+import dataclasses
 import functools
 import json
+import re
 import shutil
 import threading
 
@@ -19,6 +21,7 @@ from dyso.pipeline import (
     say_assets,
     scenes,
 )
+from dyso.pipeline.account import Account, shown
 from dyso.pipeline.work import open_work
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
@@ -62,14 +65,44 @@ def test_every_scene_is_there_in_order_and_nothing_else_is(whole, tiny):
     assert {path.name for path in whole.iterdir()} == {
         *contents(whole),
         *("COMPLETED", "spec.json", "metadata.json"),
-        *("features.json", "dataset_info.json"),
+        *("features.json", "dataset_info.json", "ATTRIBUTION.md"),
     }
+
+
+def test_attribution_names_what_the_records_show_and_nothing_else(whole, tiny):
+    every = [r for shard in contents(whole).values() for r in shard]
+    scenes = [records.scene_of(record) for record in every]
+    shown = {item.asset_id for scene in scenes for item in scene.objects}
+    shown |= {scene.background.asset_id for scene in scenes}
+    assert len(shown) < len(tiny.objects.assets)
+    rows = re.findall(r"(?m)^\| (\w+_\d+) \|", (whole / "ATTRIBUTION.md").read_text())
+    assert len(rows) == len(shown) and set(rows) == shown
+
+
+def test_attribution_is_the_same_after_a_shard_was_lost(whole, tiny, tmp_path):
+    again = tmp_path / "data"
+    shutil.copytree(whole, again)
+    before = (again / "ATTRIBUTION.md").read_bytes()
+    next(again.glob("*test.array_record*")).unlink()
+    (again / "ATTRIBUTION.md").unlink()
+    make(tiny, again)
+    assert (again / "ATTRIBUTION.md").read_bytes() == before
+
+
+def test_attribution_of_unnoted_records_names_all_that_they_may_show(tiny):
+    account = Account(
+        spec_hash="", split="train", start=0, stop=1, records=1, bytes=0, sha256="",
+        seconds=0, core_seconds=0, failures=(), retries=(),
+    )  # fmt: skip
+    noted = dataclasses.replace(account, objects=(3, 1), backgrounds=(2,))
+    assert set(shown([noted], "objects", 9)) == {1, 3}
+    assert set(shown([noted, account], "objects", 9)) == set(range(9))
 
 
 @pytest.mark.parametrize("options", [{"scenes_per_part": 1}, {"scenes_per_part": 3}])
 def test_workers_and_parts_change_no_byte(whole, tiny, tmp_path, options):
     make(tiny, tmp_path / "data", workers=2, scenes_per_shard=4, **options)
-    for name in contents(whole):
+    for name in (*contents(whole), "ATTRIBUTION.md"):
         assert (tmp_path / "data" / name).read_bytes() == (whole / name).read_bytes()
 
 

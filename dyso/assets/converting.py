@@ -1,0 +1,270 @@
+"""The job that makes archives and a manifest; the same call goes on after a stop.
+
+    OUT/manifest.json   last, when all archives are there
+    OUT/broken.json     what could not become an asset, and why
+    OUT/ID.tar.gz       Kubric's archives
+    OUT/journal.jsonl   what is done: a line for each archive
+
+Neither the number of processes nor stops change a byte of the manifest. A later call
+makes what is new in the source, what has changed, and tries again what was broken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dyso.assets.items import Item, Listing
+from dyso.assets.manifest import MAX_NAME, is_inside
+from dyso.assets.processes import Answer, do_all
+from dyso.spec import UserError
+from dyso.storage import LocalFolder
+
+MANIFEST = "manifest.json"
+BROKEN = "broken.json"
+JOURNAL = "journal.jsonl"
+FORMAT = "dyso assets 1"
+MAX_CATEGORIES = 255
+
+Say = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a job made.
+
+    Attributes:
+      manifest: its path.
+      assets: in the manifest.
+      made: by this call.
+      categories: how many assets each has; empty for HDRIs.
+      bytes: of all archives.
+      broken: reasons by id.
+      ignored: see `Listing`.
+      unlicensed: assets without a licence.
+      missing_textures: assets that lack some.
+    """
+
+    manifest: Path
+    assets: int
+    made: int
+    categories: Counter[str]
+    bytes: int
+    broken: dict[str, str]
+    ignored: Counter[str]
+    unlicensed: int
+    missing_textures: int
+
+
+def convert(
+    listing: Listing,
+    out: str | Path,
+    *,
+    name: str,
+    options: dict[str, Any],
+    workers: int | None = None,
+    timeout: float = 120.0,
+    say: Say = lambda done, planned, broken: None,
+) -> Summary:
+    """Makes archives of files, and their manifest.
+
+    Args:
+      listing: the files.
+      out: a folder.
+      name: the manifest's.
+      options: what the archives depend on but the files.
+      workers: processes; None is one a core.
+      timeout: seconds that a file may take.
+      say: is told how many are done, how many there are, and how many are broken.
+
+    Raises:
+      UserError: nothing could be made, `out` holds something else, another job
+        writes there, or it cannot be written.
+    """
+    if workers is None:
+        workers = len(os.sched_getaffinity(0))
+    if workers < 1 or timeout <= 0:
+        raise UserError("workers, timeout: expected 1 or more, and above 0")
+    _check(listing)
+    folder = LocalFolder(str(out))
+    try:
+        with folder.hold("assets.lock"):
+            folder.clean()
+            job = _Job(folder.path, options)
+            return job.run(folder, listing, name, (workers, timeout), say)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or out}: {error.strerror or error}"
+        ) from error
+
+
+def _check(listing: Listing) -> None:
+    kinds = {item.entry["metadata"].get("category", "") for item in listing.items}
+    if len(kinds) > MAX_CATEGORIES:
+        raise UserError(
+            f"{len(kinds)} categories; category images hold at most {MAX_CATEGORIES}"
+        )
+    texts = [item.id for item in listing.items] + sorted(kinds)
+    for text in texts:
+        if not text.isprintable() or len(text) > MAX_NAME or not is_inside(text):
+            raise UserError(
+                f"{text[:80]!r}: an id or category has at most {MAX_NAME} printable "
+                "characters; rename the file or its folder"
+            )
+
+
+class _Job:
+    def __init__(self, folder: Path, options: dict[str, Any]):
+        """Reads what is done.
+
+        Raises:
+          UserError: the folder holds something else.
+        """
+        self._folder = folder
+        self._head = {"format": FORMAT, **options}
+        self._done: dict[str, dict[str, Any]] = {}
+        lines = self._lines()
+        head = next(lines, None)
+        if head is None and any(folder.glob("*.json")):
+            raise UserError(
+                f"{folder}: holds files of something else; choose another folder"
+            )
+        if head not in (None, self._head):
+            raise UserError(
+                f"{folder}: holds archives that were made with other options "
+                f"({head} there, {self._head} wanted); choose another folder"
+            )
+        if head is None:
+            (folder / JOURNAL).write_text(json.dumps(self._head) + "\n")
+        for line in lines:
+            self._done[line["id"]] = line
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with contextlib.suppress(FileNotFoundError):
+            text = (self._folder / JOURNAL).read_bytes()
+            whole = text[: text.rfind(b"\n") + 1]
+            if whole != text:  # A line that was cut when the job was killed.
+                os.truncate(self._folder / JOURNAL, len(whole))
+            yield from map(json.loads, whole.splitlines())
+
+    def run(
+        self,
+        folder: LocalFolder,
+        listing: Listing,
+        name: str,
+        limits: tuple[int, float],
+        say: Say,
+    ) -> Summary:
+        """Makes what is missing, then the manifest."""
+        missing = [item for item in listing.items if not self._has(item)]
+        broken = {item.id: item.fault for item in missing if item.fault}
+        wanted = [item for item in missing if not item.fault]
+        planned, made = len(listing.items), 0
+        done = planned - len(wanted)
+        say(done, planned, len(broken))
+        with (
+            folder.scratch() as scratch,
+            (self._folder / JOURNAL).open("a") as journal,
+            contextlib.closing(self._convert(wanted, scratch, *limits)) as answers,
+        ):
+            for item, temporary, answer in answers:
+                done += 1
+                if answer.reason:
+                    broken[item.id] = answer.message
+                else:
+                    made += 1
+                    line = self._keep(folder, item, temporary, answer.value)
+                    journal.write(json.dumps(line) + "\n")
+                    journal.flush()
+                say(done, planned, len(broken))
+        return self._finish(folder, listing, name, broken, made)
+
+    def _has(self, item: Item) -> bool:
+        line = self._done.get(item.id)
+        if line is None or line["from"] != _origin(item):
+            return False
+        path = self._folder / f"{item.id}.tar.gz"
+        return path.is_file() and path.stat().st_size == line["bytes"]
+
+    def _convert(
+        self, items: list[Item], scratch: Path, workers: int, timeout: float
+    ) -> Generator[tuple[Item, Path, Answer], None, None]:
+        requests = (
+            {
+                "number": number,
+                "id": item.id,
+                "entry": item.entry,
+                "out": str(scratch / f"{number}"),
+                **item.request,
+            }
+            for number, item in enumerate(items)
+        )
+        with contextlib.closing(do_all(requests, workers, timeout)) as answers:
+            for request, answer in answers:
+                temporary = Path(request["out"])
+                yield items[request["number"]], temporary, answer
+                temporary.unlink(missing_ok=True)
+
+    def _keep(
+        self, folder: LocalFolder, item: Item, temporary: Path, entry: dict[str, Any]
+    ) -> dict[str, Any]:
+        line = {
+            "id": item.id,
+            "from": _origin(item),
+            "bytes": temporary.stat().st_size,
+            "entry": entry,
+        }
+        folder.put(temporary, f"{item.id}.tar.gz", "")
+        self._done[item.id] = line
+        return line
+
+    def _finish(
+        self,
+        folder: LocalFolder,
+        listing: Listing,
+        name: str,
+        broken: dict[str, str],
+        made: int,
+    ) -> Summary:
+        own = [i.id for i in listing.items if i.id not in broken]
+        if not own:
+            first, reason = next(iter(broken.items()))
+            raise UserError(
+                f"{folder}: none of {len(broken)} files became an asset; the first, "
+                f"{first}: {reason}"
+            )
+        lines = [self._done[asset_id] for asset_id in own]
+        entries = {line["id"]: line["entry"] for line in lines}
+        broken = dict(sorted(broken.items()))
+        folder.write(BROKEN, _json(broken))
+        folder.write(MANIFEST, _json({"name": name, "assets": entries}))
+        folder.clean()
+        found = [entry["metadata"] for entry in entries.values()]
+        return Summary(
+            manifest=self._folder / MANIFEST,
+            assets=len(own),
+            made=made,
+            categories=Counter(m["category"] for m in found if "category" in m),
+            bytes=sum(line["bytes"] for line in lines),
+            broken=broken,
+            ignored=listing.ignored,
+            unlicensed=sum(not entry["license"] for entry in entries.values()),
+            missing_textures=sum("missing_textures" in m for m in found),
+        )
+
+
+def _origin(item: Item) -> str:
+    """Gives a hash of what an archive is made of."""
+    text = json.dumps([item.entry, list(item.stamp)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1) + "\n").encode()

@@ -1,0 +1,125 @@
+"""Whose the assets of a dataset are: ATTRIBUTION.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dyso.assets.manifest import read_manifest
+from dyso.assets.resolve import manifests
+from dyso.spec import Catalog, ResolvedSpec, UserError
+
+NAME = "ATTRIBUTION.md"
+UNKNOWN = "not known"
+_LENGTH = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credit:
+    """What is to be said of an asset that is passed on; texts may be empty.
+
+    Attributes:
+      source: where it is from: a name or an address.
+      license: its name or address.
+      author: who made it.
+    """
+
+    source: str = ""
+    license: str = ""
+    author: str = ""
+
+
+def credit_of(entry: Mapping[str, Any]) -> Credit:
+    """Gives what a manifest's entry says, by Kubric's keys or by ours.
+
+    Kubric has `license` beside the metadata, and there `authors`, a list, and `url`.
+    """
+    metadata = entry.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    return Credit(
+        source=_text(metadata.get("source") or metadata.get("url")),
+        license=_text(entry.get("license") or metadata.get("license")),
+        author=_text(metadata.get("author") or metadata.get("authors")),
+    )
+
+
+def read_credits(location: str, wanted: Collection[str]) -> dict[str, Credit]:
+    """Gives the credits of assets of a manifest by their ids.
+
+    Raises:
+      UserError: see `dyso.assets.manifest.read_manifest`.
+    """
+    entries = read_manifest(location)["assets"]
+    return {
+        asset_id: credit_of(entry)
+        for asset_id in wanted
+        if isinstance(entry := entries.get(asset_id), Mapping)
+    }
+
+
+def attribution(
+    resolved: ResolvedSpec, objects: Collection[int], backgrounds: Collection[int]
+) -> str:
+    """Gives the text of ATTRIBUTION.md.
+
+    A manifest that cannot be read any more takes nothing from the list but the credits.
+
+    Args:
+      resolved: the dataset.
+      objects: indices in the catalog of the objects that scenes show.
+      backgrounds: likewise of the HDRIs.
+    """
+    catalogs = resolved.objects, resolved.backgrounds
+    try:
+        locations: tuple[str, ...] = manifests(resolved)
+    except UserError:
+        locations = tuple(catalog.manifest for catalog in catalogs)
+    lines = [
+        f"# Attribution of {_escaped(resolved.spec.name)}",
+        "",
+        "The scenes show the assets below, which are others' work. Whoever passes the",
+        "dataset on passes their licences on with it.",
+    ]
+    for title, catalog, used, location in zip(
+        ("Objects", "HDRIs"), catalogs, (objects, backgrounds), locations, strict=True
+    ):
+        lines += ["", *_section(title, catalog, sorted(used), location)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(
+    title: str, catalog: Catalog, used: list[int], location: str
+) -> Iterator[str]:
+    names = [catalog.assets[index].id for index in used]
+    try:
+        credits = read_credits(location, names)
+    except UserError:
+        credits = {}
+    yield f"## {title}: {len(used)} of {_escaped(catalog.name)}"
+    yield ""
+    yield "| asset | source | licence | author |"
+    yield "|---|---|---|---|"
+    nothing = Credit()
+    for name in names:
+        credit = credits.get(name, nothing)
+        cells = (name, credit.source, credit.license, credit.author)
+        yield f"| {' | '.join(_escaped(cell) or UNKNOWN for cell in cells)} |"
+
+
+def _text(value: Any) -> str:
+    """Gives one line of what a stranger wrote."""
+    if isinstance(value, Mapping):  # Poly Haven: what each author did.
+        value = list(value)
+    if isinstance(value, list):
+        value = ", ".join(each for each in value if isinstance(each, str))
+    if not isinstance(value, str):
+        return ""
+    line = " ".join(value.split())
+    return "".join(c for c in line if c.isprintable())[:_LENGTH]
+
+
+def _escaped(text: str) -> str:
+    """Lets a text be itself in a Markdown table."""
+    return re.sub(r"([\\`*\[\]<>|&#])", r"\\\1", text)

@@ -1,0 +1,170 @@
+"""`python -m dyso.worker.chores`: converts, fetches and checks what strangers made.
+
+A request is a line of JSON on standard input, `{"do": "mesh", ...}`, see `_CHORES`; the
+answer is a line on standard output, `{"ok": true, "value": ...}`, or `{"ok": false,
+"reason": ..., "message": ...}`. The process ends when its input does. It needs neither
+Blender nor Kubric.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dyso.assets.manifest import is_inside
+from dyso.assets.starter import write_archive
+from dyso.spec import UserError
+
+from .archives import MAX_BYTES, MAX_FILES, copy
+from .assets import Assets
+from .errors import AssetError, StorageError
+
+Request = dict[str, Any]
+
+
+def main() -> None:
+    """Serves until there is no more input."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    # Of every face that a mesh lacks.
+    logging.getLogger("trimesh").setLevel(logging.CRITICAL)
+    print("{}", file=answers, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(_answer(json.loads(line))), file=answers, flush=True)
+
+
+def _answer(request: Request) -> dict[str, Any]:
+    try:
+        return {"ok": True, "value": _CHORES[request["do"]](request)}
+    except AssetError as error:
+        message = str(error).removeprefix(f"{error.asset}: ")
+        return {"ok": False, "reason": "broken", "message": message}
+    except (StorageError, UserError, OSError) as error:
+        return {"ok": False, "reason": "storage", "message": str(error)}
+    except MemoryError:
+        return {"ok": False, "reason": "memory", "message": "needs too much memory"}
+
+
+def _convert(request: Request) -> dict[str, Any]:
+    """Makes an archive of `source`; gives its entry for the manifest.
+
+    The request has `id`, `source`, `root`, `zip` or nothing, `out`, `entry` with what
+    is known of it, and `up` of a mesh or `width` of an HDRI.
+    """
+    asset_id = request["id"]
+    with _source(request) as (path, root):
+        if request["do"] == "hdri":
+            from .skies import convert_hdri
+
+            made = convert_hdri(asset_id, path, request["width"])
+        else:
+            from .convert import convert_mesh
+
+            made = convert_mesh(asset_id, path, root, request["up"])
+    entry = request["entry"]
+    entry |= {"kwargs": made.kwargs, "metadata": entry["metadata"] | made.metadata}
+    described = json.dumps(entry, indent=1, sort_keys=True).encode()
+    files = {"data.json": described, **made.files}
+    if sum(map(len, files.values())) > MAX_BYTES or len(files) > MAX_FILES:
+        raise AssetError(asset_id, f"is more than {MAX_BYTES} bytes or too many files")
+    sha256 = write_archive(Path(request["out"]), files)
+    entry["metadata"]["sha256"] = sha256
+    return dict(entry)
+
+
+@contextlib.contextmanager
+def _source(request: Request) -> Iterator[tuple[Path, Path]]:
+    """Gives the file and the folder that all it refers to must lie in."""
+    if not request.get("zip"):
+        yield Path(request["source"]), Path(request["root"])
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary).resolve()
+        left = MAX_BYTES
+        zipped, root = _opened(request["zip"]), request["root"]
+        for name in _members(request["zip"]).get(root, ()):
+            info = zipped.getinfo(name)
+            left -= info.file_size
+            if left < 0 or not is_inside(name):
+                raise AssetError(request["id"], "is too large, or lies outside")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with zipped.open(info) as source, target.open("wb") as file:
+                    copy(request["id"], source, file)  # type: ignore[arg-type]
+            except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+                raise AssetError(request["id"], f"cannot be read: {error}") from error
+        yield folder / request["source"], folder / root
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(path: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+
+
+_MODEL = re.compile(r"((?:.*?/)?\d{8}/[^/]+)/(?!$)")
+
+
+@functools.lru_cache(maxsize=2)
+def _members(path: str) -> dict[str, list[str]]:
+    """Gives the files of a zip of ShapeNet by the folders of their models."""
+    found: dict[str, list[str]] = {}
+    for name in _opened(path).namelist():
+        match = _MODEL.match(name)
+        # What voxels are in is large, and not read.
+        if match and not name.endswith(("/", ".binvox")):
+            found.setdefault(match[1], []).append(name)
+    return found
+
+
+def _list_zip(request: Request) -> list[dict[str, Any]]:
+    """Gives the models of a zip of ShapeNet: root, files and a checksum."""
+    zipped = _opened(request["zip"])
+    return [
+        {
+            "root": root,
+            "files": [name.removeprefix(f"{root}/") for name in names],
+            "stamp": [zipped.getinfo(name).CRC for name in names],
+        }
+        for root, names in sorted(_members(request["zip"]).items())
+    ]
+
+
+@functools.lru_cache(maxsize=2)
+def _assets(manifest: str) -> Assets:
+    return Assets.open(manifest)
+
+
+def _prefetch(request: Request) -> None:
+    """Has the asset `id` of `manifest` in the cache."""
+    _assets(request["manifest"]).prefetch(request["id"])
+
+
+def _verify(request: Request) -> None:
+    """Fetches the asset `id` of `manifest` anew, and checks it."""
+    _assets(request["manifest"]).verify(request["id"])
+
+
+_CHORES: dict[str, Callable[[Request], Any]] = {
+    "mesh": _convert,
+    "hdri": _convert,
+    "zip": _list_zip,
+    "prefetch": _prefetch,
+    "verify": _verify,
+}
+
+if __name__ == "__main__":
+    main()

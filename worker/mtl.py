@@ -1,0 +1,162 @@
+"""Materials of OBJ files, made such that Blender shows what is meant."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from .pictures import MAX_PIXELS
+
+MAX_SIDE = 4096
+"""Pixels; larger textures are reduced."""
+_KEPT = re.compile(r"(?:K[ades]|N[is]|d|illum|P[rmsc]|Pcr|aniso|anisor)\Z")
+_MAPS = re.compile(r"(?:map_\w+|bump|norm|refl|disp)\Z", re.IGNORECASE)
+# A map's option takes numbers, a switch or a channel's name.
+_VALUE = r"(?:[-+.\d][-+.\deE]*|on|off|[rgbmlz])(?=\s)"
+_OPTIONS = re.compile(rf"(?:-[a-zA-Z_]+(?:\s+{_VALUE})*\s+)*")
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA", "GIF")
+
+
+@dataclass
+class Materials:
+    """Materials and the textures that they name.
+
+    Attributes:
+      text: the .mtl file.
+      textures: pictures by their names in it.
+      names: of the materials.
+      missing: names of textures that are not there, or cannot be read.
+    """
+
+    text: str = ""
+    textures: dict[str, bytes] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+
+
+def read_materials(libraries: Iterable[Path], root: Path, used: set[str]) -> Materials:
+    """Reads .mtl files.
+
+    What is invisible is shown: masks and depth know it as a surface. A texture that is
+    not there leaves the material's own colour.
+
+    Args:
+      libraries: the files.
+      root: the folder that textures must lie in.
+      used: the names of the materials that count.
+    """
+    read = Materials()
+    pictures = _Pictures(root)
+    lines: list[str] = []
+    for library in libraries:
+        text = library.read_text(encoding="utf-8", errors="replace")
+        blocks = re.split(r"(?m)^\s*newmtl[ \t]+(.*?)[ \t]*$", text)
+        for name, block in zip(blocks[1::2], blocks[2::2], strict=True):
+            if name in used and name not in read.names:
+                read.names.add(name)
+                lines += [f"newmtl {name}", *_material(block, library, pictures)]
+    pictures.encode()
+    text = "\n".join(lines) + "\n"
+    read.text = re.sub(r"(?m)^(.*)\0(\d+)\n", pictures.line, text)
+    read.textures, read.missing = pictures.textures, pictures.missing
+    return read
+
+
+def _material(block: str, library: Path, pictures: _Pictures) -> list[str]:
+    lines, opacity = [], None
+    for line in block.splitlines():
+        key, value = [*line.split(None, 1), "", ""][:2]
+        value = value.strip()
+        if key in ("d", "Tr"):
+            found = _opacity(key, value)
+            # Some files have both, and `d` is the one that is well defined.
+            if found is not None and (key == "d" or opacity is None):
+                opacity = found
+        elif _KEPT.match(key) and value:
+            lines.append(f"{key} {value}")
+        elif _MAPS.match(key) and value:
+            options = _OPTIONS.match(value)
+            assert options is not None
+            name = pictures.add(value[options.end() :], library)
+            if name:
+                lines.append(f"{key} {options[0]}{name}")
+    if opacity is not None and 0 < opacity < 1:
+        lines.append(f"d {opacity:.6g}")
+    return lines
+
+
+def _opacity(key: str, value: str) -> float | None:
+    try:
+        number = float(value.split()[-1])
+    except (ValueError, IndexError):
+        return None
+    return number if key == "d" else 1 - number
+
+
+class _Pictures:
+    """Textures as they are met; until all are, a zero and a number stand for each."""
+
+    def __init__(self, root: Path):
+        self._root = root.resolve()
+        self._numbers: dict[Path, int] = {}
+        self._names: dict[int, str] = {}
+        self.textures: dict[str, bytes] = {}
+        self.missing: set[str] = set()
+
+    def add(self, said: str, library: Path) -> str:
+        """Gives what stands for a texture; nothing if there is no such file."""
+        path = self._find(said, library)
+        if path is None:
+            self.missing.add(said)
+            return ""
+        return f"\0{self._numbers.setdefault(path, len(self._numbers))}"
+
+    def _find(self, said: str, library: Path) -> Path | None:
+        parts = said.strip().strip('"').replace("\\", "/").replace("\0", "")
+        path = (library.parent / parts).resolve()
+        if path.is_relative_to(self._root) and path.is_file():
+            return path
+        # Moved since, or of a file system that does not tell A from a.
+        name = Path(parts).name.lower()
+        same = (p for p in self._root.rglob("*") if p.name.lower() == name)
+        return min((p for p in same if p.is_file()), default=None)
+
+    def encode(self) -> None:
+        """Reads all textures, together no larger than the worker takes."""
+        side = min(MAX_SIDE, math.isqrt(MAX_PIXELS // max(len(self._numbers), 1)))
+        for path, number in self._numbers.items():
+            try:
+                suffix, data = _encoded(path, side)
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                self.missing.add(path.name)
+                continue
+            self._names[number] = f"texture_{number}{suffix}"
+            self.textures[self._names[number]] = data
+
+    def line(self, match: re.Match[str]) -> str:
+        """Gives a line of the file with the texture's name; none if there is none."""
+        name = self._names.get(int(match[2]))
+        return f"{match[1]}{name}\n" if name else ""
+
+
+def _encoded(path: Path, side: int) -> tuple[str, bytes]:
+    """Gives a picture of at most `side` pixels a side, after its suffix."""
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
+        kept = image.format in ("PNG", "JPEG") and max(image.size) <= side and plain
+        image.load()
+        if kept:
+            return {"PNG": ".png", "JPEG": ".jpg"}[str(image.format)], data
+        alpha = "A" in image.getbands() or "transparency" in image.info
+        made = image.convert("RGBA" if alpha else "RGB")
+        made.thumbnail((side, side))
+        file = io.BytesIO()
+        made.save(file, "PNG")
+        return ".png", file.getvalue()

@@ -1,0 +1,148 @@
+"""HDRI files, checked and made no larger than what the images can show."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import OpenEXR
+from PIL import Image
+
+from .convert import Converted
+from .errors import AssetError
+from .pictures import MAX_HDRI_PIXELS, measure
+
+NAME = "environment.exr"
+LEAST_WIDTH = 64
+HALF = 65504.0
+"""The largest number of half precision."""
+_ROUND = 0.01
+"""By which a panorama's sides may miss 2:1."""
+
+
+def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
+    """Reads a Radiance or OpenEXR file.
+
+    Args:
+      asset_id: whose it is, for errors.
+      path: the file, an equirectangular panorama.
+      width: pixels; wider ones are reduced to it, by the mean of what is merged.
+
+    Raises:
+      AssetError: it cannot be read, is too large, is no panorama, is black, or has
+        values that are not finite.
+    """
+    with path.open("rb") as file:
+        # Of 4 bytes or more a pixel, it is decoded here, and nothing larger is.
+        measure(asset_id, file, 4 * MAX_HDRI_PIXELS)
+        file.seek(0)
+        radiance = file.read(2) == b"#?"
+    try:
+        pixels = _radiance(path) if radiance else _openexr(path)
+    except (OSError, RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise AssetError(asset_id, f"cannot be read: {error}") from error
+    height, found = pixels.shape[:2]
+    if abs(found / height - 2) > 2 * _ROUND or found < LEAST_WIDTH:
+        raise AssetError(
+            asset_id,
+            f"has {found} x {height} pixels: a panorama is twice as wide as high, and "
+            f"at least {LEAST_WIDTH} pixels",
+        )
+    if not np.isfinite(pixels).all():
+        raise AssetError(asset_id, "has pixels that are not finite")
+    pixels = np.maximum(pixels, 0)  # What sharpening filters leave.
+    if not pixels.max() > 0:
+        raise AssetError(asset_id, "is black")
+    if found > width:
+        pixels = _reduced(pixels, width)
+    return Converted(
+        files={NAME: _encoded(pixels)},
+        kwargs={"filename": f"{{asset_dir}}/{NAME}"},
+        metadata={
+            "resolution": [pixels.shape[1], pixels.shape[0]],
+            "source_resolution": [found, height],
+        },
+    )
+
+
+def _reduced(pixels: np.ndarray, width: int) -> np.ndarray:
+    size = (width, width // 2)
+    channels = [
+        Image.fromarray(pixels[..., i]).resize(size, Image.Resampling.BOX)
+        for i in range(3)
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], -1)
+
+
+def _encoded(pixels: np.ndarray) -> bytes:
+    # A sun may be brighter than half precision goes.
+    kind = np.float16 if pixels.max() <= HALF else np.float32
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / NAME
+        OpenEXR.File(header, {"RGB": pixels.astype(kind)}).write(str(path))
+        return path.read_bytes()
+
+
+def _openexr(path: Path) -> np.ndarray:
+    """Gives [H, W, 3] of the first layer that has colours."""
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        channels = file.channels()
+        for prefix in sorted({name.rpartition(".")[0] for name in channels}):
+            dot = prefix and f"{prefix}."
+            names = [f"{dot}{c}" for c in "RGB"]
+            if f"{dot}Y" in channels and names[0] not in channels:
+                names = [f"{dot}Y"] * 3
+            if set(names) <= channels.keys():
+                planes = [np.asarray(channels[name].pixels) for name in names]
+                return np.stack(planes, -1).astype(np.float32)
+    raise ValueError("has no channels R, G and B")
+
+
+def _radiance(path: Path) -> np.ndarray:
+    """Gives [H, W, 3] of a Radiance file: RGB with a common exponent, in runs.
+
+    Radiance's own description of the format: "Radiance File Formats", G. Ward.
+    """
+    data = path.read_bytes()
+    head, _, rest = data.partition(b"\n\n")
+    size, _, body = rest.partition(b"\n")
+    found = re.fullmatch(rb"-Y (\d{1,6}) \+X (\d{1,6})\s*", size)
+    if b"32-bit_rle_rgbe" not in head or not found:
+        raise ValueError("not of rows from the top of RGBE")
+    height, width = int(found[1]), int(found[2])
+    rows = np.empty((height, width, 4), np.uint8)
+    at = 0
+    for y in range(height):
+        mark = bytes((2, 2, width >> 8, width & 255))
+        if 8 <= width < 32768 and body[at : at + 4] == mark:
+            at = _row(body, at + 4, rows[y])
+        else:
+            flat = np.frombuffer(body, np.uint8, width * 4, at)
+            rows[y], at = flat.reshape(width, 4), at + width * 4
+    # The exponent has 128 too much, the mantissa 8 bits after the point.
+    scale = np.ldexp(1.0, rows[..., 3].astype(np.int32) - 136)
+    scale[rows[..., 3] == 0] = 0
+    return (rows[..., :3] * scale[..., None]).astype(np.float32)
+
+
+def _row(body: bytes, at: int, row: np.ndarray) -> int:
+    """Unpacks a row [W, 4], one channel after the other; gives where the next is."""
+    width = len(row)
+    for channel in range(4):
+        x, values = 0, bytearray()
+        while x < width:
+            count = body[at]
+            if count > 128:
+                values += body[at + 1 : at + 2] * (count - 128)
+                at += 2
+            else:
+                values += body[at + 1 : at + 1 + count]
+                at += 1 + count
+            if len(values) <= x or len(values) > width:
+                raise ValueError("a run that is empty or too long")
+            x = len(values)
+        row[:, channel] = values
+    return at
