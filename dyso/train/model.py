@@ -256,6 +256,8 @@ class Patches(nn.Module):
                     (3, 3),
                     strides,
                     use_bias=False,
+                    # The papers leave it open; by it pictures keep their contrast.
+                    kernel_init=nn.initializers.he_normal(),
                     dtype=config.compute_dtype,
                 )(x)
                 x = nn.relu(x)

@@ -27,13 +27,15 @@ class Clips:
     config: Config
 
     @classmethod
-    def open(cls, folder: str | Path, config: Config, split: str = "train") -> Self:
+    def open(cls, folder: str | Path, config: Config) -> Self:
         """Opens what `dyso videos ingest` made, or a dataset of monocular videos.
+
+        Its only split is read, or `train` of several.
 
         Raises:
           UserError: it is neither, or does not fit the run.
         """
-        return cls(clips=videos.open_clips(folder, split), config=config)
+        return cls(clips=videos.open_clips(folder), config=config)
 
     def __post_init__(self) -> None:
         """Checks that the videos fit the run.

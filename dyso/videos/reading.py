@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -50,16 +50,26 @@ class Clips(Protocol):
     def __getitem__(self, index: int) -> Frames: ...
 
 
-def open_clips(folder: str | Path, split: str) -> Clips:
+def open_clips(folder: str | Path, split: str | None = None) -> Clips:
     """Opens a split of ingested videos, or of a dataset whose scenes are such.
+
+    Args:
+      folder: the videos.
+      split: its name; None takes the only one, or `train` of several.
 
     Raises:
       UserError: it is neither, or there is no such split.
     """
     if not (Path(folder) / "dataset_info.json").exists():
-        return ClipFolder(folder)[split]
-    own = Dataset(folder)[split]
-    return SceneClips(own)
+        videos = ClipFolder(folder)
+        return videos[split or _default(videos.splits)]
+    dataset = Dataset(folder)
+    return SceneClips(dataset[split or _default(dataset.splits)])
+
+
+def _default(splits: Iterable[str]) -> str:
+    names = list(splits)
+    return names[0] if len(names) == 1 else "train"
 
 
 class ClipFolder:
