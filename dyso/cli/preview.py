@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tyro
@@ -12,12 +13,16 @@ from tqdm import tqdm
 
 from dyso import records
 from dyso.looking import animation, sheets
-from dyso.looking.page import page
+from dyso.looking.browsing import Entry, prepare
+from dyso.looking.page import SCENES, page
 from dyso.looking.scenes import Sight, choose, look
 from dyso.reading import Dataset
 from dyso.spec import UserError
 
 OVERVIEW = 12
+"""Scenes of the sheets and of the animation."""
+THREADS = 16
+"""At most; each holds one scene."""
 
 
 def main(
@@ -25,56 +30,76 @@ def main(
     /,
     *,
     out: Path | None = None,
-    scenes: int = 24,
+    scenes: int = 200,
 ) -> int:
-    """Write contact sheets, an animation, and one page to browse scenes.
+    """Write contact sheets, an animation, and a page to browse scenes.
+
+    What is there already is kept, so a stopped run goes on, and more scenes cost only
+    what they add: about 0.15 s of a core and 0.2 MB for a scene of 25 views.
 
     Args:
       dataset: the folder of the dataset.
       out: the folder for the pictures; default: `preview` in the dataset's folder.
-      scenes: how many scenes to show, as many of each split, evenly chosen.
+      scenes: how many scenes the page holds, as many of each split, spread over it.
     """
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")
     subject = Dataset(dataset)
     out = out or dataset / "preview"
     chosen = choose(subject, scenes)
-    kept: list[Sight] = []
+    counts = {name: len(split) for name, split in subject.splits.items()}
     try:
-        (out / "sheets").mkdir(parents=True, exist_ok=True)
-        counts = {name: len(split) for name, split in subject.splits.items()}
-        sights = _sights(subject, chosen, out / "sheets", kept)
-        text, on_page = page(subject.resolved, counts, sights)
-        for _ in sights:
-            pass  # the page is full, but their sheets are wanted
-        _write_png(out / "overview.png", sheets.overview(kept))
-        frames = animation.walk(kept)
-        rate = animation.VIDEO_RATE if kept[0].is_video else animation.RATE
-        animation.write_gif(out / "walk.gif", frames, rate)
-        if animation.can_write_mp4():
-            animation.write_mp4(out / "walk.mp4", frames, rate)
+        out.mkdir(parents=True, exist_ok=True)
+        kept = _write_pictures(out, subject, chosen[:OVERVIEW])
+        entries = _prepare(subject, chosen, out / SCENES)
         with records.replacing(out / "index.html") as temporary:
+            text = page(subject.resolved, counts, entries)
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{error.filename or out}: cannot be written: {error.strerror}; choose "
             "another folder with --out"
         ) from error
-    _say(out, len(chosen), on_page, len(text), dataset, chosen[0], kept[0].is_video)
+    _say(out, len(chosen), sum(counts.values()), len(kept), kept[0].is_video)
+    print(f"next: dyso show {dataset} --split {chosen[0][0]} --index {chosen[0][1]}")
     return 0
 
 
-def _sights(
-    dataset: Dataset, chosen: list[tuple[str, int]], folder: Path, kept: list[Sight]
-) -> Iterator[Sight]:
-    """Reads scenes, writes their sheets, and keeps the first `OVERVIEW` of them."""
-    quiet = not sys.stderr.isatty()
-    for split, index in tqdm(chosen, unit="scene", file=sys.stderr, disable=quiet):
-        sight = look(dataset, split, index)
-        _write_png(folder / f"{split}-{index:05}.png", sheets.contact_sheet(sight))
-        if len(kept) < OVERVIEW:
-            kept.append(sight)
-        yield sight
+def _prepare(
+    dataset: Dataset, chosen: list[tuple[str, int]], folder: Path
+) -> list[Entry]:
+    """Writes what the page loads, a scene a thread; image codecs free the others."""
+    pool = ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0))))
+    splits, indices = zip(*chosen, strict=True)
+    try:
+        made = pool.map(
+            lambda split, index: prepare(dataset, split, index, folder), splits, indices
+        )
+        quiet = not sys.stderr.isatty()
+        bar = tqdm(
+            made, total=len(chosen), unit="scene", file=sys.stderr, disable=quiet
+        )
+        return list(bar)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _write_pictures(
+    out: Path, dataset: Dataset, chosen: list[tuple[str, int]]
+) -> list[Sight]:
+    """Writes sheets and the animation; gives the scenes that they show."""
+    (out / "sheets").mkdir(exist_ok=True)
+    kept = [look(dataset, *scene) for scene in chosen]
+    for sight in kept:
+        name = f"{sight.split}-{sight.index:05}.png"
+        _write_png(out / "sheets" / name, sheets.contact_sheet(sight))
+    _write_png(out / "overview.png", sheets.overview(kept))
+    frames = animation.walk(kept)
+    rate = animation.VIDEO_RATE if kept[0].is_video else animation.RATE
+    animation.write_gif(out / "walk.gif", frames, rate)
+    if animation.can_write_mp4():
+        animation.write_mp4(out / "walk.mp4", frames, rate)
+    return kept
 
 
 def _write_png(path: Path, image: Image.Image) -> None:
@@ -82,22 +107,12 @@ def _write_png(path: Path, image: Image.Image) -> None:
         image.save(temporary, format="PNG")
 
 
-def _say(
-    out: Path,
-    scenes: int,
-    on_page: int,
-    size: int,
-    dataset: Path,
-    first: tuple[str, int],
-    videos: bool,
-) -> None:
-    all_of = "" if on_page == scenes else f" (a page holds no more; asked: {scenes})"
-    print(
-        f"{out}/index.html    {on_page} scenes to browse{all_of}, {size / 1e6:.1f} MB"
-    )
-    print(f"{out}/overview.png  contact sheet of {min(scenes, OVERVIEW)} scenes")
-    print(f"{out}/sheets/       one sheet a scene: all views, all layers")
+def _say(out: Path, scenes: int, total: int, kept: int, videos: bool) -> None:
+    left = f"; {total - scenes:,} left out, --scenes N takes more"
+    of_all = f"{scenes:,} of {total:,} scenes{left}" if scenes < total else "all scenes"
     films = "walk.gif, walk.mp4" if (out / "walk.mp4").exists() else "walk.gif"
     what = "the videos, side by side" if videos else "a walk through the views"
+    print(f"{out}/index.html    a page to browse {of_all}")
+    print(f"{out}/overview.png  contact sheet of {kept} scenes")
+    print(f"{out}/sheets/       a sheet for each of them: all views, all layers")
     print(f"{out}/{films}  {what}")
-    print(f"next: dyso show {dataset} --split {first[0]} --index {first[1]}")

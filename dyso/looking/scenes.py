@@ -12,6 +12,7 @@ from PIL import Image
 
 from dyso.looking.pictures import pictures
 from dyso.reading import Dataset
+from dyso.spec import Layout
 
 MOST = 10
 """Dynamics steps and cameras that are shown at most, evenly chosen."""
@@ -51,23 +52,33 @@ class Sight:
     @property
     def title(self) -> str:
         """One line for people."""
-        names = ", ".join(
-            f"{asset} ({category})" if category else str(asset)
-            for asset, category in zip(
-                self.record["objects/asset_id"][:3],
-                self.record["objects/category"][:3],
-                strict=True,
-            )
+        return title(self.split, self.index, self.record)
+
+
+def title(split: str, index: int, record: Mapping[str, Any]) -> str:
+    """Gives one line for people: which scene it is, and what it shows."""
+    names = ", ".join(
+        f"{asset} ({category})" if category else str(asset)
+        for asset, category in zip(
+            record["objects/asset_id"][:3], record["objects/category"][:3], strict=True
         )
-        more = len(self.record["objects/asset_id"]) - 3
-        return "  ·  ".join(
-            [
-                f"{self.split} {self.index}",
-                str(self.record["camera_pattern"]),
-                names + (f" and {more} more" if more > 0 else ""),
-                str(self.record["background/asset_id"]),
-            ]
-        )
+    )
+    more = len(record["objects/asset_id"]) - 3
+    return "  ·  ".join(
+        [
+            f"{split} {index}",
+            str(record["camera_pattern"]),
+            names + (f" and {more} more" if more > 0 else ""),
+            str(record["background/asset_id"]),
+        ]
+    )
+
+
+def shown(layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Gives the dynamics steps that are shown, and their cameras; see `Sight`."""
+    if layout.paired:
+        return evenly(layout.steps, FRAMES), ()
+    return evenly(layout.steps, MOST), evenly(layout.cameras, MOST)
 
 
 def look(dataset: Dataset, split: str, index: int) -> Sight:
@@ -82,8 +93,7 @@ def look(dataset: Dataset, split: str, index: int) -> Sight:
       RecordError: the scene is damaged.
     """
     layout = dataset.resolved.spec.layout
-    steps = evenly(layout.steps, FRAMES if layout.paired else MOST)
-    cameras = () if layout.paired else evenly(layout.cameras, MOST)
+    steps, cameras = shown(layout)
     views = [layout.view(s, c) for s in steps for c in (cameras or (s,))]
     record = dataset[split].read(index, views=views)
     shape = (len(steps), len(views) // len(steps))
@@ -111,7 +121,9 @@ def evenly(count: int, most: int) -> tuple[int, ...]:
 
 
 def choose(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
-    """Gives splits and positions of scenes: as many of each split, evenly chosen.
+    """Gives splits and positions of scenes: as many of each split, spread over it.
+
+    More scenes are the same ones and others between them.
 
     Args:
       dataset: the dataset.
@@ -127,10 +139,23 @@ def choose(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
         )
         counts[name] += 1
     return [
-        (name, int(index))
+        (name, index)
         for name, count in counts.items()
-        for index in evenly(sizes[name], count)
+        for index in halving(sizes[name], count)
     ]
+
+
+def halving(count: int, most: int) -> list[int]:
+    """Gives `most` of range(count), sorted, spread by halving the gaps between them.
+
+    The order of van der Corput ("Verteilungsfunktionen", 1935): bits reversed.
+    """
+    bits = (count - 1).bit_length()
+    # Even numbers, reversed, are all below `count`, so twice as many are enough.
+    numbers = np.arange(min(1 << bits, 2 * most))
+    places = sum(((numbers >> i) & 1) << (bits - 1 - i) for i in range(bits))
+    places = np.broadcast_to(places, numbers.shape)
+    return sorted(places[places < count][:most].tolist())
 
 
 def spread(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:

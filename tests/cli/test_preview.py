@@ -17,7 +17,9 @@ def test_it_writes_sheets_animation_and_page_and_names_them(
         "overview.png",
         "walk.gif",
         "sheets/train-00000.png",
-        "sheets/train-00003.png",
+        "sheets/train-00002.png",
+        "scenes/train-00002/scene.js",
+        "scenes/test-00000/color.webp",
         "sheets/test-00000.png",
     }
     assert not [name for name in written if "tmp" in name]
@@ -29,6 +31,24 @@ def test_it_writes_sheets_animation_and_page_and_names_them(
     said = capsys.readouterr().out
     assert str(out / "index.html") in said
     assert f"next: dyso show {synthetic} --split train --index 0" in said
+
+
+def test_a_page_holds_part_of_a_dataset_and_more_scenes_add_to_it(
+    synthetic, tmp_path, capsys
+):
+    out = tmp_path / "looks"
+    main(synthetic, out=out, scenes=2)
+    said = capsys.readouterr().out
+    assert "2 of 6 scenes; 4 left out, --scenes N takes more" in said
+    first = {path: path.stat().st_mtime_ns for path in (out / "scenes").rglob("*.*")}
+    assert {path.parent.name for path in first} == {"train-00000", "test-00000"}
+    main(synthetic, out=out, scenes=200)
+    assert "a page to browse all scenes" in capsys.readouterr().out
+    assert len(list((out / "scenes").iterdir())) == 6
+    for path, time in first.items():
+        assert path.stat().st_mtime_ns == time
+    page = (out / "index.html").read_text()
+    assert "data:" not in page and "base64" not in page
 
 
 # tfds itself asks protobuf in a way that newer versions of it warn of.

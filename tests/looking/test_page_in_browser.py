@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import os
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from browser import Browser, find_chromium
 from made import write_dataset
 from PIL import Image
 
-from dyso.looking.page import page
+from dyso.looking.browsing import Entry, prepare, write
+from dyso.looking.page import SCENES, page
 from dyso.looking.scenes import choose, look
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
@@ -39,29 +42,61 @@ def dataset(tmp_path_factory, make_resolved):
 
 @pytest.fixture(scope="module")
 def address(dataset, tmp_path_factory):
-    sights = [look(dataset, *chosen) for chosen in choose(dataset, 3)]
-    text, count = page(dataset.resolved, {"train": 2, "test": 1}, sights)
-    assert count == 3
-    path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_page(dataset, tmp_path_factory.mktemp("page"), choose(dataset, 3))
 
 
-@pytest.fixture
-def browser(address, tmp_path):
+def write_page(dataset, folder, chosen):
+    """Writes a page and what it loads; gives its path."""
+    entries = [prepare(dataset, *scene, folder / SCENES) for scene in chosen]
+    counts = {name: len(split) for name, split in dataset.splits.items()}
+    text = page(dataset.resolved, counts, entries)
+    (folder / "index.html").write_text(text, encoding="utf-8")
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
     program = find_chromium()
     if program is None:
         pytest.skip("needs Chromium: run `apt-get install chromium`")
-    with Browser(program, tmp_path / "profile", 1280, 860) as browser:
-        browser.open(address)
+    profile = tmp_path_factory.mktemp("profile")
+    with Browser(program, profile, 1280, 860) as browser:
         yield browser
+
+
+@pytest.fixture
+def opened(chromium):
+    """A function that opens a page, as a browser does that was just started."""
+
+    def open_page(path):
+        chromium.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
+        chromium.resize(1280, 860)
+        chromium.open(path)
+        return chromium
+
+    chromium.log.clear()
+    return open_page
+
+
+@pytest.fixture
+def browser(opened, address):
+    return opened(address)
 
 
 def text_of(browser, selector):
     return browser.run(f"document.querySelector('{selector}').textContent")
 
 
+def waited(browser, condition):
+    """Waits until the page has loaded what it shows."""
+    deadline = time.monotonic() + 30
+    while not browser.run(condition):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.02)
+
+
 def facts(browser):
+    waited(browser, "facts.has(at.scene)")
     pairs = browser.run(
         "[...document.querySelectorAll('#about dt')]"
         ".map(e => [e.textContent, e.nextSibling.textContent])"
@@ -71,6 +106,12 @@ def facts(browser):
 
 def seen(browser):
     """Gives the view as it is on the screen, without its rounded corners."""
+    waited(
+        browser,
+        "(() => { const i = new Image(); i.src = $('view').style.backgroundImage"
+        ".slice(5, -2); return i.decode().then(() => new Promise(r =>"
+        " requestAnimationFrame(() => requestAnimationFrame(() => r(true))))); })()",
+    )
     image = Image.open(io.BytesIO(browser.screenshot("#view"))).convert("RGB")
     small = image.resize((48, 40), Image.Resampling.BOX)
     return np.asarray(small, np.float64)[4:-4, 4:-4]
@@ -139,61 +180,187 @@ def test_pointing_at_the_grid_walks_through_views(browser, dataset):
     assert_shows(browser, dataset, "train", 0, "color", 20)
 
 
-def test_videos_are_stepped_through_and_played(videos, tmp_path):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("needs Chromium: run `apt-get install chromium`")
+def test_videos_are_stepped_through_and_played(videos, tmp_path, opened):
     clips = Dataset(write_dataset(tmp_path / "data", videos, synthetic_views))
-    sights = [look(clips, "train", index) for index in range(3)]
-    text, _ = page(clips.resolved, {"train": 3, "test": 1}, sights)
-    path = tmp_path / "index.html"
-    path.write_text(text, encoding="utf-8")
-    with Browser(program, tmp_path / "profile", 1280, 860) as browser:
-        browser.open(path)
-        before = facts(browser)
-        browser.press("ArrowRight")
-        browser.press("ArrowRight")
-        assert text_of(browser, "#which") == "frame 2"
-        after = facts(browser)
-        for moved in ("camera at", "object at"):
-            assert after[moved] != before[moved]
-        browser.click("#grid button[aria-label='frame 6']")
-        assert text_of(browser, "#which") == "frame 6"
-        browser.click("#play")
-        shown = "new Promise(r => setTimeout(() => r(at.step), 1000))"
-        steps = {browser.run(shown) for _ in range(3)}
-        browser.press("p")
-        stopped = browser.run("at.step")
-        assert browser.run(shown) == stopped
-        assert steps != {6}
-        assert text_of(browser, "#play") == "Play"
-        complaints = ("Runtime.exceptionThrown", "Log.entryAdded")
-        assert [e for e in browser.log if e["method"] in complaints] == []
+    path = write_page(clips, tmp_path, choose(clips, 4))
+    browser = opened(path)
+    before = facts(browser)
+    browser.press("ArrowRight")
+    browser.press("ArrowRight")
+    assert text_of(browser, "#which") == "frame 2"
+    after = facts(browser)
+    for moved in ("camera at", "object at"):
+        assert after[moved] != before[moved]
+    assert browser.run("$('camera').hidden && !$('step').hidden")
+    browser.click("#grid button[aria-label='frame 6']")
+    assert text_of(browser, "#which") == "frame 6"
+    browser.click("#play")
+    shown = "new Promise(r => setTimeout(() => r(at.step), 1000))"
+    steps = {browser.run(shown) for _ in range(3)}
+    browser.press("p")
+    stopped = browser.run("at.step")
+    assert browser.run(shown) == stopped
+    assert steps != {6}
+    assert text_of(browser, "#play") == "Play"
+    assert complaints(browser) == []
 
 
 def test_the_keyboard_alone_reaches_everything(browser):
     reached = set()
-    for _ in range(12):
+    for _ in range(20):
         browser.press("Tab")
         reached.add(browser.run("document.activeElement.closest('[id]')?.id ?? 'none'"))
-    assert {"scenes", "layers", "grid"} <= reached
+    assert {"filters", "scenes", "step", "camera", "layers", "grid"} <= reached
 
 
-def test_names_from_data_stay_text_and_nothing_is_loaded(browser, address):
+def test_sliders_go_through_steps_and_cameras(browser, dataset):
+    browser.run("$('step').focus()")
+    for _ in range(3):
+        browser.press("ArrowRight")
+    browser.run("$('camera').focus()")
+    browser.press("End")
+    assert text_of(browser, "#which") == "step 3, camera 4"
+    assert text_of(browser, "output[for=step]") == "3"
+    assert_shows(browser, dataset, "train", 0, "color", 19)
+    x, y = browser.point("#step")
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
+        )
+    assert text_of(browser, "#which") == "step 2, camera 4"
+    browser.press("Escape")
+    browser.run("document.activeElement.blur()")
+    browser.press("ArrowUp")
+    assert browser.run("[$('step').value, $('camera').value]") == ["1", "4"]
+
+
+def test_names_from_data_stay_text_and_only_files_beside_it_are_loaded(
+    browser, address
+):
     assert HOSTILE in facts(browser)["object"]
-    assert browser.run("document.querySelectorAll('img').length") == 0
+    waited(browser, "[...document.images].every(i => i.naturalWidth > 0)")
+    assert browser.run("document.images.length") == 3
     assert browser.run("document.title") == "test: scenes"
     browser.press("ArrowRight")
-    requests = [
-        entry["params"]["request"]["url"]
+    browser.press("]")
+    facts(browser)
+    requests = {
+        entry["params"]["request"]["url"].removeprefix(address.parent.as_uri())
         for entry in browser.log
         if entry["method"] == "Network.requestWillBeSent"
-    ]
-    assert {url for url in requests if not url.startswith("blob:")} <= {
-        address.as_uri()
     }
-    complaints = ("Runtime.exceptionThrown", "Log.entryAdded")
-    assert [e for e in browser.log if e["method"] in complaints] == []
+    assert {"/index.html", "/scenes/train-00001/scene.js"} <= requests
+    assert all(url.startswith(("/index.html", "/scenes/")) for url in requests)
+    assert complaints(browser) == []
+
+
+def complaints(browser):
+    kinds = ("Runtime.exceptionThrown", "Log.entryAdded")
+    return [entry for entry in browser.log if entry["method"] in kinds]
+
+
+def test_a_scene_whose_files_are_gone_is_named(address, tmp_path, opened):
+    alone = tmp_path / "index.html"
+    alone.write_bytes(address.read_bytes())
+    browser = opened(alone)
+    waited(browser, "$('about').textContent.includes('cannot be read')")
+    assert "scenes/train-00000/scene.js" in text_of(browser, "#about")
+
+
+MANY = 10_000
+PATTERNS = ("pan", "shift", "zoom")
+
+
+@pytest.fixture(scope="module")
+def large(dataset, tmp_path_factory):
+    """A page of ten thousand scenes, whose files are those of one."""
+    folder = tmp_path_factory.mktemp("large")
+    write(folder / "one", look(dataset, "train", 0))
+    (folder / SCENES).mkdir()
+    entries = [
+        Entry(
+            split="train" if i < 9_990 else "test",
+            index=i if i < 9_990 else i - 9_990,
+            pattern=PATTERNS[i % 3],
+            categories=(f"category {i % 55}", "lamp") if i % 100 else ("",),
+            hdri=f"hdri_{i % 382:03}",
+        )
+        for i in range(MANY)
+    ]
+    for entry in entries:
+        os.symlink("../one", folder / SCENES / entry.folder)
+    text = page(dataset.resolved, {"train": 99_990, "test": 10}, entries)
+    assert len(text) < 600_000
+    (folder / "index.html").write_text(text, encoding="utf-8")
+    return folder / "index.html"
+
+
+def choose_option(browser, facet, value):
+    browser.run(
+        f"(() => {{ const s = document.querySelector('select[aria-label={facet}]');"
+        f"s.value = [...s.options].find(o => o.text.startsWith('{value}')).value;"
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def thumbs(browser):
+    """Gives the names under the thumbnails; the pictures are never more than these."""
+    shown = browser.run(
+        "[...document.querySelectorAll('#scenes .name')].map(e => e.textContent)"
+    )
+    assert browser.run("document.images.length") == len(shown) <= 30
+    assert browser.run("document.querySelectorAll('*').length") < 1000
+    return shown
+
+
+def test_ten_thousand_scenes_are_filtered_paged_and_never_all_there(large, opened):
+    browser = opened(large)
+    assert text_of(browser, "#count") == "10,000 scenes"
+    assert text_of(browser, "#facts").endswith("10,000 of 100,000 scenes on this page")
+    assert text_of(browser, "#page") == "page 1 of 334"
+    assert thumbs(browser) == [f"train {i}" for i in range(30)]
+
+    browser.click("#forward")
+    browser.press("}")
+    assert text_of(browser, "#page") == "page 3 of 334"
+    assert thumbs(browser)[0] == "train 60"
+    browser.click("#back")
+    assert thumbs(browser)[0] == "train 30"
+    browser.click("#scenes button:nth-child(30)")
+    assert text_of(browser, "#where") == "train 59, color"
+    browser.press("]")
+    assert text_of(browser, "#where") == "train 60, color"
+    assert thumbs(browser)[0] == "train 60"
+
+    choose_option(browser, "pattern", "shift")
+    assert text_of(browser, "#count") == "3,333 of 10,000 scenes"
+    assert text_of(browser, "#where") == "train 1, color"
+    assert thumbs(browser) == [f"train {i}" for i in range(1, 90, 3)]
+    choose_option(browser, "HDRI", "hdri_007")
+    wanted = [i for i in range(MANY) if i % 3 == 1 and i % 382 == 7]
+    assert thumbs(browser) == [f"train {i}" for i in wanted if i < 9_990]
+    browser.press("]")
+    assert text_of(browser, "#where") == f"train {wanted[1]}, color"
+    choose_option(browser, "category", "no category")
+    none = [i for i in wanted if i % 100 == 0]
+    assert thumbs(browser) == [f"train {i}" for i in none]
+    choose_option(browser, "split", "test")
+    assert thumbs(browser) == []
+    assert text_of(browser, "#none") == "No scene is like this."
+    browser.click("#clear")
+    waited(browser, "found.length === scenes.length")
+    assert text_of(browser, "#count") == "10,000 scenes"
+    choose_option(browser, "split", "test")
+    assert thumbs(browser) == [f"test {i}" for i in range(10)]
+    choose_option(browser, "split", "any")
+    assert text_of(browser, "#page") == "page 334 of 334"
+    browser.press("}")
+    assert text_of(browser, "#page") == "page 334 of 334"
+
+    browser.run("for (let i = 0; i < 60; i++) go({ scene: i })")
+    waited(browser, "facts.size === 50 && facts.has(59)")
+    waited(browser, "document.scripts.length === 2")
+    assert complaints(browser) == []
 
 
 TEXTS = [
@@ -208,29 +375,39 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("hostile", TEXTS)
-def test_no_text_of_a_record_is_taken_for_markup(dataset, tmp_path, hostile):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("needs Chromium: run `apt-get install chromium`")
+def test_no_text_of_a_record_is_taken_for_markup(dataset, tmp_path, opened, hostile):
     sight = look(dataset, "train", 0)
     record = dict(sight.record)
     for name, value in record.items():
         if value.dtype.kind == "U":
             record[name] = np.full(value.shape, hostile)[()]
-    sight = dataclasses.replace(sight, record=record, split=hostile)
-    text, _ = page(dataset.resolved, {hostile: 1}, [sight])
+    write(tmp_path / SCENES / "train-00000", dataclasses.replace(sight, record=record))
+    names = {"pattern": hostile, "categories": (hostile,), "hdri": hostile}
+    entries = [
+        Entry(split="train", index=0, **names),
+        Entry(split="train", index=1, pattern="pan", categories=("cup",), hdri="hall"),
+    ]
+    os.symlink("train-00000", tmp_path / SCENES / "train-00001")
     path = tmp_path / "index.html"
+    text = page(dataset.resolved, {hostile: 1}, entries)
     path.write_text(text, encoding="utf-8")
-    with Browser(program, tmp_path / "profile", 1280, 860) as browser:
-        browser.open(path)
-        assert browser.run("document.title") == "test: scenes"
-        shown = hostile.replace("\ud800", "\ufffd")
-        assert shown in text_of(browser, "#where").replace("\ud800", "\ufffd")
-        assert shown in facts(browser)["HDRI"].replace("\ud800", "\ufffd")
-        assert browser.run("document.scripts.length") == 2
-        assert browser.run("document.querySelectorAll('img, svg, a').length") == 0
-        complaints = ("Runtime.exceptionThrown", "Log.entryAdded")
-        assert [e for e in browser.log if e["method"] in complaints] == []
+    browser = opened(path)
+    assert browser.run("document.title") == "test: scenes"
+    shown = hostile.replace("\ud800", "\ufffd")
+    for text in (
+        facts(browser)["HDRI"],
+        text_of(browser, "#facts"),
+        text_of(browser, "#filters"),
+        browser.run("document.querySelector('#scenes button').title"),
+    ):
+        assert shown in text.replace("\ud800", "\ufffd")
+    waited(browser, "document.scripts.length === 2")
+    assert browser.run("document.querySelectorAll('svg, a').length") == 0
+    sources = browser.run("[...document.images].map(i => i.src)")
+    assert sources == [
+        (tmp_path / SCENES / f"train-0000{i}" / "thumb.webp").as_uri() for i in range(2)
+    ]
+    assert complaints(browser) == []
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,22 @@
-import io
-
 import numpy as np
 import pytest
 from made import write_dataset
 from PIL import Image
 
 from dyso.looking import animation
+from dyso.looking.browsing import prepare
 from dyso.looking.page import page
 from dyso.looking.pictures import picture
-from dyso.looking.scenes import SIDE, choose, evenly, fitted, look, spread, tiled
+from dyso.looking.scenes import (
+    SIDE,
+    choose,
+    evenly,
+    fitted,
+    halving,
+    look,
+    spread,
+    tiled,
+)
 from dyso.looking.sheets import contact_sheet, overview
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
@@ -118,7 +126,10 @@ def test_a_video_is_shown_as_its_frames_in_time(clips, tmp_path):
     animation.write_gif(tmp_path / "walk.gif", film, animation.VIDEO_RATE)
     with Image.open(tmp_path / "walk.gif") as gif:
         assert (gif.n_frames, gif.info["duration"]) == (7, 100)
-    assert "7 frames of 32" in page(clips.resolved, {"train": 3}, sights)[0]
+    text = page(
+        clips.resolved, {"train": 3}, [prepare(clips, "train", 0, tmp_path / "page")]
+    )
+    assert "7 frames of 32" in text
 
 
 def test_static_scenes_of_many_objects_are_shown_too(tmp_path, make_resolved):
@@ -136,16 +147,6 @@ def test_static_scenes_of_many_objects_are_shown_too(tmp_path, make_resolved):
     assert contact_sheet(sight).width > 10 * 16
     assert overview([sight]).width > 10 * 16
     assert len(animation.walk([sight])) == 10
-
-
-def test_a_page_holds_what_fits_and_one_scene_always(dataset):
-    sights = [look(dataset, *chosen) for chosen in choose(dataset, 8)]
-    whole, count = page(dataset.resolved, {"train": 8}, sights)
-    assert count == 8
-    half, some = page(dataset.resolved, {"train": 8}, sights, len(whole) * 2 // 3)
-    assert 1 < some < 8
-    assert len(half) <= len(whole) * 2 // 3
-    assert page(dataset.resolved, {"train": 8}, sights, 1)[1] == 1
 
 
 def test_large_views_are_scaled_down_and_ids_are_not_mixed():
@@ -183,13 +184,56 @@ def test_every_split_is_chosen_from(dataset):
     assert evenly(1000, 10)[0] == 0 and evenly(1000, 10)[-1] == 999
 
 
-def test_the_depth_picture_of_a_page_is_a_webp_in_the_page(dataset):
-    import base64
-    import json
-    import re
+def test_more_scenes_are_the_same_and_others_between_them():
+    for count in (1, 2, 5, 1000, 1_000_000):
+        before = []
+        for most in (1, 2, 7, 24, 200):
+            chosen = halving(count, most)
+            assert len(set(chosen)) == min(most, count)
+            assert chosen == sorted(chosen) and 0 <= chosen[0] <= chosen[-1] < count
+            assert set(before) <= set(chosen)
+            before = chosen
+        gaps = np.diff([*before, count])
+        assert gaps.max() <= max(1, 4 * count / len(before))
 
-    text, _ = page(dataset.resolved, {"train": 1}, [look(dataset, "train", 0)])
-    data = re.search(r'id="data">(.*?)</script>', text, re.S)[1]
-    layer = json.loads(data)["scenes"][0]["layers"]["depth"]
-    with Image.open(io.BytesIO(base64.b64decode(layer))) as image:
+
+def files_of(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+
+
+def test_a_scene_is_prepared_once_and_again_if_its_record_changed(
+    dataset, tmp_path, make_resolved
+):
+    entry = prepare(dataset, "train", 1, tmp_path)
+    record = dataset["train"][1]
+    assert (entry.split, entry.index) == ("train", 1)
+    assert entry.pattern == record["camera_pattern"]
+    assert entry.hdri == record["background/asset_id"]
+    assert entry.categories == tuple(record["objects/category"])
+    own = tmp_path / "train-00001"
+    assert {path.name for path in own.iterdir()} == {
+        "scene.js",
+        "thumb.webp",
+        *(f"{layer}.webp" for layer in ("color", "depth", "instance", "category")),
+    }
+    with Image.open(own / "depth.webp") as image:
         assert (image.format, image.size) == ("WEBP", (160, 120))
+    with Image.open(own / "instance.webp") as image:
+        expected = tiled(look(dataset, "train", 1).layers["instance"])
+        assert np.array_equal(np.asarray(image.convert("RGB")), expected)
+
+    made = files_of(own)
+    assert prepare(dataset, "train", 1, tmp_path) == entry
+    assert files_of(own) == made
+    # Stopped before its script was there, it is not taken to be done.
+    (own / "scene.js").unlink()
+    (own / "depth.webp").write_bytes(b"half")
+    prepare(dataset, "train", 1, tmp_path)
+    with Image.open(own / "depth.webp") as image:
+        assert image.size == (160, 120)
+
+    other = make_resolved(resolution=(24, 32), splits={"train": 5}, seed=1)
+    folder = write_dataset(tmp_path / "other", other, synthetic_views)
+    before = (own / "scene.js").read_text()
+    prepare(Dataset(folder), "train", 1, tmp_path)
+    assert (own / "scene.js").read_text() != before

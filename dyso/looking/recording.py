@@ -1,0 +1,300 @@
+"""Scenes in three dimensions and over time, as a recording that Rerun shows.
+
+Each scene has a tree of entities of its own, over the timeline `step`:
+
+    <split>_<index>
+      cameras/<camera>              pose and pinhole (of a video: `camera`)
+        color, depth, instance      its images; depth along the optical axis, metres
+      points/color, points/instance what the cameras see of the objects, metres
+      objects/<object>              pose, with its box
+      objects/<object>_path         the line through its positions
+      camera_path                   of a video: the line through the camera's positions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from dyso import geometry, records
+from dyso.looking.scenes import evenly, title
+from dyso.reading import Dataset
+from dyso.spec import Layout, UserError
+
+TIMELINE = "step"
+MOST_PIXELS = 32 << 20
+"""Of a scene that are shown, in all its views; they take 8 bytes each in the file."""
+IMAGES = ("color", "depth", "instance")
+_FIELDS = (
+    *IMAGES,
+    "intrinsics",
+    "extrinsics",
+    "objects/asset_id",
+    "objects/category",
+    "objects/sizes",
+    "objects/positions",
+    "objects/quaternions",
+    "background/asset_id",
+    "camera_pattern",
+)
+# Cameras whose images are beside the three-dimensional view.
+_BESIDE = 9
+_GROUND = (14, 15, 17)
+_LINE, _CAMERA_LINE = (232, 176, 75), (120, 170, 255)
+
+
+def load_rerun() -> ModuleType:
+    """Gives the module.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    try:
+        import rerun
+    except ImportError as error:
+        raise UserError(
+            "Rerun is not installed, which shows scenes: run `pip install 'dyso[view]'`"
+        ) from error
+    return rerun
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Subject:
+    """A scene to show: record with views [T, C], of a video [T, 1]."""
+
+    root: str
+    title: str
+    record: Mapping[str, Any]
+    cameras: tuple[str, ...]
+    steps: int
+
+    def views(self, field: str) -> np.ndarray:
+        """Gives a field of all views with leading axes [T, C]."""
+        values = self.record[field]
+        return values.reshape(self.steps, len(self.cameras), *values.shape[1:])
+
+
+def shown_cameras(layout: Layout, resolution: tuple[int, int]) -> tuple[int, ...]:
+    """Gives the cameras that are shown: as many as `MOST_PIXELS` allow, at least one.
+
+    Args:
+      layout: with a camera for each step if they are paired; then all are shown.
+      resolution: height and width.
+    """
+    if layout.paired:
+        return tuple(range(layout.cameras))
+    most = MOST_PIXELS // (layout.steps * resolution[0] * resolution[1])
+    return evenly(layout.cameras, max(1, most))
+
+
+def write_recording(
+    path: Path, dataset: Dataset, chosen: Iterable[tuple[str, int]]
+) -> None:
+    """Writes scenes as one .rrd file, with a layout of views to look at first.
+
+    Args:
+      path: to write.
+      dataset: the dataset.
+      chosen: splits and positions of the scenes, at least one.
+
+    Raises:
+      UserError: Rerun is not installed.
+      RecordError: a scene is damaged.
+      OSError: the file cannot be written.
+    """
+    rr = load_rerun()
+    with records.replacing(path) as temporary:
+        temporary.touch()
+        with rr.RecordingStream(f"dyso {dataset.resolved.spec.name}") as stream:
+            stream.save(temporary)
+            tabs = [_log(stream, _subject(dataset, *scene)) for scene in chosen]
+            stream.send_blueprint(_blueprint(tabs))
+        stream.disconnect()
+
+
+def _subject(dataset: Dataset, split: str, index: int) -> _Subject:
+    spec = dataset.resolved.spec
+    layout = spec.layout
+    shown = shown_cameras(layout, spec.resolution)
+    cameras: tuple[str, ...] = tuple(f"cameras/{camera}" for camera in shown)
+    views = [layout.view(s, c) for s in range(layout.steps) for c in shown]
+    if layout.paired:
+        views, cameras = list(range(layout.views)), ("camera",)
+    record = dataset[split].read(index, fields=_FIELDS, views=views)
+    return _Subject(
+        root=f"{split}_{index}",
+        title=title(split, index, record),
+        record=record,
+        cameras=cameras,
+        steps=layout.steps,
+    )
+
+
+def _log(stream: Any, subject: _Subject) -> Any:
+    """Writes a scene's entities; gives its views of the blueprint."""
+    import rerun as rr
+
+    root = subject.root
+    still = [(root, rr.ViewCoordinates.RIGHT_HAND_Z_UP), *_paths(subject)]
+    for entity, value in still:
+        stream.log(entity, value, static=True, strict=True)
+    for step in range(subject.steps):
+        stream.set_time(TIMELINE, sequence=step)
+        for entity, value in (*_cameras(subject, step), *_objects(subject, step)):
+            stream.log(f"{root}/{entity}", value, strict=True)
+    return _tab(subject)
+
+
+def _names(record: Mapping[str, Any]) -> list[str]:
+    pairs = zip(record["objects/asset_id"], record["objects/category"], strict=True)
+    return [f"{asset} ({category})" if category else asset for asset, category in pairs]
+
+
+def _paths(subject: _Subject) -> Iterator[tuple[str, Any]]:
+    """Gives the lines through the objects' positions, and through a video's camera."""
+    import rerun as rr
+
+    lines = {
+        f"objects/{i}_path": (positions, _LINE)
+        for i, positions in enumerate(subject.record["objects/positions"])
+    }
+    if subject.cameras == ("camera",):
+        to_world = geometry.invert(subject.record["extrinsics"].astype(np.float64))
+        lines["camera_path"] = to_world[..., 3], _CAMERA_LINE
+    for name, (points, color) in lines.items():
+        entity = f"{subject.root}/{name}"
+        if len(points) > 1:
+            radius = rr.Radius.ui_points(1.5)
+            yield entity, rr.LineStrips3D([points], colors=color, radii=radius)
+        yield f"{entity}/steps", rr.Points3D(points, colors=color, radii=0.03)
+
+
+def _cameras(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
+    import rerun as rr
+
+    extrinsics = subject.views("extrinsics")[step].astype(np.float64)
+    to_world = geometry.invert(extrinsics)
+    away = np.linalg.norm(
+        subject.record["objects/positions"][:, step].mean(0) - to_world[..., 3], axis=-1
+    )
+    for i, name in enumerate(subject.cameras):
+        color, depth, instance, k = (
+            subject.views(field)[step, i] for field in (*IMAGES, "intrinsics")
+        )
+        height, width = depth.shape[:2]
+        pose, at_infinity = to_world[i], ~np.isfinite(depth[..., 0])
+        yield (
+            name,
+            rr.Transform3D(translation=pose[:, 3], mat3x3=pose[:, :3], axis_length=0.0),
+        )
+        lens = rr.Pinhole(
+            image_from_camera=k,
+            resolution=(width, height),
+            camera_xyz=rr.ViewCoordinates.RDF,
+            image_plane_distance=float(away.mean()) / 6,
+        )
+        yield name, lens
+        yield f"{name}/color", rr.Image(color)
+        # Rerun takes depth to be along the optical axis, and 0 to be none.
+        z = np.where(at_infinity, 0, depth[..., 0] / _lengths(k, height, width))
+        yield f"{name}/depth", rr.DepthImage(z.astype(np.float32), meter=1.0)
+        yield f"{name}/instance", rr.SegmentationImage(instance[..., 0])
+
+
+def _lengths(
+    k: Float[np.ndarray, "3 3"], height: int, width: int
+) -> Float[np.ndarray, "H W"]:
+    """Gives the distance to the centre of each pixel's ray where z is 1."""
+    centred = geometry.pixel_grid(height, width, np) - k[:2, 2]
+    return np.sqrt(1 + ((centred / k[[0, 1], [0, 1]]) ** 2).sum(-1))
+
+
+def _objects(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
+    import rerun as rr
+
+    record = subject.record
+    for i, name in enumerate(_names(record)):
+        entity = f"objects/{i}"
+        quaternion = record["objects/quaternions"][i, step].astype(np.float64)
+        yield (
+            entity,
+            rr.Transform3D(
+                translation=record["objects/positions"][i, step],
+                mat3x3=geometry.quaternion_to_matrix(quaternion),
+            ),
+        )
+        yield (
+            entity,
+            rr.Boxes3D(
+                half_sizes=[record["objects/sizes"][i] / 2],
+                class_ids=i + 1,
+                labels=name,
+                show_labels=False,
+            ),
+        )
+    depth, k = subject.views("depth")[step, ..., 0], subject.views("intrinsics")[step]
+    extrinsics = subject.views("extrinsics")[step].astype(np.float64)
+    instance = subject.views("instance")[step, ..., 0]
+    shown = (instance > 0) & np.isfinite(depth)
+    points = geometry.unproject(
+        np.where(shown, depth, 1).astype(np.float64), k, extrinsics
+    )
+    # As large as their pixels, so that they close to a surface.
+    radii = (depth / k[:, :1, :1])[shown] / 2
+    colors = subject.views("color")[step][shown]
+    own = points[shown]
+    yield "points/color", rr.Points3D(own, colors=colors, radii=radii)
+    ids = instance[shown]
+    yield "points/instance", rr.Points3D(own, class_ids=ids, radii=radii)
+
+
+def _tab(subject: _Subject) -> Any:
+    """Gives the scene in three dimensions and, layer by layer, its images."""
+    import rerun.blueprint as rrb
+
+    root = subject.root
+    cameras = [f"{root}/{name}" for name in subject.cameras]
+    hidden = [f"{c}/{name}" for c in cameras for name in ("depth", "instance")]
+    hidden.append(f"{root}/points/instance")
+    space = rrb.Spatial3DView(
+        origin=root,
+        name=subject.title,
+        overrides={path: rrb.EntityBehavior(visible=False) for path in hidden},
+        background=rrb.Background(kind="solidcolor", color=_GROUND),
+    )
+    beside = [cameras[i] for i in evenly(len(cameras), _BESIDE)]
+    layers = [
+        rrb.Grid(
+            *(
+                rrb.Spatial2DView(
+                    origin=camera,
+                    contents=f"{camera}/{layer}",
+                    name=camera.removeprefix(f"{root}/").replace("cameras/", "camera "),
+                )
+                for camera in beside
+            ),
+            name=layer,
+            grid_columns=1 if len(beside) == 1 else 2,
+        )
+        for layer in IMAGES
+    ]
+    images = rrb.Tabs(*layers, active_tab=0)
+    return rrb.Horizontal(space, images, column_shares=[3, 2], name=root)
+
+
+def _blueprint(tabs: Sequence[Any]) -> Any:
+    import rerun.blueprint as rrb
+
+    return rrb.Blueprint(
+        tabs[0] if len(tabs) == 1 else rrb.Tabs(*tabs, active_tab=0),
+        rrb.BlueprintPanel(state="collapsed"),
+        rrb.SelectionPanel(state="collapsed"),
+        rrb.TimePanel(state="collapsed"),
+        auto_views=False,
+    )
