@@ -117,7 +117,7 @@ def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
 
     from dyso.sampling.scene import Scene
 
-    from .errors import AssetError, StorageError
+    from .errors import AssetError, StorageError, UnseenError
 
     parent = os.getppid()
 
@@ -133,6 +133,8 @@ def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
         return _refusal("asset", str(error), error.asset)
     except StorageError as error:
         return _refusal("storage", str(error))
+    except UnseenError as error:
+        return _refusal("unseen", str(error))
     except Exception as error:
         traceback.print_exc()
         return _refusal("error", f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Exact object poses: the sampled ones, brought into contact with the floor."""
+"""Exact object poses: the sampled ones in contact with the floor, or physics' own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from dyso.geometry import quaternion_multiply, quaternion_to_matrix
-from dyso.sampling.scene import Scene
+from dyso.sampling.dynamics import Motion
+from dyso.sampling.scene import Physics, Scene
+from dyso.sampling.visibility import moved_fault
 
+from .errors import UnseenError
 from .meshes import ObjectMesh
 
 _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
@@ -23,9 +26,14 @@ def true_poses(
       scene: its poses are exact but for what needs the mesh.
       meshes: one an object.
       scratch: a folder for the physics' files.
+
+    Raises:
+      UnseenError: physics moves the objects out of sight.
     """
     positions = np.array([[p.position for p in o.poses] for o in scene.objects])
     quaternions = np.array([[p.quaternion for p in o.poses] for o in scene.objects])
+    if scene.physics is not None:
+        return _fall(scene, scene.physics, meshes, scratch, positions, quaternions)
     if scene.contact == "settle":
         _settle(scene, meshes, scratch, positions, quaternions)
         # What lies in a heap stays as physics left it; one object touches exactly.
@@ -46,6 +54,29 @@ def true_poses(
 def _lowest(mesh: ObjectMesh, quaternions: np.ndarray) -> np.ndarray:
     """Gives the lowest z [T] of a mesh at the origin, turned by each of [T, 4]."""
     return (quaternion_to_matrix(quaternions)[:, 2] @ mesh.points.T).min(-1)
+
+
+def _fall(
+    scene: Scene,
+    physics: Physics,
+    meshes: list[ObjectMesh],
+    scratch: Path,
+    positions: np.ndarray,
+    quaternions: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lets the objects fall from step 0 on, and sees that they stay in sight."""
+    from .physics import fall
+
+    start = positions[:, 0], quaternions[:, 0]
+    moved, turned = fall(meshes, *start, scene.steps, physics, scratch)
+    wrong = moved_fault(
+        scene,
+        Motion(positions=moved, quaternions=turned),
+        np.array([mesh.sizes for mesh in meshes]),
+    )
+    if wrong:
+        raise UnseenError(f"after physics, {wrong}")
+    return moved, turned
 
 
 def _settle(

@@ -1,4 +1,4 @@
-"""What can be wrong with a scene's assets, and with where they are kept."""
+"""What can be wrong with a scene and its assets, and with where they are kept."""
 
 import errno
 
@@ -35,6 +35,10 @@ class AssetError(Exception):
 
 class StorageError(Exception):
     """The storage or the disk failed, which is no asset's fault."""
+
+
+class UnseenError(Exception):
+    """What physics made of a scene cannot be shown; another may be sampled."""
 
 
 def is_machines(error: Exception) -> bool:

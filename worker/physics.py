@@ -1,19 +1,26 @@
-"""PyBullet, by way of Kubric: objects fall and come to rest."""
+"""PyBullet, by way of Kubric: objects fall, collide and come to rest."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import kubric as kb
 import numpy as np
+import pybullet
 from kubric.simulator import PyBullet
 from scipy.spatial import ConvexHull
+
+from dyso.sampling.scene import Physics
+from dyso.spec import PHYSICS_RATE
 
 from .meshes import ObjectMesh
 
 FLOOR = 1000.0  # metres, half the side of the floor
-FRAME_RATE = 24
+SETTLE_RATE = 24  # frames a second
+SUBSTEPS = 8  # of a step, or what falls fast sinks centimetres deep where it hits
+ROLLING = 0.1  # rolling and spinning friction, or a ball would roll out of sight
 
 _URDF = """<robot name="object"><link name="base">
 <inertial><mass value="1"/>
@@ -30,7 +37,7 @@ def settle(
     seconds: float,
     scratch: Path,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Simulates the objects' convex hulls on the floor z = 0.
+    """Lets the objects fall on the floor.
 
     Args:
       meshes: one an object.
@@ -42,8 +49,72 @@ def settle(
     Returns:
       Positions [N, 3] and quaternions [N, 4] at the end.
     """
-    scene = kb.Scene(frame_start=0, frame_end=round(seconds * FRAME_RATE))
-    scene.frame_rate = FRAME_RATE
+    frames = round(seconds * SETTLE_RATE) + 1
+    scene, simulator = _stage(frames, SETTLE_RATE, scratch)
+    objects = [
+        _add(scene, i, mesh, scratch, positions[i], quaternions[i], restitution=0.2)
+        for i, mesh in enumerate(meshes)
+    ]
+    moved, turned = _run(simulator, objects, frames)
+    return moved[:, -1], turned[:, -1]
+
+
+def fall(
+    meshes: list[ObjectMesh],
+    positions: np.ndarray,
+    quaternions: np.ndarray,
+    steps: int,
+    physics: Physics,
+    scratch: Path,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lets the objects move on from where they are and how they move.
+
+    Args:
+      meshes: one an object.
+      positions: [N, 3], metres, at step 0.
+      quaternions: [N, 4], at step 0.
+      steps: T dynamics steps.
+      physics: how the objects move at step 0, and when the steps are.
+      scratch: a folder for the hulls.
+
+    Returns:
+      Positions [N, T, 3] and quaternions [N, T, 4].
+    """
+    scene, simulator = _stage(steps, physics.frame_rate, scratch)
+    client = simulator.physics_client
+    pybullet.setPhysicsEngineParameter(numSubSteps=SUBSTEPS, physicsClientId=client)
+    objects = []
+    for i, mesh in enumerate(meshes):
+        item = _add(
+            scene,
+            i,
+            mesh,
+            scratch,
+            positions[i],
+            quaternions[i],
+            restitution=0.5,
+            velocity=physics.velocities[i],
+            angular_velocity=physics.spins[i],
+        )
+        pybullet.changeDynamics(
+            item.linked_objects[simulator],
+            -1,
+            rollingFriction=ROLLING,
+            spinningFriction=ROLLING,
+            physicsClientId=client,
+        )
+        objects.append(item)
+    return _run(simulator, objects, steps)
+
+
+def _stage(frames: int, frame_rate: int, scratch: Path) -> tuple[kb.Scene, PyBullet]:
+    """Gives a scene of the floor z = 0 alone, and its simulator."""
+    scene = kb.Scene(
+        frame_start=0,
+        frame_end=frames - 1,
+        frame_rate=frame_rate,
+        step_rate=PHYSICS_RATE,
+    )
     simulator = PyBullet(scene, scratch_dir=scratch)
     scene += kb.Cube(
         name="floor",
@@ -52,30 +123,47 @@ def settle(
         static=True,
         friction=0.5,
     )
-    objects = []
-    for i, mesh in enumerate(meshes):
-        folder = scratch / f"hull-{i}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "hull.obj").write_text(_hull(mesh.points))
-        # The inertia of a solid box of the object's size, mass 1 kg.
-        square = np.maximum(mesh.sizes, 0.05) ** 2
-        inertia = (square.sum() - square) / 12
-        (folder / "object.urdf").write_text(_URDF.format(*inertia))
-        item = kb.FileBasedObject(
-            asset_id=f"object-{i}",
-            simulation_filename=str(folder / "object.urdf"),
-            render_filename=None,
-            position=positions[i],
-            quaternion=quaternions[i],
-            friction=0.5,
-            restitution=0.2,
-        )
-        scene += item
-        objects.append(item)
-    animation, _ = simulator.run(frame_start=0, frame_end=scene.frame_end)
+    return scene, simulator
+
+
+def _add(
+    scene: kb.Scene,
+    number: int,
+    mesh: ObjectMesh,
+    scratch: Path,
+    position: np.ndarray,
+    quaternion: np.ndarray,
+    **how: Any,
+) -> kb.FileBasedObject:
+    """Adds an object's convex hull to a simulated scene."""
+    folder = scratch / f"hull-{number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hull.obj").write_text(_hull(mesh.points))
+    # The inertia of a solid box of the object's size, mass 1 kg.
+    square = np.maximum(mesh.sizes, 0.05) ** 2
+    inertia = (square.sum() - square) / 12
+    (folder / "object.urdf").write_text(_URDF.format(*inertia))
+    item = kb.FileBasedObject(
+        asset_id=f"object-{number}",
+        simulation_filename=str(folder / "object.urdf"),
+        render_filename=None,
+        position=position,
+        quaternion=quaternion,
+        friction=0.5,
+        **how,
+    )
+    scene += item
+    return item
+
+
+def _run(
+    simulator: PyBullet, objects: list[kb.FileBasedObject], frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives positions [N, frames, 3] and quaternions [N, frames, 4]."""
+    animation, _ = simulator.run(frame_start=0, frame_end=frames - 1)
     return (
-        np.array([animation[item]["position"][-1] for item in objects]),
-        np.array([animation[item]["quaternion"][-1] for item in objects]),
+        np.array([animation[item]["position"] for item in objects]),
+        np.array([animation[item]["quaternion"] for item in objects]),
     )
 
 

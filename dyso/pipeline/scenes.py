@@ -186,7 +186,8 @@ def _indices(catalog: Catalog) -> dict[str, int]:
 def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure:
     asset, told = "", ""
     if isinstance(error, RenderError):
-        asset, told = error.asset, "" if error.asset else error.stderr
+        asset = error.asset
+        told = "" if asset or reason == "unseen" else error.stderr
     return Failure(
         index=index,
         attempt=attempt,

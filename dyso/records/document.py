@@ -32,6 +32,10 @@ V views, V = T x C: view = dynamics step * cameras + camera. Where the spec's ca
 are `paired`, as in videos, camera i sees dynamics step i alone: V = T = C, and the
 views are in the order of time. H x W pixels, N objects, T dynamics steps, C cameras.
 
+Where the spec's `cameras.held_out` is above 0, the last so many cameras of every scene
+are for testing and the others for training; they stand among the others. Where its
+`dynamics.motion` is `physics`, the dynamics steps are `dynamics.frame_rate` a second.
+
 ## Fields
 
 {table}

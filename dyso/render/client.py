@@ -81,7 +81,7 @@ class Renderer:
             return self._worker.render(scene, self._timeout)
         except RenderError as error:
             # After a reported error too: Blender's state may be anything.
-            if error.reason != "asset":
+            if error.reason not in ("asset", "unseen"):
                 self.close()
             raise
 

@@ -35,9 +35,10 @@ class RenderError(Exception):
     """A scene could not be rendered.
 
     Attributes:
-      reason: one word for counting: `crash`, `timeout`, `memory`, `asset` or `error`;
-        or `device` (this machine has none of the kind), `manifest` (it cannot be read)
-        or `storage` (assets cannot be fetched), so that no scene can be rendered.
+      reason: one word for counting: `crash`, `timeout`, `memory`, `asset`, `unseen`
+        (physics moves the objects out of sight) or `error`; or `device` (this machine
+        has none of the kind), `manifest` (it cannot be read) or `storage` (assets
+        cannot be fetched), so that no scene can be rendered.
       asset: the id of the asset that is to blame, or empty.
       stderr: the tail of the worker's standard error.
     """

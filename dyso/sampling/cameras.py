@@ -1,4 +1,4 @@
-"""Camera trajectories: shift, pan, zoom, random, a half-sphere shell, and handheld.
+"""Camera trajectories: shift, pan, zoom, random, a shell, handheld, and a dome.
 
 The figures of every pattern are explained in `dyso.spec.Patterns`.
 """
@@ -15,10 +15,13 @@ from dyso.sampling.paths import QUICK, SLOW, slow, turns, waves
 from dyso.sampling.poses import viewing
 from dyso.spec import Cameras, Handheld
 
+# Radians from one azimuth to the next on a spiral that covers a sphere evenly.
+GOLDEN = np.pi * (3 - np.sqrt(5))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trajectory:
-    """The C cameras of a scene, in order.
+    """The C cameras of a scene, in order; those that are held out come last.
 
     Attributes:
       pattern: the pattern's name.
@@ -37,9 +40,25 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     """Draws a pattern by weight, and a trajectory of it.
 
     The noise on the positions turns no camera of `shift`, `pan` and `zoom`; those of
-    `random` and `shell` look at the target from where the noise has put them. What is
-    `handheld` shakes instead.
+    `random`, `shell` and `dome` look at the target from where the noise has put them.
+    What is `handheld` shakes instead.
     """
+    trajectory = _sample(rng, cameras)
+    if not cameras.held_out or trajectory.pattern == "dome":
+        return trajectory
+    middles = (np.arange(cameras.held_out) + 0.5) * cameras.count / cameras.held_out
+    last = middles.astype(int)
+    order = [*np.setdiff1d(np.arange(cameras.count), last), *last]
+    return Trajectory(
+        pattern=trajectory.pattern,
+        positions=trajectory.positions[order],
+        quaternions=trajectory.quaternions[order],
+        focal_lengths=trajectory.focal_lengths[order],
+    )
+
+
+def _sample(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
+    """Draws a trajectory in its own order."""
     weights = cameras.patterns.weights()
     chances = np.array(list(weights.values()))
     pattern = list(weights)[rng.choice(len(chances), p=chances / chances.sum())]
@@ -48,7 +67,8 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     count = 1 if pattern != "shell" else cameras.count
     out = _outward(rng, cameras, count)
     # Where the trajectory's middle looks from, and how; a shell has as many as cameras.
-    positions = target + rng.uniform(*cameras.distance, count)[:, None] * out
+    distances = rng.uniform(*cameras.distance, count)
+    positions = target + distances[:, None] * out
     quaternions = _towards(positions, target)
     noise = rng.normal(0, cameras.position_noise, (cameras.count, 3))
     steps = rng.choice([-1, 1]) * _steps(cameras.count)
@@ -71,10 +91,13 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     elif pattern == "random":
         radius = rng.uniform(*patterns.random.radius)
         positions = positions + radius * _in_ball(rng, cameras.count)
+    elif pattern == "dome":
+        azimuth = float(np.arctan2(out[0, 1], out[0, 0]))
+        positions = target + distances * _dome(cameras, azimuth)
     if pattern == "handheld":
         return _handheld(rng, patterns.handheld, positions[0], target, focal_lengths)
     positions = positions + noise
-    if pattern in ("random", "shell"):
+    if pattern in ("random", "shell", "dome"):
         quaternions = _towards(positions, target)
     return Trajectory(
         pattern=pattern,
@@ -94,18 +117,51 @@ def _handheld(
     """Draws a slow path through its middle, how far it looks off, and how it shakes."""
     count = len(focal_lengths)
     times, frames = _steps(count), np.arange(count)
-    drift = rng.uniform(*handheld.drift) * slow(rng, times, 3)
+    extent = handheld.drift
+    if handheld.baseline is not None:
+        distance = float(np.linalg.norm(middle - target))
+        low, high = handheld.baseline
+        extent = low / 100 * distance, high / 100 * distance
+    reach = rng.uniform(*extent)
+    drift = reach * slow(rng, times, 3)
     off = np.radians(handheld.wander) * waves(rng, times, 3, *SLOW)
     off += np.radians(handheld.tremble) * waves(rng, frames, 3, *QUICK)
-    positions = middle + drift
     # From the slow path, for what shakes a hand does not keep it on the target.
-    quaternions = quaternion_multiply(_towards(positions, target), turns(off))
+    quaternions = quaternion_multiply(_towards(middle + drift, target), turns(off))
+    moved = drift + handheld.shake * waves(rng, frames, 3, *QUICK)
+    if handheld.baseline is not None:
+        found = np.linalg.norm(moved[:, None] - moved, axis=-1).max()
+        moved *= reach / found if found else 1.0
     return Trajectory(
         pattern="handheld",
-        positions=positions + handheld.shake * waves(rng, frames, 3, *QUICK),
+        positions=middle + moved,
         quaternions=quaternions,
         focal_lengths=focal_lengths,
     )
+
+
+def _dome(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
+    """Gives unit vectors from the target to the rig, those held out last.
+
+    Those are the nearest to as few points that are spread as evenly themselves.
+    """
+    every = _spiral(cameras.count, cameras.elevation, azimuth)
+    left, last = list(range(cameras.count)), []
+    for direction in _spiral(cameras.held_out, cameras.elevation, azimuth):
+        last.append(max(left, key=lambda i: float(every[i] @ direction)))
+        left.remove(last[-1])
+    return every[left + last]
+
+
+def _spiral(
+    count: int, elevation: tuple[float, float], azimuth: float
+) -> Float[np.ndarray, "count 3"]:
+    """Spreads unit vectors evenly over a band of elevations (a Fibonacci lattice)."""
+    low, high = np.sin(np.radians(elevation))
+    height = low + (np.arange(count) + 0.5) / max(count, 1) * (high - low)
+    flat = np.sqrt(1 - height**2)
+    turn = azimuth + GOLDEN * np.arange(count)
+    return np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=-1)
 
 
 def _steps(count: int) -> Float[np.ndarray, " count"]:

@@ -39,6 +39,19 @@ class Motion:
     quaternions: Float[np.ndarray, "N T 4"]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Throw:
+    """How N objects move at step 0.
+
+    Attributes:
+      velocities: metres a second.
+      spins: radians a second about the world's axes.
+    """
+
+    velocities: Float[np.ndarray, "N 3"]
+    spins: Float[np.ndarray, "N 3"]
+
+
 def sample_motion(
     placement: np.random.Generator,
     motion: np.random.Generator,
@@ -48,7 +61,8 @@ def sample_motion(
     """Draws the poses of every object in every step.
 
     Step 0's objects do not overlap: side by side for `rest` and `free`, one above the
-    other for `settle`. Later steps move each object alone, so there they may.
+    other for `settle` and `physics`. Later steps move each object alone, so there they
+    may; those of `physics` repeat step 0, for the worker knows them.
 
     Args:
       placement: draws step 0.
@@ -61,8 +75,15 @@ def sample_motion(
     """
     count = len(half)
     first = _random_rotations(placement, count)
+    if dynamics.motion == "physics":
+        drops = placement.uniform(*dynamics.drop, count)
+        start = _stacked(placement, dynamics.area, half, drops)
+        return Motion(
+            positions=start[:, None].repeat(dynamics.steps, axis=1),
+            quaternions=first[:, None].repeat(dynamics.steps, axis=1),
+        )
     if dynamics.contact == "settle":
-        start = _stacked(placement, dynamics.area, half)
+        start = _stacked(placement, dynamics.area, half, np.zeros(count))
     else:
         places = _side_by_side(placement, dynamics.area, half, first)
         if places is None:
@@ -74,6 +95,27 @@ def sample_motion(
     if dynamics.contact != "free":
         positions[:, 1:, 2] = lying_height(half[:, None], quaternions[:, 1:])
     return Motion(positions=positions, quaternions=quaternions)
+
+
+def sample_throw(
+    rng: np.random.Generator, dynamics: Dynamics, start: Float[np.ndarray, "N 3"]
+) -> Throw:
+    """Draws how objects start to move, level and towards random places in the disc.
+
+    Args:
+      rng: draws.
+      dynamics: the spec's.
+      start: metres, where they are.
+    """
+    count = len(start)
+    x, y = (_in_disc(rng, dynamics.area, count) - start[:, :2]).T
+    way = np.arctan2(y, x)
+    speed = rng.uniform(*dynamics.speed, count)
+    velocities = np.stack([np.cos(way), np.sin(way), np.zeros(count)], axis=-1)
+    axes = rng.normal(size=(count, 3))
+    axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
+    spin = np.radians(rng.uniform(*dynamics.spin, count))
+    return Throw(velocities=speed[:, None] * velocities, spins=spin[:, None] * axes)
 
 
 def _jittered(
@@ -165,9 +207,19 @@ def _side_by_side(
 
 
 def _stacked(
-    rng: np.random.Generator, area: float, half: Float[np.ndarray, "N 3"]
+    rng: np.random.Generator,
+    area: float,
+    half: Float[np.ndarray, "N 3"],
+    drops: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, "N 3"]:
-    """Draws places over the disc, each as low as bounding spheres let it be."""
+    """Draws places over the disc, each as low as bounding spheres let it be.
+
+    Args:
+      rng: draws.
+      area: metres, the disc's radius.
+      half: metres, half the sides of the bounding boxes.
+      drops: metres, least heights of the spheres above the floor.
+    """
     radii = np.linalg.norm(half, axis=-1)
     positions = np.zeros((len(half), 3))
     positions[:, :2] = _in_disc(rng, area, len(half))
@@ -177,7 +229,7 @@ def _stacked(
         near = gaps < reach
         rise = np.sqrt(reach[near] ** 2 - gaps[near] ** 2)
         middles = positions[:n, 2][near]
-        height = radius
+        height = radius + drops[n]
         for low, high in sorted(zip(middles - rise, middles + rise, strict=True)):
             if low < height < high:
                 height = high

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.geometry import quaternion_from_axis_angle, quaternion_multiply
-from dyso.sampling.scene import Pose
+from dyso.sampling.scene import Pose, Vector
 
 # The last bits of sine and cosine differ between processors, and scenes must not.
 DECIMALS = 9
@@ -19,9 +19,14 @@ def pose(
     position: Float[np.ndarray, " 3"], quaternion: Float[np.ndarray, " 4"]
 ) -> Pose:
     """Gives a pose of plain, rounded numbers."""
-    x, y, z = np.round(position, DECIMALS).tolist()
     qw, qx, qy, qz = np.round(quaternion, DECIMALS).tolist()
-    return Pose(position=(x, y, z), quaternion=(qw, qx, qy, qz))
+    return Pose(position=vector(position), quaternion=(qw, qx, qy, qz))
+
+
+def vector(values: Float[np.ndarray, " 3"]) -> Vector:
+    """Gives plain, rounded numbers."""
+    x, y, z = np.round(values, DECIMALS).tolist()
+    return x, y, z
 
 
 def viewing(

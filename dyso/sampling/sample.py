@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.sampling.cameras import Trajectory, sample_cameras
-from dyso.sampling.dynamics import Motion, sample_motion
+from dyso.sampling.dynamics import Motion, sample_motion, sample_throw
 from dyso.sampling.materials import sample_material
-from dyso.sampling.poses import DECIMALS, pose
+from dyso.sampling.poses import DECIMALS, pose, vector
 from dyso.sampling.rng import Streams
-from dyso.sampling.scene import Background, Camera, Scene, SceneObject
-from dyso.sampling.visibility import fault
-from dyso.spec import Asset, ResolvedSpec
+from dyso.sampling.scene import Background, Camera, Physics, Scene, SceneObject
+from dyso.sampling.visibility import sampled_fault
+from dyso.spec import Asset, ResolvedSpec, Spec
 
 
 class UnseenScene(Exception):
@@ -79,13 +79,12 @@ def _sample(
     streams = Streams(seed=spec.seed, split=split, index=index, attempt=attempt)
     assets = _choose_objects(streams.named("object"), resolved, split)
     half = np.stack([_half_sides(asset, spec.objects.size) for asset in assets])
-    motion = sample_motion(
-        streams.named("placement"), streams.named("dynamics"), spec.dynamics, half
-    )
+    dynamics = streams.named("dynamics")
+    motion = sample_motion(streams.named("placement"), dynamics, spec.dynamics, half)
     if motion is None:
         return "no room for the objects in dynamics.area"
     trajectory = sample_cameras(streams.named("cameras"), spec.cameras)
-    wrong = fault(spec, trajectory, motion, half)
+    wrong = sampled_fault(spec, trajectory, motion, half)
     if wrong:
         return wrong
     return Scene(
@@ -98,6 +97,7 @@ def _sample(
         objects=_objects(streams.named("material"), resolved, assets, motion),
         contact=spec.dynamics.contact,
         settle_time=spec.dynamics.settle_time,
+        physics=_physics(dynamics, spec, motion),
         pattern=trajectory.pattern,
         cameras=_cameras(trajectory, spec.cameras.sensor_width / 1000),
         paired=spec.cameras.paired,
@@ -142,6 +142,19 @@ def _objects(
         for asset, positions, quaternions in zip(
             assets, motion.positions, motion.quaternions, strict=True
         )
+    )
+
+
+def _physics(rng: np.random.Generator, spec: Spec, motion: Motion) -> Physics | None:
+    if spec.dynamics.motion != "physics":
+        return None
+    throw = sample_throw(rng, spec.dynamics, motion.positions[:, 0])
+    return Physics(
+        frame_rate=spec.dynamics.frame_rate,
+        velocities=tuple(map(vector, throw.velocities)),
+        spins=tuple(map(vector, throw.spins)),
+        share=spec.visibility.share,
+        views=spec.visibility.views,
     )
 
 

@@ -61,7 +61,8 @@ class SceneObject:
       category_id: index of the category in the catalog, plus one.
       size: metres.
       poses: object to world, one a dynamics step. What contact asks for beyond them
-        (the exact height, settling) the worker computes.
+        (the exact height, settling) the worker computes; where there is `physics`, all
+        but the first.
       material: replaces the mesh's own material; None keeps it.
     """
 
@@ -108,6 +109,25 @@ class Background:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Physics:
+    """How physics moves the objects, from their first poses on.
+
+    Attributes:
+      frame_rate: dynamics steps a second.
+      velocities: metres a second at step 0, one an object.
+      spins: radians a second about the world's axes at step 0, one an object.
+      share: of the objects' bounding boxes that must be in frame ...
+      views: ... in at least this share of the views, or the scene is not rendered.
+    """
+
+    frame_rate: int
+    velocities: tuple[Vector, ...]
+    spins: tuple[Vector, ...]
+    share: float
+    views: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """One scene of a dataset.
 
@@ -121,8 +141,9 @@ class Scene:
       objects: instance id = position in this tuple plus one; 0 is background.
       contact: see `dyso.spec.Dynamics`.
       settle_time: seconds of physics where contact is `settle`.
+      physics: moves the objects; None where their poses are sampled.
       pattern: the camera pattern's name.
-      cameras: in the order of the trajectory.
+      cameras: in the order of the trajectory; those that are held out come last.
       paired: camera i sees dynamics step i alone; otherwise all see every step.
       background: what surrounds the objects.
       render: samples, denoiser, view transform and layers.
@@ -138,6 +159,7 @@ class Scene:
     objects: tuple[SceneObject, ...]
     contact: Literal["rest", "settle", "free"]
     settle_time: float
+    physics: Physics | None = None
     pattern: str
     cameras: tuple[Camera, ...]
     paired: bool = False
@@ -173,8 +195,10 @@ class Scene:
     def to_json(self) -> str:
         """Gives one line of JSON that `from_json` reads back exactly."""
         values = asdict(self)
-        if not self.paired:
-            del values["paired"]  # scenes were written before there was such a field
+        # Scenes were written before there were such fields.
+        for name in ("paired", "physics"):
+            if not values[name]:
+                del values[name]
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod

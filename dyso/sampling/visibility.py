@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from jaxtyping import Float
 
@@ -14,7 +16,8 @@ from dyso.geometry import (
 )
 from dyso.sampling.cameras import Trajectory
 from dyso.sampling.dynamics import Motion, lying_height
-from dyso.spec import Spec
+from dyso.sampling.scene import Scene
+from dyso.spec import Layout, Spec
 
 # Metres that every camera keeps from every object's bounding sphere.
 NEAR = 0.1
@@ -26,13 +29,47 @@ WITHIN_DOME = 0.9
 PARTS = np.stack(np.meshgrid(*[[-2 / 3, 0.0, 2 / 3]] * 3), axis=-1).reshape(27, 3)
 
 
-def fault(
+@dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What is asked of a scene.
+
+    Attributes:
+      layout: its views.
+      resolution: height and width in pixels.
+      sensor_width: metres.
+      dome_radius: metres; None where there is no dome.
+      share: of the objects' bounding boxes that must be in frame ...
+      views: ... in at least this share of the views.
+    """
+
+    layout: Layout
+    resolution: tuple[int, int]
+    sensor_width: float
+    dome_radius: float | None
+    share: float
+    views: float
+
+    @classmethod
+    def of_spec(cls, spec: Spec) -> Demands:
+        """Gives what a spec asks of its scenes."""
+        dome = spec.backgrounds.backdrop == "dome"
+        return cls(
+            layout=spec.layout,
+            resolution=spec.resolution,
+            sensor_width=spec.cameras.sensor_width / 1000,
+            dome_radius=spec.backgrounds.dome_radius if dome else None,
+            share=spec.visibility.share,
+            views=spec.visibility.views,
+        )
+
+
+def sampled_fault(
     spec: Spec,
     trajectory: Trajectory,
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> str | None:
-    """Gives what keeps a scene from being shown, or None.
+    """Gives what keeps a sampled scene from being shown, or None.
 
     Objects that physics has yet to drop are judged as if they lay where they fall.
 
@@ -44,33 +81,82 @@ def fault(
     """
     if trajectory.positions[:, 2].min() < spec.cameras.min_height:
         return "a camera is below cameras.min_height"
+    dropped = 1 if spec.dynamics.contact == "settle" else 0
+    if spec.dynamics.motion == "physics":
+        dropped = spec.dynamics.steps
+    positions = motion.positions.copy()
+    fallen = lying_height(half[:, None], motion.quaternions[:, :dropped])
+    positions[:, :dropped, 2] = fallen
+    motion = replace(motion, positions=positions)
+    return fault(Demands.of_spec(spec), trajectory, motion, half)
+
+
+def moved_fault(
+    scene: Scene, motion: Motion, sizes: Float[np.ndarray, "N 3"]
+) -> str | None:
+    """Gives what keeps a scene that physics has moved from being shown, or None.
+
+    Args:
+      scene: has `physics`.
+      motion: what physics has made of it.
+      sizes: metres, the sides of each object's bounding box.
+    """
+    assert scene.physics is not None
+    background = scene.background
+    demands = Demands(
+        layout=scene.layout,
+        resolution=scene.resolution,
+        sensor_width=scene.cameras[0].sensor_width,
+        dome_radius=background.dome_radius if background.backdrop == "dome" else None,
+        share=scene.physics.share,
+        views=scene.physics.views,
+    )
+    trajectory = Trajectory(
+        pattern=scene.pattern,
+        positions=np.array([camera.pose.position for camera in scene.cameras]),
+        quaternions=np.array([camera.pose.quaternion for camera in scene.cameras]),
+        focal_lengths=np.array([camera.focal_length for camera in scene.cameras]),
+    )
+    return fault(demands, trajectory, motion, sizes / 2)
+
+
+def fault(
+    demands: Demands,
+    trajectory: Trajectory,
+    motion: Motion,
+    half: Float[np.ndarray, "N 3"],
+) -> str | None:
+    """Gives what keeps objects that move so from being shown so, or None.
+
+    Args:
+      demands: sets the limits.
+      trajectory: C cameras.
+      motion: N objects in T steps.
+      half: metres, half the sides of each object's bounding box.
+    """
     centres = motion.positions
-    if spec.dynamics.contact == "settle":
-        centres = centres.copy()
-        centres[:, 0, 2] = lying_height(half, motion.quaternions[:, 0])
     radii = np.linalg.norm(half, axis=-1)
-    if spec.backgrounds.backdrop == "dome":
+    if demands.dome_radius is not None:
         reach = max(
             np.linalg.norm(trajectory.positions, axis=-1).max(),
             (np.linalg.norm(centres, axis=-1) + radii[:, None]).max(),
         )
-        if reach > spec.backgrounds.dome_radius * WITHIN_DOME:
+        if reach > demands.dome_radius * WITHIN_DOME:
             return "a camera or an object is outside the dome"
-    steps, cameras = np.array(spec.layout.pairs).T
+    steps, cameras = np.array(demands.layout.pairs).T
     gaps = trajectory.positions[cameras] - centres[:, steps]
     if (np.linalg.norm(gaps, axis=-1) < radii[:, None] + NEAR).any():
         return "a camera is inside an object's bounding sphere"
-    seen = seen_shares(spec, trajectory, centres, motion.quaternions, half)
-    if (seen >= spec.visibility.share).mean() < spec.visibility.views:
+    seen = seen_shares(demands, trajectory, motion, half)
+    if (seen >= demands.share).mean() < demands.views:
         return "too little of the objects is in frame"
     return None
 
 
 def seen_shares(
-    spec: Spec,
+    demands: Demands,
     trajectory: Trajectory,
-    centres: Float[np.ndarray, "N T 3"],
-    quaternions: Float[np.ndarray, "N T 4"],
+    motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> Float[np.ndarray, " V"]:
     """Gives how much of the objects' boxes each view has in frame.
@@ -78,12 +164,11 @@ def seen_shares(
     On average over the objects.
     """
     local = (PARTS * half[:, None])[:, None]
-    points = local @ quaternion_to_matrix(quaternions).swapaxes(-1, -2)
-    points = points + centres[..., None, :]
-    steps, cameras = np.array(spec.layout.pairs).T
-    height, width = spec.resolution
-    sensor = spec.cameras.sensor_width / 1000
-    matrices = intrinsics(trajectory.focal_lengths, sensor, height, width)
+    points = local @ quaternion_to_matrix(motion.quaternions).swapaxes(-1, -2)
+    points = points + motion.positions[..., None, :]
+    steps, cameras = np.array(demands.layout.pairs).T
+    height, width = demands.resolution
+    matrices = intrinsics(trajectory.focal_lengths, demands.sensor_width, height, width)
     extrinsics = invert(pose_matrix(trajectory.positions, trajectory.quaternions))
     pixels, _, z = project(
         points[:, steps], matrices[cameras, None], extrinsics[cameras, None]

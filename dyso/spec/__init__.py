@@ -1,28 +1,29 @@
 """Specs: what a dataset is, said whole in one YAML file."""
 
+from dyso.spec.cameras import Cameras, Dome, Handheld, Patterns
 from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
+from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import UserError
 from dyso.spec.layout import Layout
 from dyso.spec.loader import load_resolved, load_spec, parse_resolved, save_resolved
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,
-    Cameras,
-    Dynamics,
-    Handheld,
     Objects,
-    Patterns,
     Render,
     Spec,
     Visibility,
 )
+from dyso.spec.values import PHYSICS_RATE
 
 __all__ = [
+    "PHYSICS_RATE",
     "REQUIRED_LAYERS",
     "Asset",
     "Backgrounds",
     "Cameras",
     "Catalog",
+    "Dome",
     "Dynamics",
     "Handheld",
     "Layout",

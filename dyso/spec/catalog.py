@@ -11,18 +11,29 @@ from functools import cached_property, reduce
 from operator import getitem
 from typing import Any
 
+from dyso.spec.cameras import Cameras, Dome, Handheld
+from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import UserError
-from dyso.spec.schema import Cameras, Dynamics, Handheld, Spec
+from dyso.spec.schema import Spec
 
 Vector = tuple[float, float, float]
 # Settings that came after the first datasets: at these values they are no part of the
-# identity, or it would be another for the same data.
+# identity, or it would be another for the same data. In this order, so that a section
+# is compared without what came after it.
+_HANDHELD = {k: v for k, v in asdict(Handheld()).items() if k != "baseline"}
 _LATER: dict[tuple[str, ...], Any] = {
     ("dynamics", "motion"): Dynamics.motion,
     ("dynamics", "travel"): Dynamics.travel,
     ("dynamics", "turn"): Dynamics.turn,
+    ("dynamics", "drop"): Dynamics.drop,
+    ("dynamics", "speed"): Dynamics.speed,
+    ("dynamics", "spin"): Dynamics.spin,
+    ("dynamics", "frame_rate"): Dynamics.frame_rate,
     ("cameras", "paired"): Cameras.paired,
-    ("cameras", "patterns", "handheld"): asdict(Handheld()),
+    ("cameras", "held_out"): Cameras.held_out,
+    ("cameras", "patterns", "handheld", "baseline"): Handheld.baseline,
+    ("cameras", "patterns", "handheld"): _HANDHELD,
+    ("cameras", "patterns", "dome"): asdict(Dome()),
 }
 _Division = tuple[tuple["Asset", ...], tuple["Asset", ...]]
 

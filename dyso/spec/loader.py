@@ -13,7 +13,7 @@ from typing import Any
 import pydantic
 import yaml
 
-from dyso.spec import schema
+from dyso.spec import cameras, dynamics, schema, values
 from dyso.spec.catalog import ResolvedSpec
 from dyso.spec.errors import UserError
 from dyso.spec.schema import Spec
@@ -23,6 +23,7 @@ MAX_BYTES = 1 << 18
 MAX_DEPTH = 20
 """Of lists and mappings in one another, for which reading YAML takes the square."""
 _Location = tuple[str | int, ...]
+_NAMED = vars(schema) | vars(cameras) | vars(dynamics) | vars(values)
 _STARTS = (
     yaml.FlowSequenceStartToken,
     yaml.FlowMappingStartToken,
@@ -147,14 +148,14 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
 def _predicate_text(message: str) -> str:
     """Gives what a predicate of the schema asks for: its docstring."""
     name = message.split("'")[1].rpartition(".")[2]
-    text = (getattr(schema, name).__doc__ or "").rstrip(".")
+    text = (_NAMED[name].__doc__ or "").rstrip(".")
     return text[:1].lower() + text[1:]
 
 
 def _did_you_mean(data: Any, location: _Location) -> str:
     fields = {
         name
-        for kind in vars(schema).values()
+        for kind in _NAMED.values()
         if isinstance(kind, type)
         for name in getattr(kind, "__dataclass_fields__", {})
     }

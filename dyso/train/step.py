@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
 from dyso.spec import UserError
@@ -89,7 +89,10 @@ def init_state(config: Config) -> State:
 
 def devices_mesh() -> Mesh:
     """Gives all devices of all processes, which share every batch."""
-    return jax.make_mesh((jax.device_count(),), ("scenes",))
+    # JAX's own choice of a sharding for each value; newer versions ask for it by name.
+    return jax.make_mesh(
+        (jax.device_count(),), ("scenes",), axis_types=(AxisType.Auto,)
+    )
 
 
 def place(batch: dict[str, np.ndarray], mesh: Mesh) -> Batch:

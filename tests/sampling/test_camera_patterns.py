@@ -269,3 +269,103 @@ def test_noise_on_positions_is_not_for_a_hand():
         quiet = sample(only("handheld"), seed)[0].positions
         noisy = sample(only("handheld", replace(QUIET, position_noise=0.5)), seed)
         np.testing.assert_array_equal(noisy[0].positions, quiet)
+
+
+PANOPTIC = replace(QUIET, count=31, held_out=4, elevation=(10.0, 70.0))
+
+
+@given(seeds)
+def test_a_dome_is_one_rig_but_for_its_turn(seed):
+    cameras = only("dome", replace(PANOPTIC, distance=(5.0, 5.0)))
+    trajectory, rotations = sample(cameras, seed)
+    for position, rotation in zip(trajectory.positions, rotations, strict=True):
+        check_middle(position, rotation, cameras)
+    first, turned = (sample(cameras, s)[0].positions - TARGET for s in (0, seed))
+    assert trajectory.pattern == "dome"
+    np.testing.assert_allclose(first @ first.T, turned @ turned.T, atol=1e-9)
+    np.testing.assert_allclose(first[:, 2], turned[:, 2], atol=1e-12)
+
+
+def test_scenes_turn_and_size_their_domes_at_random():
+    found = [
+        sample(only("dome", PANOPTIC), s)[0].positions - TARGET for s in range(400)
+    ]
+    azimuths = [np.arctan2(rig[0, 1], rig[0, 0]) for rig in found]
+    radii = [np.linalg.norm(rig, axis=-1) for rig in found]
+    assert np.ptp(radii, axis=1).max() < 1e-9
+    for values, low, high in (
+        (azimuths, -np.pi, np.pi),
+        (np.array(radii)[:, 0], *PANOPTIC.distance),
+    ):
+        counts, _ = np.histogram(values, bins=4, range=(low, high))
+        assert counts.sum() == 400 and (counts > 70).all()
+
+
+@pytest.mark.parametrize("count", [12, 31, 100])
+def test_a_dome_is_spread_evenly_over_its_band(count):
+    cameras = only("dome", replace(PANOPTIC, count=count))
+    offsets = sample(cameras, 0)[0].positions - TARGET
+    directions = offsets / np.linalg.norm(offsets, axis=-1, keepdims=True)
+    cosines = directions @ directions.T - 2 * np.eye(count)
+    nearest = np.arccos(cosines.max(1))
+    # Even spacing of as many on as large an area, and none is far from that.
+    area = 2 * np.pi * np.diff(np.sin(np.radians(PANOPTIC.elevation)))[0]
+    assert nearest.min() > 0.75 * np.sqrt(area / count)
+    assert nearest.max() < 1.6 * np.sqrt(area / count)
+
+
+@pytest.mark.parametrize(("count", "held_out"), [(31, 4), (12, 3), (60, 8)])
+def test_held_out_cameras_of_a_dome_are_spread_among_the_others(count, held_out):
+    cameras = only("dome", replace(PANOPTIC, count=count, held_out=held_out))
+    offsets = sample(cameras, 0)[0].positions - TARGET
+    directions = offsets / np.linalg.norm(offsets, axis=-1, keepdims=True)
+    last = directions[-held_out:]
+    between = np.arccos((last @ last.T - 2 * np.eye(held_out)).max(1))
+    area = 2 * np.pi * np.diff(np.sin(np.radians(PANOPTIC.elevation)))[0]
+    assert between.min() > 0.6 * np.sqrt(area / held_out)
+    # Each has neighbours to learn from.
+    near = np.arccos((last @ directions[:-held_out].T).max(1))
+    assert near.max() < 1.6 * np.sqrt(area / count)
+    # The cameras are those of the rig where none is held out.
+    whole = sample(replace(cameras, held_out=0), 0)[0].positions
+    assert_same_places(whole, offsets + TARGET)
+
+
+@pytest.mark.parametrize("pattern", ["shift", "pan", "zoom", "random", "shell"])
+def test_held_out_cameras_of_a_path_are_spread_along_it(pattern):
+    cameras = only(pattern, replace(QUIET, count=10))
+    path, _ = sample(cameras, 3)
+    held, _ = sample(replace(cameras, held_out=3), 3)
+    order = [0, 2, 3, 4, 6, 7, 9, 1, 5, 8]
+    np.testing.assert_array_equal(held.positions, path.positions[order])
+    np.testing.assert_array_equal(held.quaternions, path.quaternions[order])
+    np.testing.assert_array_equal(held.focal_lengths, path.focal_lengths[order])
+
+
+def assert_same_places(one: np.ndarray, other: np.ndarray) -> None:
+    np.testing.assert_allclose(*(np.sort(p.round(9), axis=0) for p in (one, other)))
+
+
+@given(seeds, st.floats(0.1, 20.0))
+def test_a_baseline_is_that_percent_of_the_distance(seed, percent):
+    fields = {"shake": 0.01, "wander": 1.0, "tremble": 0.2}
+    cameras = handheld(**fields, baseline=(percent, percent))
+    still = sample(handheld(), seed)[0].positions[0]
+    places = sample(cameras, seed)[0].positions
+    gaps = np.linalg.norm(places[:, None] - places, axis=-1)
+    wanted = percent / 100 * np.linalg.norm(still - TARGET)
+    assert gaps.max() == pytest.approx(wanted, rel=1e-9)
+    # It goes around the place that the distance is that of.
+    assert np.linalg.norm(places - still, axis=-1).max() <= wanted
+
+
+def test_a_baseline_takes_the_place_of_drift_alone():
+    drifting = sample(handheld(drift=(0.2, 0.2), wander=2.0), 0)[0]
+    distance = np.linalg.norm(sample(handheld(), 0)[0].positions[0] - TARGET)
+    percent = 100 * 0.2 / distance
+    based = sample(handheld(baseline=(percent, percent), wander=2.0), 0)[0]
+    np.testing.assert_allclose(based.positions, drifting.positions, atol=0.005)
+    np.testing.assert_allclose(based.quaternions, drifting.quaternions, atol=1e-9)
+    for fields in ({"shake": 0.01}, {}):
+        none = sample(handheld(baseline=(0.0, 0.0), **fields), 0)[0].positions
+        assert np.ptp(none, axis=0).max() < 1e-12

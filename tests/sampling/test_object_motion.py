@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyso.geometry import quaternion_to_matrix, rotation_angle
-from dyso.sampling.dynamics import CORNERS, Motion, lying_height, sample_motion
+from dyso.sampling.dynamics import (
+    CORNERS,
+    Motion,
+    lying_height,
+    sample_motion,
+    sample_throw,
+)
 from dyso.spec import Dynamics
 
 seeds = st.integers(0, 2**32 - 1)
@@ -241,3 +247,52 @@ def test_a_smooth_path_of_no_extent_stands_still():
     motion = sample(0, dynamics, boxes(0, 1))
     for poses in (motion.positions[0], motion.quaternions[0]):
         np.testing.assert_array_equal(poses, np.broadcast_to(poses[0], poses.shape))
+
+
+def falling(**fields) -> Dynamics:
+    return Dynamics(**{"motion": "physics", "contact": "free", **fields})
+
+
+@given(seeds)
+def test_what_is_to_fall_starts_apart_and_above_the_floor(seed):
+    half = boxes(seed, 8)
+    motion = sample(seed, falling(area=2.0, drop=(0.5, 1.0)), half)
+    starts, radii = motion.positions[:, 0], np.linalg.norm(half, axis=-1)
+    check_disjoint(starts, radii)
+    assert (starts[:, 2] >= radii + 0.5 - 1e-12).all()
+    assert np.linalg.norm(starts[:, :2], axis=-1).max() <= 2.0
+    # The highest of one that has nothing below it.
+    alone = sample(seed, falling(area=2.0, drop=(0.5, 1.0)), half[:1]).positions[0, 0]
+    assert alone[2] <= radii[0] + 1.0
+
+
+@given(seeds)
+def test_how_many_steps_there_are_changes_no_start(seed):
+    half = boxes(seed, 3)
+    few, many = (sample(seed, falling(steps=steps), half) for steps in (1, 7))
+    for poses in (many.positions, many.quaternions):
+        np.testing.assert_array_equal(poses, np.broadcast_to(poses[:, :1], poses.shape))
+    np.testing.assert_array_equal(few.positions, many.positions[:, :1])
+    np.testing.assert_array_equal(few.quaternions, many.quaternions[:, :1])
+
+
+@given(seeds)
+def test_objects_are_thrown_level_and_into_the_disc(seed):
+    dynamics = falling(area=1.5, speed=(1.0, 3.0), spin=(90.0, 180.0))
+    start = sample(seed, dynamics, boxes(seed, 5)).positions[:, 0]
+    throw = sample_throw(np.random.default_rng(seed), dynamics, start)
+    speeds = np.linalg.norm(throw.velocities, axis=-1)
+    assert ((speeds >= 1.0) & (speeds <= 3.0)).all()
+    np.testing.assert_array_equal(throw.velocities[:, 2], 0)
+    spins = np.degrees(np.linalg.norm(throw.spins, axis=-1))
+    assert ((spins >= 90 - 1e-9) & (spins <= 180 + 1e-9)).all()
+    # Where it starts on the disc's edge, the way goes in.
+    edge = np.array([[1.5, 0.0, 1.0]])
+    inward = sample_throw(np.random.default_rng(seed), dynamics, edge)
+    assert inward.velocities[0, 0] < 0
+
+
+def test_without_speed_and_spin_objects_are_let_go():
+    dynamics = falling(area=0.0, speed=(0.0, 0.0), spin=(0.0, 0.0))
+    throw = sample_throw(np.random.default_rng(0), dynamics, np.zeros((3, 3)))
+    assert not throw.velocities.any() and not throw.spins.any()

@@ -107,6 +107,33 @@ def test_scenes_are_those_of_earlier_datasets(resolved):
     assert digest.hexdigest()[:16] == "a8392228e9bd1b06"
 
 
+def test_a_scene_that_physics_moves_says_how_it_starts(make_resolved):
+    def falling(steps):
+        dynamics = Dynamics(
+            steps=steps, motion="physics", contact="free", area=1.5, speed=(1.0, 2.0)
+        )
+        objects = Objects(count=(3, 3), size=0.5)
+        resolved = make_resolved(dynamics=dynamics, objects=objects)
+        return [sample_scene(resolved, "train", index) for index in range(5)]
+
+    for short, long in zip(falling(2), falling(9), strict=True):
+        assert Scene.from_json(long.to_json()) == long
+        assert (short.steps, long.steps) == (2, 9)
+        # Only how long one looks differs, not what happens.
+        assert long.physics == short.physics
+        assert long.physics is not None and long.physics.frame_rate == 30
+        assert len(long.physics.velocities) == len(long.physics.spins) == 3
+        for one, other in zip(short.objects, long.objects, strict=True):
+            assert one.poses[0] == other.poses[0]
+            assert set(other.poses) == {other.poses[0]}
+
+
+def test_scenes_from_before_physics_can_be_read(resolved):
+    scene = sample_scene(resolved, "train", 0)
+    assert "physics" not in scene.to_json()
+    assert Scene.from_json(scene.to_json()).physics is None
+
+
 def test_a_video_is_of_one_camera_and_one_path(videos):
     for index in range(20):
         scene = sample_scene(videos, "train", index)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dyso.sampling.cameras import Trajectory
+from dyso.sampling.dynamics import Motion
 from dyso.sampling.poses import viewing
-from dyso.sampling.visibility import seen_shares
+from dyso.sampling.visibility import Demands, seen_shares
 from dyso.spec import Cameras, Dynamics, Spec
 
 SPEC = Spec(
@@ -27,8 +28,8 @@ def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> floa
         quaternions=viewing(np.array([yaw]), np.zeros(1)),
         focal_lengths=np.array([focal_length]),
     )
-    centre = np.array([[[10.0, 0.0, 0.0]]])
-    [seen] = seen_shares(spec, trajectory, centre, UPRIGHT, HALF)
+    motion = Motion(positions=np.array([[[10.0, 0.0, 0.0]]]), quaternions=UPRIGHT)
+    [seen] = seen_shares(Demands.of_spec(spec), trajectory, motion, HALF)
     return seen
 
 
@@ -75,6 +76,6 @@ def test_each_view_has_its_own_camera_and_step(paired):
         focal_lengths=np.full(2, 0.032),
     )
     centres = np.array([[[10.0, 0.0, 0.0], [-10.0, 0.0, 0.0]]])
-    upright = UPRIGHT.repeat(2, axis=1)
-    shares = seen_shares(spec, trajectory, centres, upright, HALF)
+    motion = Motion(positions=centres, quaternions=UPRIGHT.repeat(2, axis=1))
+    shares = seen_shares(Demands.of_spec(spec), trajectory, motion, HALF)
     assert shares.tolist() == ([1, 1] if paired else [1, 0, 0, 1])

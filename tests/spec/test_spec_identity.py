@@ -16,6 +16,8 @@ def changed(value: Any) -> Any:
             return value + 1
         case str():
             return value + "x"
+        case None:
+            return (1.0, 2.0)
         case ():
             return ("x",)
         case tuple():
@@ -58,6 +60,10 @@ def test_the_hash_covers_every_field_that_decides_the_data(name, make_resolved):
 def test_the_identity_is_that_of_earlier_datasets(resolved):
     # If this fails, no dataset made before can be continued.
     assert resolved.hash == "4e69cedbadbf39d3"
+
+
+def test_the_identity_of_earlier_videos_stays(videos):
+    assert videos.hash == "1db75819fddaf84d"
 
 
 @pytest.mark.parametrize("section", ["objects", "backgrounds"])

@@ -106,6 +106,30 @@ render: {layers: [color, depth]}
             "5: cameras.paired: needs as many cameras as dynamics steps, but "
             "cameras.count is 5 and dynamics.steps 8",
         ),
+        (
+            MINIMAL + "dynamics:\n  motion: physics",
+            "3: dynamics.contact: must be free where dynamics.motion is physics, which "
+            "decides what touches the floor; got rest",
+        ),
+        (
+            MINIMAL + "dynamics: {frame_rate: 25}",
+            "3: dynamics.frame_rate: must be a divisor of 240, the physics' steps a "
+            "second, got 25",
+        ),
+        (
+            MINIMAL + "dynamics: {frame_rate: 0}",
+            "3: dynamics.frame_rate: must be great",
+        ),
+        (
+            MINIMAL + "cameras:\n  count: 3\n  held_out: 3",
+            "5: cameras.held_out: must leave cameras to train on, but it is 3 and "
+            "cameras.count 3",
+        ),
+        (
+            MINIMAL + "cameras:\n  paired: true\n  held_out: 1",
+            "5: cameras.held_out: must be 0 where cameras are paired, for nothing else "
+            "sees their steps",
+        ),
         (MINIMAL + "1: 2", "3: 1: unknown key"),
         (MINIMAL + "a: b: c", "3: not valid YAML: mapping values are not allowed"),
         (MINIMAL + "---\nname: b", "3: not valid YAML: but found another document"),

@@ -22,7 +22,13 @@ def main() -> None:
         shade.WHOLE = 0.0
         whole = stage.render(scene)
         stage.close()
-    np.savez(sys.argv[4], quick=quick.color, whole=whole.color, instance=quick.instance)
+    np.savez(
+        sys.argv[4],
+        quick=quick.color,
+        whole=whole.color,
+        instance=quick.instance,
+        positions=quick.positions,
+    )
 
 
 if __name__ == "__main__":
