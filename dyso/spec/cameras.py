@@ -1,0 +1,190 @@
+"""The section `cameras` of a spec: how many, their lens, and where they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, Predicate
+
+from dyso.spec.values import (
+    STRICT,
+    ElevationRange,
+    NonNegative,
+    NonNegativeRange,
+    Positive,
+    PositiveRange,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """Positions evenly along the camera's horizontal axis, one orientation.
+
+    Attributes:
+      extent: metres from the first position to the last.
+    """
+
+    weight: NonNegative = 1.0
+    extent: PositiveRange = (1.0, 3.0)
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pan:
+    """One position; yaw evenly over an arc about the vertical.
+
+    Attributes:
+      arc: degrees from the first yaw to the last.
+    """
+
+    weight: NonNegative = 1.0
+    arc: PositiveRange = (8.0, 30.0)
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zoom:
+    """One orientation, moving along the optical axis or changing the focal length.
+
+    Attributes:
+      extent: metres from the first position to the last, for `by: position`.
+      by: `position`, or `focal_length` from one position.
+      factor: largest over smallest focal length, for `by: focal_length`.
+    """
+
+    weight: NonNegative = 1.0
+    extent: PositiveRange = (1.0, 3.0)
+    by: Literal["position", "focal_length"] = "position"
+    factor: PositiveRange = (1.3, 2.0)
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random:
+    """Points uniform in a ball around a fixed point, all looking at one target.
+
+    Attributes:
+      radius: metres, the ball's radius.
+    """
+
+    weight: NonNegative = 1.0
+    radius: PositiveRange = (0.5, 2.0)
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """Independent points on the half-sphere shell, all looking at one target.
+
+    Their distances and elevations are those of `cameras`.
+    """
+
+    weight: NonNegative = 0.0
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dome:
+    """A rig of cameras around the target, on one sphere, all looking at the target.
+
+    They are spread evenly over the band of elevations that `cameras` gives. A scene
+    draws the rig's radius from `distance`, and turns it about the vertical at random.
+    Where `distance` is a single value and nothing adds noise, all scenes have the same
+    rig but for that turn.
+    """
+
+    weight: NonNegative = 0.0
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handheld:
+    """A camera in hand: a slow smooth path, loosely held on the target, that shakes.
+
+    Attributes:
+      drift: metres, the largest distance between two places of the slow path.
+      baseline: percent of the distance to the target, the largest distance between
+        two cameras, shake included; it takes the place of `drift`.
+      wander: degrees, standard deviation of the slow turns away from the target.
+      shake: metres, standard deviation of the quick moves along each axis; it takes
+        the place of `position_noise`.
+      tremble: degrees, standard deviation of the quick turns about each axis.
+    """
+
+    weight: NonNegative = 0.0
+    drift: NonNegativeRange = (0.3, 1.5)
+    baseline: NonNegativeRange | None = None
+    wander: NonNegative = 2.0
+    shake: NonNegative = 0.005
+    tremble: NonNegative = 0.3
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patterns:
+    """The camera patterns, drawn by weight (DySO names the first four)."""
+
+    shift: Shift = Shift()
+    pan: Pan = Pan()
+    zoom: Zoom = Zoom()
+    random: Random = Random()
+    shell: Shell = Shell()
+    handheld: Handheld = Handheld()
+    dome: Dome = Dome()
+    __pydantic_config__ = STRICT
+
+    def weights(self) -> dict[str, float]:
+        """Gives each pattern's weight by its name, in the order of the fields."""
+        return {
+            "shift": self.shift.weight,
+            "pan": self.pan.weight,
+            "zoom": self.zoom.weight,
+            "random": self.random.weight,
+            "shell": self.shell.weight,
+            "handheld": self.handheld.weight,
+            "dome": self.dome.weight,
+        }
+
+
+def _has_weight(value: Patterns) -> bool:
+    """At least one pattern with a weight above 0."""
+    return sum(value.weights().values()) > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cameras:
+    """The cameras, and which dynamics steps they see.
+
+    The middle of a trajectory is a point at a random azimuth, `distance` and
+    `elevation` from the target, and looks at the target.
+
+    Attributes:
+      count: cameras in a scene (DySO: 5).
+      paired: camera i sees dynamics step i alone, as one moving camera does, so `count`
+        must be `dynamics.steps`; otherwise every camera sees every step.
+      held_out: how many cameras are for testing, in every scene: the last ones. The
+        order is such that they are spread among the others.
+      focal_length: millimetres (MultiShapeNet: 35).
+      sensor_width: millimetres (MultiShapeNet: 32).
+      distance: metres from the target (MultiShapeNet: 8 to 12).
+      elevation: degrees above the target.
+      target_height: metres above the floor of the point looked at.
+      target_noise: metres, standard deviation of the target along x and y.
+      position_noise: metres, standard deviation added to every position.
+      min_height: metres above the floor that no camera goes below.
+    """
+
+    count: Annotated[int, Ge(1), Le(1000)] = 5
+    paired: bool = False
+    held_out: Annotated[int, Ge(0)] = 0
+    focal_length: Positive = 35.0
+    sensor_width: Positive = 32.0
+    distance: PositiveRange = (4.5, 7.0)
+    elevation: ElevationRange = (12.0, 45.0)
+    target_height: NonNegative = 0.7
+    target_noise: NonNegative = 0.3
+    position_noise: NonNegative = 0.05
+    min_height: Positive = 0.3
+    patterns: Annotated[Patterns, Predicate(_has_weight)] = Patterns()
+    __pydantic_config__ = STRICT

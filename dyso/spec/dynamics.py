@@ -1,0 +1,56 @@
+"""The section `dynamics` of a spec: where objects start, and how they move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from dyso.spec.values import STRICT, FrameRate, NonNegative, NonNegativeRange
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynamics:
+    """Where objects lie and how they move from one dynamics step to the next.
+
+    Attributes:
+      steps: dynamics steps in a scene (DySO: 5).
+      area: metres, radius of the disc on the floor that objects start in.
+      contact: `rest`, in every step the lowest vertex touches the floor; `settle`,
+        physics lets step 0 come to rest, later steps are as in `rest`; `free`, later
+        steps move in height as well and may hover or sink.
+      motion: `jitter`, each later step moves and turns at random from the one before
+        (DySO); `smooth`, the steps are moments of one smooth path; `physics`, the
+        objects are thrown, fall, collide and come to rest, which needs `free`.
+      jitter: metres, standard deviation of the step-to-step move along each axis, for
+        `jitter`.
+      max_rotation: degrees; each later step turns by an angle uniform in
+        [0, max_rotation] about a random axis (DySO: 90), for `jitter`.
+      travel: metres, the largest distance between two places of the path, for `smooth`.
+      turn: degrees, the path's largest turn between two moments, for `smooth`: about
+        the vertical, so that what touches the floor stays there; where contact is
+        `free`, about changing axes.
+      drop: metres from the floor up to an object's bounding sphere at step 0, for
+        `physics`; more where another object is below.
+      speed: metres a second at step 0, level, towards a random place in `area`, for
+        `physics`.
+      spin: degrees a second at step 0, about a random axis, for `physics`.
+      frame_rate: dynamics steps a second, for `physics`.
+      settle_time: seconds of physics for `settle`.
+    """
+
+    steps: Annotated[int, Ge(1), Le(1000)] = 5
+    area: NonNegative = 1.0
+    contact: Literal["rest", "settle", "free"] = "rest"
+    motion: Literal["jitter", "smooth", "physics"] = "jitter"
+    jitter: NonNegative = 0.4
+    max_rotation: Annotated[float, Ge(0), Le(180)] = 90.0
+    travel: NonNegativeRange = (0.5, 2.0)
+    turn: NonNegativeRange = (0.0, 120.0)
+    drop: NonNegativeRange = (0.0, 1.0)
+    speed: NonNegativeRange = (0.0, 2.0)
+    spin: NonNegativeRange = (0.0, 180.0)
+    frame_rate: FrameRate = 30
+    settle_time: Annotated[float, Gt(0), Le(60)] = 4.0
+    __pydantic_config__ = STRICT
