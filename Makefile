@@ -37,7 +37,7 @@ demo: install  ## render specs/demo.yaml on all cores and make its pictures
 
 .PHONY: test
 test: lint  ## run every check: what CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile
 
 .PHONY: lint
 lint: install  ## check style, types and layers
