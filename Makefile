@@ -46,6 +46,10 @@ lint: install  ## check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: docs
+docs: install  ## build the manual into build/docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 .PHONY: format
 format: install  ## format the code
 	$(BIN)/ruff check --fix .

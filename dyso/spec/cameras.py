@@ -22,6 +22,7 @@ class Shift:
     """Positions evenly along the camera's horizontal axis, one orientation.
 
     Attributes:
+      weight: how often it is drawn, relative to the others' weights.
       extent: metres from the first position to the last.
     """
 
@@ -35,6 +36,7 @@ class Pan:
     """One position; yaw evenly over an arc about the vertical.
 
     Attributes:
+      weight: how often it is drawn, relative to the others' weights.
       arc: degrees from the first yaw to the last.
     """
 
@@ -48,6 +50,7 @@ class Zoom:
     """One orientation, moving along the optical axis or changing the focal length.
 
     Attributes:
+      weight: how often it is drawn, relative to the others' weights.
       extent: metres from the first position to the last, for `by: position`.
       by: `position`, or `focal_length` from one position.
       factor: largest over smallest focal length, for `by: focal_length`.
@@ -65,6 +68,7 @@ class Random:
     """Points uniform in a ball around a fixed point, all looking at one target.
 
     Attributes:
+      weight: how often it is drawn, relative to the others' weights.
       radius: metres, the ball's radius.
     """
 
@@ -78,6 +82,9 @@ class Shell:
     """Independent points on the half-sphere shell, all looking at one target.
 
     Their distances and elevations are those of `cameras`.
+
+    Attributes:
+      weight: how often it is drawn, relative to the others' weights.
     """
 
     weight: NonNegative = 0.0
@@ -92,6 +99,9 @@ class Dome:
     draws the rig's radius from `distance`, and turns it about the vertical at random.
     Where `distance` is a single value and nothing adds noise, all scenes have the same
     rig but for that turn.
+
+    Attributes:
+      weight: how often it is drawn, relative to the others' weights.
     """
 
     weight: NonNegative = 0.0
@@ -103,6 +113,7 @@ class Handheld:
     """A camera in hand: a slow smooth path, loosely held on the target, that shakes.
 
     Attributes:
+      weight: how often it is drawn, relative to the others' weights.
       drift: metres, the largest distance between two places of the slow path.
       baseline: percent of the distance to the target, the largest distance between
         two cameras, shake included; it takes the place of `drift`.

@@ -1,0 +1,42 @@
+"""A folder in which the tutorials are gone through, with one small dataset."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import trimesh
+import yaml
+from manual import FIRST, ROOT, go_through
+
+# What the first tutorial renders is smaller, so that it takes seconds.
+SMALL = {
+    "splits": {"train": 4, "test": 1},
+    "resolution": [64, 64],
+    "render": {"samples": 2, "layers": ["color", "depth", "instance", "category"]},
+}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder as the first tutorial leaves it."""
+    folder = tmp_path_factory.mktemp("manual")
+    shutil.copytree(ROOT / "specs", folder / "specs")
+    (folder / "beam_pipeline.py").symlink_to(ROOT / "beam_pipeline.py")
+    demo = folder / "specs/demo.yaml"
+    demo.write_text(yaml.safe_dump(yaml.safe_load(demo.read_text()) | SMALL))
+    for synset in ("02958343", "03001627"):
+        for model in ("one", "two"):
+            place = folder / "ShapeNetCore.v2" / synset / model / "models"
+            place.mkdir(parents=True)
+            trimesh.creation.box((1, 2, 3)).export(place / "model_normalized.obj")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        go_through(FIRST, folder)
+    return folder
+
+
+@pytest.fixture
+def place(finished, monkeypatch) -> Path:
+    """The same folder, as the current one."""
+    monkeypatch.chdir(finished)
+    return finished

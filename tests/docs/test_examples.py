@@ -1,0 +1,76 @@
+"""The scripts of docs/examples run on a small dataset, and say what is true of it."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import trimesh
+from manual import ROOT
+
+EXAMPLES = ROOT / "docs/examples"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def example(place, monkeypatch, capsys):
+    """A function that runs a script on the dataset and gives what it printed."""
+
+    def run(name, *args):
+        monkeypatch.setattr(sys, "argv", [name, "data/demo", *map(str, args)])
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_every_script_is_on_the_page_and_tested():
+    page = (ROOT / "docs/examples.md").read_text()
+    here = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert set(re.findall(r"examples/(\w+)\.py", page)) == here
+    tested = {name.removeprefix("test_") for name in globals()}
+    assert here <= tested
+
+
+def test_training_loop(example):
+    out = example("training_loop")
+    assert out.count("(2, 5, 64, 64, 3)") == 4
+    assert out.endswith("a new loader goes on with the same batch\n")
+
+
+def test_point_cloud(example, tmp_path):
+    out = tmp_path / "points.ply"
+    assert example("point_cloud", out).startswith(f"{out}: ")
+    cloud = trimesh.load(out)
+    # On or above the floor, and no longer than the object, which is 2 m.
+    assert len(cloud.vertices) > 100 and cloud.vertices[:, 2].min() > -0.01
+    assert np.linalg.norm(cloud.extents) < 2 * np.sqrt(3)
+
+
+def test_flow_between_views(example):
+    [(before, after)] = re.findall(
+        r"colours: ([\d.]+) before warping, ([\d.]+) after",
+        example("flow_between_views"),
+    )
+    assert float(after) < float(before) / 2
+
+
+def test_camera_paths(example):
+    out = example("camera_paths")
+    assert len(re.findall(r"^scene_\d: (\w+), path", out, re.MULTILINE)) == 4
+    assert out.count("  at [") == 20
+
+
+def test_tensorflow_input(place):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "tensorflow_input.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(2, 3, 64, 64, 3) (2, 4, 64, 64, 3)") == 2
