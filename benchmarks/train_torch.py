@@ -218,9 +218,7 @@ def main() -> None:
         loss = ((forward(copied, config, *tensors[:3]) - tensors[3]) ** 2).mean()
         return loss, torch.autograd.grad(loss, parameters)
 
-    loss, gradient = jax.block_until_ready(
-        ours(params, inputs, targets, positions, colors)
-    )
+    loss, gradient = ours()
     other, gradients = theirs()
     np.testing.assert_allclose(loss, other.detach(), rtol=1e-5)
     for own, theirs_ in zip(
