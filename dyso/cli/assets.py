@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 import time
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from tqdm import tqdm
 
+from dyso.cli.bar import Bar
 from dyso.spec import Catalog, UserError
 
-LINE_SECONDS = 10.0
 NAMED = 5  # of what is broken
 
 _ABOUT = """usage: dyso assets ACTION ...
@@ -169,7 +167,7 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
             f"{out}: must be a folder on a disk; copy it to a bucket afterwards"
         )
     start = time.monotonic()
-    with _Bar() as bar:
+    with Bar("assets", "broken") as bar:
         try:
             found = convert(listing(), out, say=bar.show, **options)
         except KeyboardInterrupt:
@@ -273,7 +271,7 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
     ]
     broken = {}
     with (
-        _Bar() as bar,
+        Bar("assets", "broken") as bar,
         contextlib.closing(do_all(requests, workers, timeout)) as answers,
     ):
         for done, (request, answer) in enumerate(answers, 1):
@@ -302,38 +300,6 @@ def _catalogs(source: str) -> list[Catalog]:
     wanted = [kind for kind in ("FileBasedObject", "Texture") if kind in kinds]
     # Of a manifest with neither, this says what is missing.
     return [read_catalog(source, kind) for kind in wanted or ["FileBasedObject"]]
-
-
-class _Bar:
-    """Progress on stderr: a bar on a terminal, else a line every some seconds."""
-
-    def __init__(self) -> None:
-        self._tqdm: tqdm | None = None
-        self._last = time.monotonic()
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._tqdm is not None:
-            self._tqdm.close()
-
-    def show(self, done: int, planned: int, broken: int) -> None:
-        """Shows where the job is."""
-        terminal = sys.stderr.isatty()
-        if self._tqdm is None:
-            self._tqdm = tqdm(
-                total=planned,
-                initial=done,
-                smoothing=0,
-                unit=" assets",
-                file=sys.stderr if terminal else io.StringIO(),
-            )
-        self._tqdm.set_postfix_str(f"{broken} broken", refresh=False)
-        self._tqdm.update(done - self._tqdm.n)
-        if not terminal and time.monotonic() - self._last >= LINE_SECONDS:
-            self._last = time.monotonic()
-            print(self._tqdm, file=sys.stderr, flush=True)
 
 
 _ACTIONS: dict[str, Callable[..., int]] = {

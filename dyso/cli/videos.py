@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
+from dyso.cli.bar import Bar
 from dyso.spec import UserError
 
-LINE_SECONDS = 10.0
 NAMED = 5  # failures
 
 
@@ -79,7 +77,7 @@ def ingest(
         test=test,
         clips_per_shard=clips_per_shard,
     )
-    start, bar = time.monotonic(), Bar()
+    start, bar = time.monotonic(), Bar("videos", "failed")
     try:
         found = videos.ingest(
             source,
@@ -126,35 +124,3 @@ def summary(found: dict) -> list[str]:
         reasons = [f"{count} {reason}" for reason, count in found["ignored"].items()]
         lines.append(f"ignored: {', '.join(reasons)}")
     return lines
-
-
-class Bar:
-    """Progress on stderr: a bar on a terminal, else a line every some seconds."""
-
-    def __init__(self) -> None:
-        """Shows nothing yet."""
-        self._tqdm: tqdm | None = None
-        self._last = time.monotonic()
-
-    def show(self, done: int, planned: int, failed: int) -> None:
-        """Shows where the job is."""
-        terminal = sys.stderr.isatty()
-        if self._tqdm is None:
-            self._tqdm = tqdm(
-                total=planned,
-                initial=done,
-                smoothing=0,
-                unit=" videos",
-                file=sys.stderr if terminal else io.StringIO(),
-            )
-        self._tqdm.set_postfix_str(f"{failed} failed", refresh=False)
-        self._tqdm.update(done - self._tqdm.n)
-        now = time.monotonic()
-        if not terminal and (now - self._last >= LINE_SECONDS):
-            self._last = now
-            print(self._tqdm, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Leaves the last state on the screen."""
-        if self._tqdm is not None:
-            self._tqdm.close()

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +30,6 @@ class LocalFolder(Folder):
     def read(self, name: str) -> bytes:
         """See `Folder.read`."""
         return (self.path / name).read_bytes()
-
-    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """See `Folder.read_all`."""
-        found = {}
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                found[name] = self.read(name)
-        return found
 
     def write(self, name: str, data: bytes) -> None:
         """See `Folder.write`."""

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,14 +35,6 @@ class WebFolder(Folder):
         """See `Folder.read`."""
         with self.fetch(name) as path:
             return path.read_bytes()
-
-    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """See `Folder.read_all`."""
-        found = {}
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                found[name] = self.read(name)
-        return found
 
     def size(self, name: str) -> int | None:
         """See `Folder.size`."""
