@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,12 @@ from dyso.spec import (
 
 # Run in the background, Ctrl-C may be ignored here, and so in what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests' models run for less time than compiling them takes: it takes a third so.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 ALL_LAYERS = (
     "color",
