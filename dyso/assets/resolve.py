@@ -22,17 +22,21 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
       folder: where its relative paths start.
 
     Raises:
-      UserError: a manifest is missing or broken, a category is in none, or the
-        held-out share leaves a split without assets.
+      UserError: a manifest is missing or broken, a category or an HDRI is in none, or
+        the held-out share leaves a split without assets.
     """
     objects = _catalog(spec.objects.catalog, folder, "FileBasedObject")
     backgrounds = _catalog(spec.backgrounds.catalog, folder, "Texture")
-    unknown = sorted(set(spec.objects.categories) - set(objects.categories()))
-    if unknown:
-        raise UserError(
-            f"objects.categories: {', '.join(unknown)}: not in the catalog "
-            f"{objects.name}, which has {', '.join(objects.categories())}"
-        )
+    ids = tuple(asset.id for asset in backgrounds.assets)
+    for key, wanted, catalog, known in (
+        ("objects.categories", spec.objects.categories, objects, objects.categories()),
+        ("backgrounds.assets", spec.backgrounds.assets, backgrounds, ids),
+    ):
+        if unknown := sorted(set(wanted) - set(known)):
+            raise UserError(
+                f"{key}: {', '.join(unknown)}: not in the catalog {catalog.name}, "
+                f"which has {', '.join(known[:60])}{' ...' if len(known) > 60 else ''}"
+            )
     resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
     for split in spec.splits:
         resolved.objects_of(split), resolved.backgrounds_of(split)

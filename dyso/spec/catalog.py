@@ -14,7 +14,7 @@ from typing import Any
 from dyso.spec.cameras import Cameras, Dome, Handheld
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import UserError
-from dyso.spec.schema import Spec
+from dyso.spec.schema import Backgrounds, Spec
 
 Vector = tuple[float, float, float]
 # Settings that came after the first datasets: at these values they are no part of the
@@ -22,6 +22,7 @@ Vector = tuple[float, float, float]
 # is compared without what came after it.
 _HANDHELD = {k: v for k, v in asdict(Handheld()).items() if k != "baseline"}
 _LATER: dict[tuple[str, ...], Any] = {
+    ("backgrounds", "assets"): Backgrounds.assets,
     ("dynamics", "motion"): Dynamics.motion,
     ("dynamics", "travel"): Dynamics.travel,
     ("dynamics", "turn"): Dynamics.turn,
@@ -140,7 +141,7 @@ class ResolvedSpec:
         return self._objects[split != "train"]
 
     def backgrounds_of(self, split: str) -> tuple[Asset, ...]:
-        """Gives the HDRIs that a split may show.
+        """Gives the HDRIs, of those that the spec names, that a split may show.
 
         Raises:
           UserError: the spec leaves a split without backgrounds.
@@ -157,8 +158,9 @@ class ResolvedSpec:
 
     @cached_property
     def _backgrounds(self) -> _Division:
-        share = self.spec.backgrounds.held_out
-        return self._divide("backgrounds", self.backgrounds.assets, share)
+        wanted = set(self.spec.backgrounds.assets)
+        selected = [a for a in self.backgrounds.assets if not wanted or a.id in wanted]
+        return self._divide("backgrounds", selected, self.spec.backgrounds.held_out)
 
     def _divide(
         self, section: str, assets: Sequence[Asset], held_out: float

@@ -69,6 +69,7 @@ class Backgrounds:
         catches shadows; `environment` leaves it at infinity, with no floor.
       dome_radius: metres.
       dome_height: metres above the floor from which the HDRI is projected.
+      assets: use the HDRIs of these ids alone; empty means all.
     """
 
     catalog: str = "starter"
@@ -76,6 +77,7 @@ class Backgrounds:
     backdrop: Literal["dome", "environment"] = "dome"
     dome_radius: Positive = 25.0
     dome_height: Positive = 3.0
+    assets: tuple[str, ...] = ()
     __pydantic_config__ = STRICT
 
 

@@ -139,6 +139,14 @@ def test_categories_choose_the_objects(make_resolved):
     assert {asset.category for asset in shown} == set(categories)
 
 
+def test_assets_choose_the_hdris(make_resolved, resolved):
+    wanted = resolved.backgrounds.assets[3]
+    chosen = make_resolved(backgrounds=Backgrounds(assets=(wanted.id,)))
+    assert chosen.backgrounds_of("train") == chosen.backgrounds_of("test") == (wanted,)
+    assert chosen.hash != resolved.hash
+    assert resolved.hash == make_resolved(backgrounds=Backgrounds(assets=())).hash
+
+
 def test_without_other_splits_all_of_a_small_catalog_trains(make_resolved):
     assert len(make_resolved(assets=1, splits={"train": 1}).objects_of("train")) == 1
 
