@@ -186,7 +186,7 @@ _TINY = Config(
         compute="float32",
     ),
     training=Training(
-        steps=6_000,
+        steps=4_000,
         batch_size=8,
         pixels=256,
         learning_rate=1e-3,

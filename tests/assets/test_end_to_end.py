@@ -13,6 +13,7 @@ from dyso import assets
 from dyso.cli.assets import hdris, prefetch, shapenet, show, verify
 from dyso.render import Renderer
 from dyso.sampling import sample_scene
+from dyso.spec import Backgrounds, Objects, Spec, UserError
 
 SPEC = """name: mine
 splits: {train: 1}
@@ -121,3 +122,23 @@ def test_starter_assets_say_whose_they_are(capsys) -> None:
         for entry in json.loads(Path(manifest).read_text())["assets"].values():
             assert entry["license"] and entry["metadata"]["author"]
             assert entry["metadata"]["source"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"objects": Objects(categories=("animal", "boat"))},
+            r"objects.categories: boat: not in the catalog starter_objects, which has "
+            r"animal, furniture, .*vehicle",
+        ),
+        (
+            {"backgrounds": Backgrounds(assets=("hall", "interior"))},
+            r"backgrounds.assets: hall: not in the catalog starter_hdris, which has "
+            r"city, .*sunset",
+        ),
+    ],
+)
+def test_what_the_catalog_lacks_is_named(fields, told, tmp_path) -> None:
+    with pytest.raises(UserError, match=f"^{told}$"):
+        assets.resolve(Spec(name="a", splits={"train": 1}, **fields), tmp_path)
