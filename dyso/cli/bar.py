@@ -30,7 +30,8 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._tqdm is not None:
+            self._tqdm.close()
 
     def show(self, done: int, planned: int, failed: int) -> None:
         """Shows where the job is."""
@@ -49,8 +50,3 @@ class Bar:
         if not terminal and now - self._last >= LINE_SECONDS:
             self._last = now
             print(self._tqdm, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Leaves the last state on the screen."""
-        if self._tqdm is not None:
-            self._tqdm.close()

@@ -77,23 +77,21 @@ def ingest(
         test=test,
         clips_per_shard=clips_per_shard,
     )
-    start, bar = time.monotonic(), Bar("videos", "failed")
+    start = time.monotonic()
     try:
-        found = videos.ingest(
-            source,
-            out,
-            options,
-            labels=labels,
-            workers=workers,
-            timeout=timeout,
-            say=bar.show,
-        )
+        with Bar("videos", "failed") as bar:
+            found = videos.ingest(
+                source,
+                out,
+                options,
+                labels=labels,
+                workers=workers,
+                timeout=timeout,
+                say=bar.show,
+            )
     except KeyboardInterrupt:
-        bar.close()
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    finally:
-        bar.close()
     for line in summary(found):
         print(line)
     print(f"{(time.monotonic() - start) / 60:.1f} min: {out}")

@@ -16,6 +16,7 @@ import pydantic
 from annotated_types import Predicate
 
 from dyso.spec.schema import Spec
+from dyso.spec.values import asked
 
 
 def json_schema() -> dict[str, Any]:
@@ -69,8 +70,7 @@ def _metadata(hint: Any) -> tuple[Any, ...]:
 def _rule(check: Any) -> str:
     if not isinstance(check, Predicate):
         return ""
-    text = (check.func.__doc__ or "").strip()
-    return f"It must be {text[:1].lower()}{text[1:]}"
+    return f"It must be {asked(check.func)}."
 
 
 if __name__ == "__main__":

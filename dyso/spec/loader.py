@@ -146,10 +146,9 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
 
 
 def _predicate_text(message: str) -> str:
-    """Gives what a predicate of the schema asks for: its docstring."""
+    """Gives what a predicate of the schema asks for."""
     name = message.split("'")[1].rpartition(".")[2]
-    text = (_NAMED[name].__doc__ or "").rstrip(".")
-    return text[:1].lower() + text[1:]
+    return values.asked(_NAMED[name])
 
 
 def _did_you_mean(data: Any, location: _Location) -> str:

@@ -6,6 +6,7 @@ The docstring of a check is what an error says that the value must be.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Predicate
@@ -15,6 +16,12 @@ PHYSICS_RATE = 240
 
 # pydantic reads this on stdlib dataclasses: unknown keys and NaN are errors.
 STRICT = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
+
+
+def asked(check: Callable[..., bool]) -> str:
+    """Gives what a check asks for, to follow "must be": its docstring."""
+    text = (check.__doc__ or "").strip().rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def _ordered(value: tuple[float, float]) -> bool:
