@@ -84,6 +84,11 @@ def main(
     return 0
 
 
+def _speed(rate: float) -> str:
+    """Says how many scenes a minute, or an hour where they are large."""
+    return f"{rate:.1f} scenes/min" if rate >= 1 else f"{60 * rate:.1f} scenes/h"
+
+
 def _next(out: str) -> str:
     """Gives a command to go on with."""
     if "://" in out:
@@ -116,7 +121,7 @@ class Bar:
         bar.n = max(bar.n, done)
         rate = 60 * (bar.n - bar.initial) / max(bar.format_dict["elapsed"], 1e-3)
         bar.set_postfix_str(
-            f"{rate:.1f} scenes/min, {pipeline.say_failures(counts.failed)} failed",
+            f"{_speed(rate)}, {pipeline.say_failures(counts.failed)} failed",
             refresh=False,
         )
         now = time.monotonic()

@@ -40,6 +40,7 @@ def main(
     videos: Path | None = None,
     split: str = "train",
     loader_workers: int = 0,
+    distributed: str | None = None,
 ) -> int:
     """Train a preset on a dataset; the same command goes on after a stop.
 
@@ -55,12 +56,18 @@ def main(
         a dataset of monocular videos.
       split: which scenes to train on, such as `train` or `train[:1000]`.
       loader_workers: processes that read ahead; 0 reads in threads.
+      distributed: one run on several hosts, on each of which this same command is
+        started: `auto` where Slurm, Open MPI, Kubernetes or a TPU pod say who takes
+        part, else HOST:PORT,NUMBER,COUNT with an address of the first host and this
+        one's number from 0 on. They share the folders.
     """
     from dyso.reading import Dataset
     from dyso.train import run
     from dyso.train.data import Scenes
+    from dyso.train.step import join
     from dyso.train.video_data import Clips
 
+    first = distributed is None or join(distributed)
     scenes = Scenes(split=Dataset(data)[split], config=config)
     clips = Clips.open(videos, config) if videos is not None else None
     for source, folder, own in ((scenes, data, split), (clips, videos, "train")):
@@ -80,7 +87,8 @@ def main(
     if step < config.training.steps:
         print(f"stopped at step {step}; the same command goes on", file=sys.stderr)
         return 130
-    print(f"next: dyso evaluate {workdir} --data {data}")
+    if first:
+        print(f"next: dyso evaluate {workdir} --data {data}")
     return 0
 
 

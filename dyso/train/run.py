@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 from PIL import Image
 
@@ -37,7 +38,9 @@ def train(
 ) -> int:
     """Trains until the last step; a run that was stopped goes on where it was.
 
-    SIGTERM saves a checkpoint and ends.
+    SIGTERM saves a checkpoint and ends. Where several processes train together
+    (`dyso.train.step.join`), all call this with the same arguments and one folder that
+    they share; the first of them logs.
 
     Args:
       config: the run.
@@ -88,7 +91,7 @@ def train(
                 own.set_state(places[name])
         step = int(state.step)
         log = stack.enter_context(_Log(workdir, step, config, say))
-        while step < config.training.steps and not told_to_end():
+        while step < config.training.steps and not told_to_end(step):
             video = videos is not None and is_video(step, config.training.video_share)
             name = "videos" if video else "scenes"
             waited = time.perf_counter()
@@ -133,8 +136,12 @@ def _places(batches: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _sigterm() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether SIGTERM came."""
+def _sigterm() -> Iterator[Callable[[int], bool]]:
+    """Gives a function that says, before a step, whether SIGTERM ends the run there."""
+    if jax.process_count() > 1:
+        # JAX has all of them end at one step, whichever the signal came to.
+        yield multihost_utils.reached_preemption_sync_point
+        return
     came = False
 
     def note(*_: Any) -> None:
@@ -143,7 +150,7 @@ def _sigterm() -> Iterator[Callable[[], bool]]:
 
     before = signal.signal(signal.SIGTERM, note)
     try:
-        yield lambda: came
+        yield lambda step: came
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -155,6 +162,10 @@ class _Log:
         from tensorboardX import SummaryWriter
 
         self._path, self._say, self._config = workdir / "metrics.jsonl", say, config
+        self._begin(step)
+        self._board = None
+        if jax.process_index() != 0:
+            return
         kept = []
         if self._path.exists():
             lines = self._path.read_text().splitlines()
@@ -163,7 +174,6 @@ class _Log:
         self._board = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=step + 1 if step else None
         )
-        self._begin(step)
 
     def _begin(self, step: int) -> None:
         self._metrics: dict[str, list[dict[str, Any]]] = {}
@@ -173,7 +183,8 @@ class _Log:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
 
     def add(self, name: str, metrics: dict[str, Any]) -> None:
         """Keeps a step's metrics, without waiting for them."""
@@ -197,7 +208,7 @@ class _Log:
             "loader_share": self.waited / seconds,
             "seconds_left": (self._config.training.steps - step) / rate,
         }
-        if jax.process_index() == 0:
+        if self._board is not None:
             with self._path.open("a") as file:
                 file.write(json.dumps(values) + "\n")
             for name, value in values.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -87,6 +88,41 @@ def init_state(config: Config) -> State:
     )
 
 
+def join(run: str) -> bool:
+    """Makes this process one of several that train together; before all else of JAX.
+
+    Args:
+      run: `auto`, where Slurm, Open MPI, Kubernetes or a TPU pod say who takes part; or
+        HOST:PORT,NUMBER,COUNT: an address of the first process that all can reach, this
+        process's number from 0 on, and how many there are.
+
+    Returns:
+      Whether it is the first.
+
+    Raises:
+      UserError: it is neither, or the others were not found in five minutes.
+    """
+    if run == "auto":
+        told: dict[str, Any] = {}
+    else:
+        parts = re.fullmatch(r"(.+:\d+),(\d+),(\d+)", run)
+        if not parts or not int(parts[2]) < int(parts[3]):
+            raise UserError(f"distributed: not `auto` or HOST:PORT,NUMBER,COUNT: {run}")
+        told = {
+            "coordinator_address": parts[1],
+            "process_id": int(parts[2]),
+            "num_processes": int(parts[3]),
+        }
+    try:
+        jax.distributed.initialize(**told)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        if not told:
+            reason = "nothing says here who takes part; give HOST:PORT,NUMBER,COUNT"
+        raise UserError(f"distributed: {run}: {reason}") from error
+    return jax.process_index() == 0
+
+
 def devices_mesh() -> Mesh:
     """Gives all devices of all processes, which share every batch."""
     # JAX's own choice of a sharding for each value; newer versions ask for it by name.
@@ -112,7 +148,7 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Step:
       mesh: of devices, over which a batch is spread and a state repeated.
       video: for batches of monocular videos.
     """
-    training = config.training
+    training, processes = config.training, jax.process_count()
     size, held = training.batch_size, training.micro_batch or training.batch_size
     if size % held or held % mesh.size:
         raise UserError(
@@ -120,13 +156,16 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Step:
             "devices: each must divide the one before"
         )
 
+    # A scene's number in the common order, of which process p has every n-th from p on.
+    numbers = np.arange(size).reshape(-1, processes).T.reshape(-1)
+
     def total(params: Any, batch: Batch, keys: Array) -> Array:
         return losses(params, batch, keys, config, video=video).sum() / size
 
     def step(state: State, batch: Batch) -> tuple[State, dict[str, Array]]:
         seed = jax.random.fold_in(jax.random.key(training.seed), _DRAWS)
         key = jax.random.fold_in(seed, state.step)
-        keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(size))
+        keys = jax.vmap(functools.partial(jax.random.fold_in, key))(numbers)
         loss, gradient = _accumulated(
             jax.value_and_grad(total), state.params, batch, keys, size // held
         )

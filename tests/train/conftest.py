@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 
 import jax
 import pytest
@@ -75,3 +76,20 @@ def changed(small):
         )
 
     return change
+
+
+@pytest.fixture(scope="session")
+def command(trained_on):
+    """Gives the command that trains a small model."""
+
+    def give(workdir, *more):
+        start = [sys.executable, "-c", "from dyso.cli import main; main()", "train"]
+        options = "--model.resolution 16 16 --model.width 16 --model.heads 2"
+        options += " --model.mlp 16 --model.cnn-width 4 --model.color-hidden 16"
+        options += " --model.encoder-layers 1 --model.estimator-layers 1"
+        options += " --model.decoder-layers 1 --model.estimator-blocks 3"
+        options += " --training.batch-size 4 --training.pixels 64 --log-every 1"
+        folders = ["--data", trained_on, "--workdir", workdir]
+        return [*start, "dyst-tiny", *folders, *options.split(), *more]
+
+    return give

@@ -19,8 +19,6 @@ from dyso.train.data import Scenes
 from dyso.train.run import is_video, train
 from dyso.train.step import devices_mesh, init_state, make_step, place
 
-COMMAND = [sys.executable, "-c", "from dyso.cli import main; main()", "train"]
-
 
 def lines(workdir):
     """The metrics that do not depend on the time."""
@@ -110,15 +108,10 @@ def test_a_run_killed_at_any_step_goes_on_to_the_bit(
 
 
 @pytest.mark.slow
-def test_sigterm_saves_and_the_same_command_goes_on(trained_on, tmp_path):
+def test_sigterm_saves_and_the_same_command_goes_on(command, tmp_path):
     workdir = tmp_path / "run"
-    options = "--model.resolution 16 16 --model.width 16 --model.heads 2 --model.mlp 16"
-    options += " --model.cnn-width 4 --model.color-hidden 16 --log-every 1"
-    options += " --training.batch-size 4 --training.pixels 64"
-    command = [*COMMAND, "dyst-tiny", "--data", trained_on, "--workdir", workdir]
-    command += options.split()
     process = subprocess.Popen(
-        [*command, "--training.steps", "100000"],
+        command(workdir, "--training.steps", "100000"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

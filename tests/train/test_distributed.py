@@ -1,0 +1,65 @@
+"""One run on several hosts: here, processes that find one another over TCP."""
+
+import json
+import signal
+import socket
+import subprocess
+
+import numpy as np
+import pytest
+
+from dyso.reading import Dataset
+from dyso.spec import UserError
+from dyso.train import checkpoints
+from dyso.train.data import Scenes
+from dyso.train.run import train
+from dyso.train.step import join
+
+STEPS = 12
+
+
+def losses(workdir):
+    text = (workdir / "metrics.jsonl").read_text()
+    return [json.loads(line)["scenes/loss"] for line in text.splitlines()]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_stop_together(command, trained_on, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    two, one = tmp_path / "two", tmp_path / "one"
+    options = "--training.steps", str(STEPS), "--distributed"
+    both = [
+        subprocess.Popen(
+            command(two, *options, f"{address},{number},2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    try:
+        assert both[0].stdout.readline().startswith(f"step 1/{STEPS}, scenes loss 0.")
+        both[1].send_signal(signal.SIGTERM)
+        ends = [process.communicate(timeout=120) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [130, 130], ends
+    stops = {err.splitlines()[-1] for _, err in ends}
+    assert len(stops) == 1 and "the same command goes on" in stops.pop()
+    assert ends[1][0] == ""  # the first of them reports
+    config = checkpoints.load_config(two)
+    assert 1 <= checkpoints.load_params(two, config)[0] < STEPS
+
+    source = Scenes(split=Dataset(trained_on)["train"], config=config)
+    for workdir in (two, one):
+        assert train(config, workdir, source) == STEPS
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
+
+
+@pytest.mark.parametrize("run", ["", "host,0,2", "host:1,2,2", "host:1,0", "host:1"])
+def test_who_takes_part_is_checked(run):
+    with pytest.raises(UserError, match="distributed: not `auto` or HOST:PORT,NUMBER"):
+        join(run)
