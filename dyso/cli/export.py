@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
+from dyso.cli.bar import Bar
 from dyso.export import FORMATS, Export, format_named
 from dyso.spec import UserError
 
@@ -44,14 +45,17 @@ def main(
     if workers is not None and workers < 1:
         raise UserError(f"workers: must be at least 1, got {workers}")
     start = time.monotonic()
-    quiet = not sys.stderr.isatty()
     try:
         job = Export.of(dataset, format=format, out=out, split=split, scenes=scenes)
         done = job.done()
-        with tqdm(
-            total=job.scenes, initial=done, unit="scene", file=sys.stderr, disable=quiet
-        ) as bar:
-            job.run(workers or len(os.sched_getaffinity(0)), bar.update)
+        with Bar("scenes") as bar:
+            there = itertools.count(done)
+
+            def tick() -> None:
+                bar.show(next(there), job.scenes)
+
+            tick()
+            job.run(workers or len(os.sched_getaffinity(0)), tick)
     except ModuleNotFoundError as error:
         raise UserError(
             f"format {format!r} needs {error.name}: pip install 'dyso[export]'"
