@@ -109,6 +109,7 @@ def loader(
       workers: processes that read ahead; 0 reads in threads.
       drop_remainder: leave out a last batch that is not full.
     """
+    import absl.flags
     import grain  # Here alone: it takes a second, and warns where there is no jax.
 
     scenes = grain.MapDataset.range(len(source)).seed(seed)
@@ -121,5 +122,7 @@ def loader(
         grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
     )
     if workers:
+        # Grain looks for its flags, which only a program of absl's has read.
+        absl.flags.FLAGS.mark_as_parsed()
         batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return batches

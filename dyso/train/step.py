@@ -91,6 +91,8 @@ def init_state(config: Config) -> State:
 def join(run: str) -> bool:
     """Makes this process one of several that train together; before all else of JAX.
 
+    JAX ends it where the others are not found within five minutes, or one dies.
+
     Args:
       run: `auto`, where Slurm, Open MPI, Kubernetes or a TPU pod say who takes part; or
         HOST:PORT,NUMBER,COUNT: an address of the first process that all can reach, this
@@ -100,7 +102,7 @@ def join(run: str) -> bool:
       Whether it is the first.
 
     Raises:
-      UserError: it is neither, or the others were not found in five minutes.
+      UserError: it is neither, or JAX cannot make it so.
     """
     if run == "auto":
         told: dict[str, Any] = {}
