@@ -30,6 +30,7 @@ from dyso.train.presets import PRESETS, Config, Model
 from dyso.train.step import init_params
 
 PAIRS = 7
+REST = 0.1  # seconds: the threads of the one before wait in a loop for more work
 
 
 def to_torch(params: Any) -> Any:
@@ -229,12 +230,11 @@ def main() -> None:
         )
     times: dict[str, list[float]] = {"jax": [], "torch": []}
     for _ in range(arguments.pairs):
-        start = time.perf_counter()
-        ours()
-        middle = time.perf_counter()
-        theirs()
-        times["jax"].append(middle - start)
-        times["torch"].append(time.perf_counter() - middle)
+        for name, run in (("jax", ours), ("torch", theirs)):
+            time.sleep(REST)
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
     ratio = statistics.median(
         b / a for a, b in zip(times["jax"], times["torch"], strict=True)
     )

@@ -30,6 +30,10 @@ COMMANDS = {
 }
 
 
+TRAINED = ("train", "evaluate", "manipulate")
+"""The commands that compute with JAX."""
+
+
 def usage() -> str:
     """Gives the overview that `dyso --help` prints."""
     width = max(map(len, COMMANDS))
@@ -63,6 +67,8 @@ def _run(arguments: list[str]) -> int | None:
     name, *rest = arguments
     if name not in COMMANDS:
         raise UserError(f"dyso: no command {name!r}\n\n{usage()}")
+    if name in TRAINED and sys.platform == "linux":
+        _use_large_pages()
     command = importlib.import_module(f"dyso.cli.{name}")
     if hasattr(command, "select"):
         # `dyso train PRESET`: the preset gives the other options their defaults;
@@ -71,3 +77,16 @@ def _run(arguments: list[str]) -> int | None:
     else:
         main = command.main
     return tyro.cli(main, prog=f"dyso {name}", args=rest)
+
+
+def _use_large_pages() -> None:
+    """Starts this command again, in its own place, with large pages for its memory.
+
+    On a CPU, XLA gives the memory of a step back after it and asks for it anew: page
+    by page, that takes up to a third of the time (docs/training.md). The C library
+    learns of it as a program starts and at no other time; what it was told by the user
+    stays.
+    """
+    if "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -118,6 +119,9 @@ def test_sigterm_saves_and_the_same_command_goes_on(command, tmp_path):
     )
     first = process.stdout.readline()
     assert first.startswith("step 1/100000, scenes loss 0.")
+    # It has started itself again, with large pages, and is the same process.
+    environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    assert b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in environment
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "the same command goes on" in err
