@@ -6,7 +6,7 @@
 Both have the same parameters and see the same pictures; their losses and gradients must
 agree before anything is timed. PyTorch's attention is `scaled_dot_product_attention`,
 its convolutions are in its faster memory format, channels last. A pass is one loss over
-a batch and its gradient, in float32, without optimizer. Pairs are timed in turn, in one
+a batch and its gradient, in float32, without optimizer. Both take turns, in one
 process on all of its cores; the figures are medians.
 """
 
@@ -30,6 +30,7 @@ from dyso.train.presets import PRESETS, Config, Model
 from dyso.train.step import init_params
 
 PAIRS = 7
+TURN = 5  # passes in a row, as in training, after one that is not timed
 REST = 0.1  # seconds: the threads of the one before wait in a loop for more work
 
 
@@ -232,9 +233,11 @@ def main() -> None:
     for _ in range(arguments.pairs):
         for name, run in (("jax", ours), ("torch", theirs)):
             time.sleep(REST)
-            start = time.perf_counter()
             run()
-            times[name].append(time.perf_counter() - start)
+            start = time.perf_counter()
+            for _ in range(TURN):
+                run()
+            times[name].append((time.perf_counter() - start) / TURN)
     ratio = statistics.median(
         b / a for a, b in zip(times["jax"], times["torch"], strict=True)
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dyso.spec import UserError
-from dyso.train.model import Dyst
+from dyso.train.model import Dyst, attend
 from dyso.train.presets import PRESETS, Model
 from dyso.train.step import init_params
 
@@ -136,3 +136,30 @@ def test_sizes_that_do_not_fit_are_one_line():
         Model(resolution=(120, 128))
     with pytest.raises(UserError, match=r"model\.width: must be a multiple of 12"):
         Model(width=100)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 2e-2)])
+def test_attention_and_its_gradient_are_those_of_jax(dtype, tolerance):
+    shapes = (2, 6, 2, 8), (2, 5, 2, 8), (2, 5, 2, 8)
+    keys = jax.random.split(jax.random.key(0), 4)
+    exact = [
+        2 * jax.random.normal(k, s, dtype).astype("float32")
+        for k, s in zip(keys, shapes, strict=False)
+    ]
+    weights = jax.random.normal(keys[3], shapes[0])
+
+    def total(function, *arguments):
+        return (function(*arguments) * weights).sum(), function(*arguments)
+
+    (_, own), gradients = jax.value_and_grad(total, (1, 2, 3), has_aux=True)(
+        attend, *(x.astype(dtype) for x in exact)
+    )
+    (_, known), wanted = jax.value_and_grad(total, (1, 2, 3), has_aux=True)(
+        jax.nn.dot_product_attention, *exact
+    )
+    assert own.dtype == dtype
+    for one, other in zip((own, *gradients), (known, *wanted), strict=True):
+        scale = float(abs(other).max())
+        np.testing.assert_allclose(
+            np.float32(one), other, rtol=0, atol=tolerance * scale
+        )
