@@ -25,13 +25,16 @@ class Command:
 
     def workers(self):
         """Gives the ids of its worker processes."""
-        found = []
+        parents = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 mine = self.tag.encode() in (folder / "environ").read_bytes()
                 worker = b"dyso.worker" in (folder / "cmdline").read_bytes()
                 if mine and worker:
-                    found.append(int(folder.name))
+                    stat = (folder / "stat").read_text()
+                    parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+        # What a worker starts is named as it until it has become another program.
+        found = [each for each, parent in parents.items() if parent not in parents]
         return found
 
     def wait_for(self, condition, seconds=180):
