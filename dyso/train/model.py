@@ -12,6 +12,7 @@ input view, D the width.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -259,6 +260,7 @@ class Patches(nn.Module):
                     # The papers leave it open; by it pictures keep their contrast.
                     kernel_init=nn.initializers.he_normal(),
                     dtype=config.compute_dtype,
+                    conv_general_dilated_cls=lambda: convolve,
                 )(x)
                 x = nn.relu(x)
         height, width = x.shape[1:3]
@@ -318,7 +320,11 @@ class Attention(nn.Module):
         def heads(name: str, value: Array) -> Array:
             split = (config.heads, size)
             return nn.DenseGeneral(
-                split, use_bias=False, dtype=config.compute_dtype, name=name
+                split,
+                use_bias=False,
+                dtype=config.compute_dtype,
+                dot_general_cls=lambda: _multiply,
+                name=name,
             )(value)
 
         query, key, value = heads("query", x), heads("key", to), heads("value", to)
@@ -358,6 +364,49 @@ def attend(
     return out.swapaxes(1, 2).astype(value.dtype)
 
 
+def convolve(
+    x: Float[Array, "N H W C"],
+    kernel: Float[Array, "3 3 C D"],
+    strides: Sequence[int],
+    *arguments: Any,
+    **options: Any,
+) -> Float[Array, "N H/s W/s D"]:
+    """Is `jax.lax.conv_general_dilated`, but faster on pictures on a CPU.
+
+    3 x 3 places of 3 colours into few channels are a product too small for a CPU. Where
+    2 x 2 places are taken together, it is 2 x 2 blocks of 12 into four times as many
+    channels: 7 of 16 factors are zeros, and yet it takes a fifth of the time.
+    """
+    few = x.shape[-1] <= 4 and not (x.shape[1] % 2 or x.shape[2] % 2)
+    if tuple(strides) != (1, 1) or not few or jax.default_backend() != "cpu":
+        return jax.lax.conv_general_dilated(x, kernel, strides, *arguments, **options)
+    blocks = _in_blocks(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))))
+    shifted = [
+        jnp.pad(kernel, ((down, 1 - down), (across, 1 - across), (0, 0), (0, 0)))
+        for down in (0, 1)
+        for across in (0, 1)
+    ]
+    # One for each place in a block of the result, over the 4 x 4 that all of them see.
+    together = jnp.concatenate(shifted, axis=-1).transpose(3, 0, 1, 2)
+    y = jax.lax.conv_general_dilated(
+        blocks,
+        _in_blocks(together).transpose(1, 2, 3, 0),
+        (1, 1),
+        "VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    count, height, width, channels = y.shape
+    y = y.reshape(count, height, width, 2, 2, channels // 4).swapaxes(2, 3)
+    return y.reshape(count, 2 * height, 2 * width, channels // 4)
+
+
+def _in_blocks(x: Float[Array, "N H W C"]) -> Float[Array, "N H/2 W/2 4*C"]:
+    """Gives 2 x 2 places as channels of one."""
+    count, height, width, channels = x.shape
+    x = x.reshape(count, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
+    return x.reshape(count, height // 2, width // 2, 4 * channels)
+
+
 def layer(config: Model) -> type[Block]:
     """Gives the transformer layer, which may be computed again for its gradient."""
     return nn.remat(Block) if config.remat else Block
@@ -365,7 +414,38 @@ def layer(config: Model) -> type[Block]:
 
 def dense(config: Model, size: int, **options: Any) -> nn.Dense:
     """Gives a linear layer that computes in the model's type."""
-    return nn.Dense(size, dtype=config.compute_dtype, **options)
+    return nn.Dense(
+        size,
+        dtype=config.compute_dtype,
+        dot_general_cls=lambda: _multiply,
+        **options,
+    )
+
+
+def _multiply(
+    x: Float[Array, "... D"], kernel: Float[Array, "D ..."], *_: Any, **__: Any
+) -> Array:
+    """Stands for `jax.lax.dot_general` in Flax's linear layers."""
+    flat = multiply(x.reshape(-1, x.shape[-1]), kernel.reshape(len(kernel), -1))
+    return flat.reshape(*x.shape[:-1], *kernel.shape[1:])
+
+
+@jax.custom_vjp
+def multiply(
+    x: Float[Array, "N D"], kernel: Float[Array, "D E"]
+) -> Float[Array, "N E"]:
+    """Multiplies, and makes the kernel's gradient in the order of the kernel.
+
+    JAX makes it in the other order and transposes: on a CPU, XLA takes up to three
+    times as long for that.
+    """
+    return x @ kernel
+
+
+multiply.defvjp(
+    lambda x, kernel: (x @ kernel, (x, kernel)),
+    lambda saved, gradient: (gradient @ saved[1].T, saved[0].T @ gradient),
+)
 
 
 def norm(config: Model) -> nn.LayerNorm:

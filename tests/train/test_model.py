@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dyso.spec import UserError
-from dyso.train.model import Dyst, attend
+from dyso.train.model import Dyst, attend, convolve, multiply
 from dyso.train.presets import PRESETS, Model
 from dyso.train.step import init_params
 
@@ -163,3 +163,40 @@ def test_attention_and_its_gradient_are_those_of_jax(dtype, tolerance):
         np.testing.assert_allclose(
             np.float32(one), other, rtol=0, atol=tolerance * scale
         )
+
+
+def assert_same_with_gradients(own, known, *arguments):
+    """Compares two functions of arguments, and the gradients of what they give."""
+
+    def total(function, *arguments):
+        y = function(*arguments)
+        return (y * jax.random.normal(jax.random.key(1), y.shape)).sum(), y
+
+    results = []
+    for function in (own, known):
+        grad = jax.value_and_grad(total, range(1, 1 + len(arguments)), has_aux=True)
+        (_, y), gradients = grad(function, *arguments)
+        results.append((y, *gradients))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 8, 3), (1, 2, 2, 1), (2, 5, 8, 3)])
+def test_pictures_are_convolved_as_by_jax(shape):
+    keys = jax.random.split(jax.random.key(0))
+    x = jax.random.normal(keys[0], shape)
+    kernel = jax.random.normal(keys[1], (3, 3, shape[-1], 5))
+
+    def by(function):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return lambda *a: function(*a, (1, 1), "SAME", dimension_numbers=numbers)
+
+    assert_same_with_gradients(
+        by(convolve), by(jax.lax.conv_general_dilated), x, kernel
+    )
+
+
+def test_matrices_are_multiplied_as_by_jax():
+    keys = jax.random.split(jax.random.key(0))
+    x, kernel = jax.random.normal(keys[0], (7, 3)), jax.random.normal(keys[1], (3, 5))
+    assert_same_with_gradients(multiply, jnp.matmul, x, kernel)
