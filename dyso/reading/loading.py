@@ -110,8 +110,8 @@ def loader(
       drop_remainder: leave out a last batch that is not full.
     """
     import absl.flags
-    import grain  # Here alone: it takes a second, and warns where there is no jax.
 
+    grain = _import_grain()
     scenes = grain.MapDataset.range(len(source)).seed(seed)
     if shuffle:
         scenes = scenes.shuffle()
@@ -126,3 +126,16 @@ def loader(
         absl.flags.FLAGS.mark_as_parsed()
         batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return batches
+
+
+def _import_grain() -> Any:
+    """Imports Grain, which takes a second and warns of profilers that nobody starts."""
+    import absl.logging
+
+    verbosity = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    try:
+        import grain
+    finally:
+        absl.logging.set_verbosity(verbosity)
+    return grain
