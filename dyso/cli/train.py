@@ -62,8 +62,6 @@ def main(
         part, else HOST:PORT,NUMBER,COUNT with an address of the first host and this
         one's number from 0 on. They share the folders.
     """
-    import jax
-
     from dyso.reading import Dataset
     from dyso.train import run
     from dyso.train.data import Scenes
@@ -88,16 +86,8 @@ def main(
             loader_workers=loader_workers,
             say=lambda metrics: print(describe(metrics, config), flush=True),
         )
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
-            raise
-        reason = str(error).partition("\n")[0]
-        print(
-            f"distributed: the run lost one of its processes ({reason}); "
-            "the same command on all hosts goes on from the last checkpoint",
-            file=sys.stderr,
-            flush=True,
-        )
+    except run.ProcessLost as error:
+        print(error, file=sys.stderr, flush=True)
         # An ordinary end waits a minute for a process that is gone, then aborts.
         os._exit(1)
     if step < config.training.steps:

@@ -27,6 +27,10 @@ from dyso.train.step import State, devices_mesh, init_state, make_step, place
 Say = Callable[[dict[str, float]], None]
 
 
+class ProcessLost(Exception):
+    """One of the processes that train together is gone."""
+
+
 def train(
     config: Config,
     workdir: Path,
@@ -56,6 +60,8 @@ def train(
     Raises:
       UserError: the folder holds another run; or a gradient was not finite or too
         large, at the step that the message names.
+      ProcessLost: the run cannot go on. This process must end by `os._exit`: JAX would
+        wait a minute for the one that is gone, and then abort.
     """
     checkpoints.save_config(workdir, config)
     mesh = devices_mesh()
@@ -80,6 +86,7 @@ def train(
     }
     repeated = NamedSharding(mesh, PartitionSpec())
     with ExitStack() as stack:
+        stack.enter_context(_processes())
         manager = stack.enter_context(checkpoints.manager(workdir))
         told_to_end = stack.enter_context(_sigterm())
         found = checkpoints.restore(manager, config, repeated)
@@ -133,6 +140,21 @@ def _check(state: State) -> None:
 
 def _places(batches: dict[str, Any]) -> dict[str, Any]:
     return {name: own.get_state() for name, own in batches.items()}
+
+
+@contextmanager
+def _processes() -> Iterator[None]:
+    """Tells what is missed with another process from other errors."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ProcessLost(
+            f"distributed: the run lost one of its processes ({reason}); "
+            "the same command on all hosts goes on from the last checkpoint"
+        ) from error
 
 
 @contextmanager
