@@ -34,8 +34,7 @@ class Command:
                     stat = (folder / "stat").read_text()
                     parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
         # What a worker starts is named as it until it has become another program.
-        found = [each for each, parent in parents.items() if parent not in parents]
-        return found
+        return [each for each, parent in parents.items() if parent not in parents]
 
     def wait_for(self, condition, seconds=180):
         """Waits while it runs."""
