@@ -122,10 +122,9 @@ def look_up(pixels: np.ndarray, rotation: float, directions: np.ndarray) -> np.n
       Radiance [..., 3].
     """
     height, width = pixels.shape[:2]
-    x, y, z = np.moveaxis(directions, -1, 0)
-    azimuth = np.arctan2(y, x) + rotation
-    column = (0.5 - azimuth / (2 * math.pi)) * width - 0.5
-    row = (0.5 - np.arctan2(z, np.sqrt(x**2 + y**2)) / math.pi) * height - 0.5
+    azimuth, elevation = geometry.azimuth_elevation(directions)
+    column = (0.5 - (azimuth + rotation) / (2 * math.pi)) * width - 0.5
+    row = (0.5 - elevation / math.pi) * height - 0.5
     left, top = np.floor(column).astype(int), np.floor(row).astype(int)
     across, down = (
         part[..., None].astype(pixels.dtype) for part in (column - left, row - top)

@@ -1,6 +1,7 @@
 """Rigid transforms, cameras, rays, flow and tracks, for numpy and jax arrays alike."""
 
 from dyso.geometry.cameras import (
+    azimuth_elevation,
     intrinsics,
     invert,
     look_at,
@@ -35,6 +36,7 @@ __all__ = [
     "Flow",
     "Tracks",
     "View",
+    "azimuth_elevation",
     "carry",
     "flow",
     "instance_poses",

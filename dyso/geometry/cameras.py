@@ -65,6 +65,19 @@ def look_at(position: Array, target: Array) -> Array:
     return xp.stack([right, down, forward], axis=-1)
 
 
+def azimuth_elevation(directions: Array) -> tuple[Array, Array]:
+    """Gives the azimuth [...] in (-pi, pi], and the elevation [...] in [-pi/2, pi/2].
+
+    Args:
+      directions: [..., 3], of any length; x is at azimuth 0, y at pi/2, z is up.
+    """
+    xp = namespace(directions)
+    # Copied side by side: of arrays with gaps, numpy's arctan2 gives other last bits
+    # by where in memory they happen to lie.
+    x, y, z = xp.stack([directions[..., i] for i in range(3)])
+    return xp.arctan2(y, x), xp.arctan2(z, xp.sqrt(x**2 + y**2))
+
+
 def intrinsics(
     focal_length: Array, sensor_width: Array, height: int, width: int
 ) -> Array:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dyso.geometry import quaternion_multiply, quaternion_to_matrix
+from dyso.geometry import azimuth_elevation, quaternion_multiply, quaternion_to_matrix
 from dyso.sampling.paths import QUICK, SLOW, slow, turns, waves
 from dyso.sampling.poses import viewing
 from dyso.spec import Cameras, Handheld
@@ -85,15 +85,15 @@ def _sample(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
             focal_lengths *= rng.uniform(*patterns.zoom.factor) ** steps
         positions = positions + steps[:, None] * along
     elif pattern == "pan":
-        yaw, pitch = _angles(positions, target)
+        yaw, pitch = azimuth_elevation(target - positions)
         arc = np.radians(rng.uniform(*patterns.pan.arc))
         quaternions = viewing(yaw + steps * arc, pitch.repeat(cameras.count))
     elif pattern == "random":
         radius = rng.uniform(*patterns.random.radius)
         positions = positions + radius * _in_ball(rng, cameras.count)
     elif pattern == "dome":
-        azimuth = float(np.arctan2(out[0, 1], out[0, 0]))
-        positions = target + distances * _dome(cameras, azimuth)
+        azimuth, _ = azimuth_elevation(out[0])
+        positions = target + distances * _dome(cameras, float(azimuth))
     if pattern == "handheld":
         return _handheld(rng, patterns.handheld, positions[0], target, focal_lengths)
     positions = positions + noise
@@ -188,15 +188,7 @@ def _in_ball(rng: np.random.Generator, count: int) -> Float[np.ndarray, "count 3
     return directions * rng.uniform(size=(count, 1)) ** (1 / 3)
 
 
-def _angles(
-    positions: Float[np.ndarray, "n 3"], target: Float[np.ndarray, " 3"]
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Gives yaw and pitch, in radians, that look from positions at a target."""
-    x, y, z = (target - positions).T
-    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
-
-
 def _towards(
     positions: Float[np.ndarray, "n 3"], target: Float[np.ndarray, " 3"]
 ) -> Float[np.ndarray, "n 4"]:
-    return viewing(*_angles(positions, target))
+    return viewing(*azimuth_elevation(target - positions))

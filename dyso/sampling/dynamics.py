@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.geometry import (
+    azimuth_elevation,
     quaternion_from_axis_angle,
     quaternion_multiply,
     quaternion_to_matrix,
@@ -108,10 +109,11 @@ def sample_throw(
       start: metres, where they are.
     """
     count = len(start)
-    x, y = (_in_disc(rng, dynamics.area, count) - start[:, :2]).T
-    way = np.arctan2(y, x)
+    way = np.zeros((count, 3))
+    way[:, :2] = _in_disc(rng, dynamics.area, count) - start[:, :2]
+    azimuth, _ = azimuth_elevation(way)
     speed = rng.uniform(*dynamics.speed, count)
-    velocities = np.stack([np.cos(way), np.sin(way), np.zeros(count)], axis=-1)
+    velocities = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(count)], axis=-1)
     axes = rng.normal(size=(count, 3))
     axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
     spin = np.radians(rng.uniform(*dynamics.spin, count))

@@ -1,8 +1,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
 
 from dyso.geometry import (
+    azimuth_elevation,
     intrinsics,
     invert,
     look_at,
@@ -90,3 +92,26 @@ def test_rays_are_of_unit_length_and_start_at_the_camera(seed):
     np.testing.assert_allclose(transform(extrinsics, origins), 0, atol=1e-12)
     seen, _, _ = project(origins + 3 * directions, k, extrinsics)
     np.testing.assert_allclose(seen, pixels, atol=1e-9)
+
+
+def test_azimuth_and_elevation_give_the_direction_back():
+    directions = np.random.default_rng(0).normal(size=(4, 50, 3))
+    azimuth, elevation = azimuth_elevation(directions)
+    flat = np.cos(elevation)
+    units = [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)]
+    lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
+    np.testing.assert_allclose(
+        np.stack(units, axis=-1), directions / lengths, atol=1e-14
+    )
+
+
+def test_angles_do_not_depend_on_where_arrays_lie_in_memory():
+    # Too large for the heap, so that all that the heap gives lies between the two.
+    far, near = np.zeros(2**23), np.zeros(3)
+    apart = as_strided(far, (2, 3), (near.ctypes.data - far.ctypes.data, 8))
+    for directions in np.random.default_rng(0).normal(size=(100, 2, 3)):
+        apart[:] = directions
+        for angles, expected in zip(
+            azimuth_elevation(apart), azimuth_elevation(directions), strict=True
+        ):
+            np.testing.assert_array_equal(angles, expected)
