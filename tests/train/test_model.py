@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dyso.spec import UserError
-from dyso.train.model import Dyst, attend, convolve, multiply
+from dyso.train.model import Dyst
 from dyso.train.presets import PRESETS, Model
 from dyso.train.step import init_params
 
@@ -136,67 +136,3 @@ def test_sizes_that_do_not_fit_are_one_line():
         Model(resolution=(120, 128))
     with pytest.raises(UserError, match=r"model\.width: must be a multiple of 12"):
         Model(width=100)
-
-
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 2e-2)])
-def test_attention_and_its_gradient_are_those_of_jax(dtype, tolerance):
-    shapes = (2, 6, 2, 8), (2, 5, 2, 8), (2, 5, 2, 8)
-    keys = jax.random.split(jax.random.key(0), 4)
-    exact = [
-        2 * jax.random.normal(k, s, dtype).astype("float32")
-        for k, s in zip(keys, shapes, strict=False)
-    ]
-    weights = jax.random.normal(keys[3], shapes[0])
-
-    def total(function, *arguments):
-        return (function(*arguments) * weights).sum(), function(*arguments)
-
-    (_, own), gradients = jax.value_and_grad(total, (1, 2, 3), has_aux=True)(
-        attend, *(x.astype(dtype) for x in exact)
-    )
-    (_, known), wanted = jax.value_and_grad(total, (1, 2, 3), has_aux=True)(
-        jax.nn.dot_product_attention, *exact
-    )
-    assert own.dtype == dtype
-    for one, other in zip((own, *gradients), (known, *wanted), strict=True):
-        scale = float(abs(other).max())
-        np.testing.assert_allclose(
-            np.float32(one), other, rtol=0, atol=tolerance * scale
-        )
-
-
-def assert_same_with_gradients(own, known, *arguments):
-    """Compares two functions of arguments, and the gradients of what they give."""
-
-    def total(function, *arguments):
-        y = function(*arguments)
-        return (y * jax.random.normal(jax.random.key(1), y.shape)).sum(), y
-
-    results = []
-    for function in (own, known):
-        grad = jax.value_and_grad(total, range(1, 1 + len(arguments)), has_aux=True)
-        (_, y), gradients = grad(function, *arguments)
-        results.append((y, *gradients))
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(2, 6, 8, 3), (1, 2, 2, 1), (2, 5, 8, 3)])
-def test_pictures_are_convolved_as_by_jax(shape):
-    keys = jax.random.split(jax.random.key(0))
-    x = jax.random.normal(keys[0], shape)
-    kernel = jax.random.normal(keys[1], (3, 3, shape[-1], 5))
-
-    def by(function):
-        numbers = ("NHWC", "HWIO", "NHWC")
-        return lambda *a: function(*a, (1, 1), "SAME", dimension_numbers=numbers)
-
-    assert_same_with_gradients(
-        by(convolve), by(jax.lax.conv_general_dilated), x, kernel
-    )
-
-
-def test_matrices_are_multiplied_as_by_jax():
-    keys = jax.random.split(jax.random.key(0))
-    x, kernel = jax.random.normal(keys[0], (7, 3)), jax.random.normal(keys[1], (3, 5))
-    assert_same_with_gradients(multiply, jnp.matmul, x, kernel)
