@@ -350,13 +350,20 @@ def assert_same_places(one: np.ndarray, other: np.ndarray) -> None:
 def test_a_baseline_is_that_percent_of_the_distance(seed, percent):
     fields = {"shake": 0.01, "wander": 1.0, "tremble": 0.2}
     cameras = handheld(**fields, baseline=(percent, percent))
-    still = sample(handheld(), seed)[0].positions[0]
-    places = sample(cameras, seed)[0].positions
-    gaps = np.linalg.norm(places[:, None] - places, axis=-1)
-    wanted = percent / 100 * np.linalg.norm(still - TARGET)
-    assert gaps.max() == pytest.approx(wanted, rel=1e-9)
-    # It goes around the place that the distance is that of.
-    assert np.linalg.norm(places - still, axis=-1).max() <= wanted
+    middle = sample(handheld(), seed)[0].positions[0]
+    moved = sample(cameras, seed)[0].positions - middle
+    wanted = percent / 100 * np.linalg.norm(middle - TARGET)
+    assert largest_gap(moved) == pytest.approx(wanted, rel=1e-9)
+    # It is the path of a drift as large, with its shake, made larger or smaller.
+    drifting = handheld(**fields, drift=(wanted, wanted))
+    drifted = sample(drifting, seed)[0].positions - middle
+    np.testing.assert_allclose(
+        moved, drifted * wanted / largest_gap(drifted), rtol=0, atol=1e-9 * wanted
+    )
+
+
+def largest_gap(places: np.ndarray) -> float:
+    return float(np.linalg.norm(places[:, None] - places, axis=-1).max())
 
 
 def test_a_baseline_takes_the_place_of_drift_alone():
