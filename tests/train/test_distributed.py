@@ -17,7 +17,8 @@ from dyso.train.data import Scenes
 from dyso.train.run import train
 from dyso.train.step import join
 
-STEPS = 12
+# Enough that the run is not over when the signal, asked for each second, is seen.
+STEPS = 100
 
 
 def losses(workdir):
@@ -32,10 +33,12 @@ def two_processes(start):
     Args:
       start: the command without what each adds to it.
     """
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
     with ExitStack() as stack:
+        # Kept, so that nobody else is given the port; the run binds to it as well.
+        port = stack.enter_context(socket.socket())
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        port.bind(("localhost", 0))
+        address = f"localhost:{port.getsockname()[1]}"
         both = [
             subprocess.Popen(
                 [*start, "--distributed", f"{address},{number},2"],
