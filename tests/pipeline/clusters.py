@@ -16,7 +16,7 @@ import dyso
 from dyso.spec import UserError
 
 MARK = "DYSO_TEST_ENGINE"
-SECONDS = 30  # for anything to happen
+SECONDS = 180  # for anything to happen, on a machine with much else to do
 
 
 class Noting(InstantRenderer):
@@ -25,12 +25,13 @@ class Noting(InstantRenderer):
     Args:
       note: the file.
       broken: what scene 5 of train raises: `user`, `disk` or `bug`.
+      hangs: the process that ends no scene.
       options: see `InstantRenderer`.
     """
 
-    def __init__(self, *, note, broken="", **options):
+    def __init__(self, *, note, broken="", hangs=0, **options):
         super().__init__(**options)
-        self.note, self.broken = note, broken
+        self.note, self.broken, self.hangs = note, broken, hangs
         self._write("start")
 
     def render(self, scene):
@@ -42,6 +43,8 @@ class Noting(InstantRenderer):
             raise KeyError("one\nof ours")
         # Before it is made, so that a test can end the process in the middle of it.
         self._write(scene.index)
+        if os.getpid() == self.hangs:
+            time.sleep(SECONDS)
         return super().render(scene)
 
     def _write(self, what):
@@ -150,10 +153,15 @@ class Dask:
         for _ in range(workers):
             self.add()
         for number in range(workers):
-            wait_for(lambda n=number: self._is_ready(n), "the worker is there")
+            self.wait_for_worker(number)
+
+    def wait_for_worker(self, number):
+        """Waits until the scheduler knows a worker."""
+        log = self.own.folder / f"worker-{number}.log"
+        wait_for(lambda: "Registered to" in log.read_text(), "the worker is there")
 
     def add(self):
-        """Starts one more worker."""
+        """Starts one more worker, which comes to the scheduler by itself."""
         worker = self.own.start(
             *("-m", "distributed.cli.dask_worker", "--no-nanny", "--no-dashboard"),
             *("--nthreads", "1", "--scheduler-file", self.file),
@@ -161,10 +169,6 @@ class Dask:
         )
         self.workers.append(worker)
         return worker
-
-    def _is_ready(self, number):
-        log = self.own.folder / f"worker-{number}.log"
-        return "Registered to" in log.read_text()
 
 
 def job_service(own):

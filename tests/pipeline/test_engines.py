@@ -13,7 +13,7 @@ import time
 
 import pytest
 from apache_beam.options.pipeline_options import PortableOptions
-from clusters import Dask, Noting, job_service, notes, processes, wait_for
+from clusters import SECONDS, Dask, Noting, job_service, notes, processes, wait_for
 from instant import InstantRenderer
 
 from dyso import assets
@@ -36,14 +36,14 @@ HARNESS = [
 
 
 @pytest.fixture(autouse=True)
-def time_out(request):
+def time_out():
     """Ends a test whose engine hangs."""
 
     def end(*_):
         raise TimeoutError("the test takes too long")
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(300 if request.node.get_closest_marker("slow") else 60)
+    signal.alarm(2 * SECONDS)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -124,14 +124,15 @@ def test_dask_spreads_parts_and_keeps_renderers_between_them(dask, job, whole):
 
 
 def test_a_killed_dask_worker_costs_no_scene_and_no_byte(dask, job, whole):
-    slow = noting(job, seconds=0.2)
     victim = dask.add()
+    dask.wait_for_worker(len(dask.workers) - 1)
+    slow = noting(job, seconds=0.2, hangs=victim.pid)
     launcher = dask.own.launch(slow, [*dask.flags, "--dask_npartitions=6"])
     wait_for(
         lambda: victim.pid in {pid for pid, _ in rendered(job)}, "the worker renders"
     )
     victim.kill()
-    assert launcher.wait(30) == 0
+    assert launcher.wait(SECONDS) == 0
     assert shards(job) == whole
     # The scenes that it had begun were begun by another one, too.
     assert len(rendered(job)) > 12
@@ -166,20 +167,29 @@ def test_dask_workers_stop_when_the_launcher_does(
     launcher = dask.own.launch(slow, [*dask.flags, "--dask_npartitions=1"])
     wait_for(lambda: rendered(job), "a scene is begun")
     os.kill(launcher.pid, signal_number)
-    assert launcher.wait(20) == status
-    time.sleep(2.5)
-    begun = len(rendered(job))
-    time.sleep(1.5)
-    assert len(rendered(job)) == begun < 12
+    assert launcher.wait(SECONDS) == status
+
+    def stopped():
+        begun = rendered(job)
+        time.sleep(2.5)
+        return rendered(job) == begun
+
+    wait_for(stopped, "no scene is begun any more")
+    assert len(rendered(job)) < 12
     run(job, dask.flags)
     assert shards(job) == whole
 
 
-def test_a_scheduler_that_is_not_there_is_one_line(job):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    flags = ["--runner=DaskRunner", f"--dask_client_address={address}"]
+@pytest.fixture
+def nobody():
+    """An address at which nobody listens, nor can."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(job, nobody):
+    flags = ["--runner=DaskRunner", f"--dask_client_address=tcp://{nobody}"]
     with pytest.raises(UserError, match="no Dask scheduler answers there") as caught:
         run(job, [*flags, "--dask_connection_timeout=1"])
     assert "\n" not in str(caught.value)
@@ -196,18 +206,21 @@ class Closing(InstantRenderer):
 
 
 def test_a_lent_renderer_serves_again_and_ends_when_idle(tiny, monkeypatch):
-    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.5)
     lent = functools.partial(workers.lent, tiny, pin=True, device="cpu")
     lent = functools.partial(lent, timeout=60.0, renderer=Closing)
     with lent() as first, lent() as second:
         assert first is not second
     for _ in range(3):
-        time.sleep(0.3)
         with lent() as again:
             assert again in (first, second) and not again.closed
     with lent(timeout=61.0) as other:
         assert other not in (first, second)
-    wait_for(lambda: first.closed and second.closed and other.closed, "all end", 5)
+    # Lent once more, each ends this long after it was given back, and not before.
+    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.1)
+    with lent(), lent(), lent(timeout=61.0):
+        time.sleep(0.5)
+        assert not (first.closed or second.closed or other.closed)
+    wait_for(lambda: first.closed and second.closed and other.closed, "all end")
 
 
 # --- The portable runner
@@ -240,11 +253,8 @@ def test_a_portable_job_may_last_longer_than_the_job_servers_time_out(service):
     assert options.view_as(PortableOptions).job_server_timeout > 30 * 24 * 3600
 
 
-def test_a_job_service_that_is_not_there_is_one_line(job):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    flags = ["--runner=PortableRunner", f"--job_endpoint=localhost:{port}"]
+def test_a_job_service_that_is_not_there_is_one_line(job, nobody):
+    flags = ["--runner=PortableRunner", f"--job_endpoint={nobody}"]
     with pytest.raises(UserError, match="no job service answers there"):
         run(job, flags)
     assert not job.output.sizes()
@@ -398,13 +408,13 @@ def test_real_scenes_on_dask_survive_a_killed_worker(starter, tmp_path):
     with processes(tmp_path) as started:
         dask = Dask(started)
         launcher = started.launch(job, dask.flags)
-        wait_for(lambda: len(started.find("dyso.worker")) == 2, "workers render", 90)
+        wait_for(lambda: len(started.find("dyso.worker")) == 2, "workers render")
         dask.workers[0].kill()
-        assert launcher.wait(120) == 0
+        assert launcher.wait(SECONDS) == 0
         assert shards(job) == shards(own)
         wait_for(
             lambda: not started.find("dyso.worker"),
             "idle worker processes end",
-            workers.IDLE_SECONDS + 10,
+            workers.IDLE_SECONDS + SECONDS,
         )
         assert started.find("distributed.cli.dask_worker") == [dask.workers[1].pid]
