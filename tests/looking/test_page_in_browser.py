@@ -71,10 +71,13 @@ def opened(chromium):
     def open_page(path):
         chromium.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
         chromium.resize(1280, 860)
+        # What the page before still has to complain of comes before this answer.
+        chromium.call("Page.navigate", url="about:blank")
+        waited(chromium, "location.href == 'about:blank'")
+        chromium.log.clear()
         chromium.open(path)
         return chromium
 
-    chromium.log.clear()
     return open_page
 
 
