@@ -26,8 +26,8 @@ from dyso.render import Device
 from dyso.render.system import end_with_parent, scratch_parent
 
 
-def main() -> None:
-    """Parses the command line and serves or renders."""
+def main() -> int:
+    """Parses the command line and serves or renders; gives the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m dyso.worker",
         description="Serve scenes, one JSON line each, or render one and exit.",
@@ -57,7 +57,7 @@ def main() -> None:
             device.select(arguments.device)
         except device.DeviceError as error:
             _say(answers, _refusal("device", str(error)))
-            sys.exit(1)
+            return 1
 
         from .stage import Stage
 
@@ -67,7 +67,7 @@ def main() -> None:
         except Exception as error:  # of TensorFlow's file system, too
             message = f"cannot read {' or '.join(manifests)}: {error}"
             _say(answers, _refusal("manifest", message))
-            sys.exit(1)
+            return 1
         try:
             if arguments.scene:
                 request = {
@@ -76,13 +76,14 @@ def main() -> None:
                 }
                 answer = _answer(stage, request)
                 _say(answers, answer)
-                sys.exit(not answer["ok"])
+                return int(not answer["ok"])
             start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
             _say(answers, start)
             for line in sys.stdin:
                 _say(answers, _answer(stage, json.loads(line)))
         finally:
             stage.close()
+    return 0
 
 
 def _claim_stdout() -> TextIO:
@@ -146,4 +147,7 @@ def _refusal(reason: str, message: str, asset: str = "") -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    status = main()
+    sys.stderr.flush()
+    # At once, for Blender's own end may hang.
+    os._exit(status)

@@ -102,7 +102,9 @@ def check_libraries() -> Finding:
 
 def check_bpy() -> Finding:
     """Imports bpy in a process of its own."""
-    command = [sys.executable, "-c", "import bpy; print(bpy.app.version_string)"]
+    # Ended at once, for Blender's own end may hang.
+    script = "import bpy, os; print(bpy.app.version_string, flush=True); os._exit(0)"
+    command = [sys.executable, "-c", script]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=IMPORT_SECONDS, check=True

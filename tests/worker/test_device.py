@@ -28,8 +28,9 @@ def renderer_on(device, starter):
 # Blender on Linux has no Metal; of the others it has all but the drivers.
 @pytest.fixture(params=["metal", "hip"])
 def absent(request):
-    command = "import bpy, sys; a = bpy.context.preferences.addons['cycles']\n"
-    command += "sys.exit(bool(a.preferences.get_devices_for_type(sys.argv[1])))"
+    # Ended at once, for Blender's own end may hang.
+    command = "import bpy, os, sys; a = bpy.context.preferences.addons['cycles']\n"
+    command += "os._exit(bool(a.preferences.get_devices_for_type(sys.argv[1])))"
     device = request.param
     done = subprocess.run([sys.executable, "-c", command, device.upper()], timeout=60)
     if done.returncode:
