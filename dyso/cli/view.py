@@ -18,6 +18,8 @@ from dyso.looking.recording import load_rerun, shown_cameras, write_recording
 from dyso.reading import Dataset
 from dyso.spec import UserError
 
+_END_SECONDS = 10  # for Rerun, once it is told to end
+
 
 def main(
     dataset: tyro.conf.Positional[Path],
@@ -106,6 +108,8 @@ def _open(path: Path, web: bool) -> int:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_END_SECONDS)
     if status:
         raise UserError(
             f"Rerun ended with status {status}, for the reason above; --save FILE.rrd "
