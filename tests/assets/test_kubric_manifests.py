@@ -240,7 +240,8 @@ def answer(status: int, headers: dict[str, str] | None = None, body: bytes = b""
     return do
 
 
-def test_a_server_may_fail_for_a_while(bucket, serve, hasty) -> None:
+def test_a_server_may_fail_for_a_while(bucket, serve, hasty, monkeypatch) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 60.0)
     write(bucket, "GSO", None)
     for do in (answer(503), answer(200, {"Content-Length": "999"}, b"short")):
         location = f"{serve(bucket, faulty(do, times=2))}/GSO/GSO.json"

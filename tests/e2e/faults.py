@@ -101,13 +101,15 @@ def small(**fields):
 
 
 class Instant:
-    """Renders at once, or nearly so, and notes it."""
+    """Renders at once, or from when a folder has a file `go`, and notes it."""
 
-    def __init__(self, *, cpu=None, log, seconds=0.0):
-        self._log, self._seconds = log, seconds
+    def __init__(self, *, cpu=None, log, gate=None):
+        self._log, self._gate = log, gate
 
     def render(self, scene):
-        time.sleep(self._seconds)
+        if self._gate is not None:
+            (self._gate / "waits").touch()
+            wait_until((self._gate / "go").exists)
         with open(self._log, "a") as log:
             log.write(f"{scene.split} {scene.index}\n")
         return synthetic_views(scene)
@@ -116,21 +118,29 @@ class Instant:
         pass
 
 
-def made_at_once(output, log, before=None, seconds=0.0):
+def wait_until(condition, seconds=120):
+    """Waits until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def made_at_once(output, log, before=None, gate=None):
     """Makes `small()`, in this process; exits as the command does.
 
     Args:
       output: the dataset's folder.
       log: gets a line for every scene that is rendered.
       before: called first.
-      seconds: that a scene takes.
+      gate: a folder; what is rendered waits for its file `go`, and makes `waits`.
     """
     if before:
         before()
     job = Job(
         resolved=small(),
         output=open_folder(output),
-        renderer=functools.partial(Instant, log=log, seconds=seconds),
+        renderer=functools.partial(Instant, log=log, gate=gate),
         scenes_per_part=1,
         scenes_per_shard=2,
     )

@@ -17,7 +17,7 @@ from dyso.spec import Cameras, Dynamics, Render, Spec
 from dyso.storage import open_folder
 
 SEED = 4
-TIMEOUT = 12.0  # seconds for a scene that takes a fraction of one
+TIMEOUT = 12.0  # seconds for a scene whose worker is stopped
 # What happens, each to a scene of its own.
 FAULTS = [
     *[("worker", signal.SIGKILL)] * 4,
@@ -59,9 +59,12 @@ class Disturbed(Renderer):
     def render(self, scene):
         harm = self._faults.get((scene.split, scene.index))
         note = self._done / f"{scene.split}-{scene.index}"
+        self._timeout = 120.0
         if harm is None or note.exists():
             return super().render(scene)
         whom, sent, delay = harm
+        if sent == signal.SIGSTOP:
+            self._timeout = TIMEOUT
         over = threading.Event()  # the scene is
 
         def strike():
@@ -90,7 +93,6 @@ def make(resolved, output, done, faults):
         done=done,
         objects=resolved.objects.manifest,
         backgrounds=resolved.backgrounds.manifest,
-        timeout=TIMEOUT,
     )
     job = Job(
         resolved=resolved,

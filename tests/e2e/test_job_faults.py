@@ -11,7 +11,16 @@ import sys
 import time
 
 import pytest
-from faults import AtStep, Process, accounts, files, made_at_once, scenes, shards
+from faults import (
+    AtStep,
+    Process,
+    accounts,
+    files,
+    made_at_once,
+    scenes,
+    shards,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +96,14 @@ def test_told_to_end_at_any_step_it_ends_and_goes_on(whole, tmp_path, sent):
 
 def test_a_second_job_is_told_and_the_first_completes(whole, tmp_path):
     folder, err = tmp_path / "data", tmp_path / "err"
-    first = Process(made_at_once, folder, tmp_path / "first", seconds=1.0)
-    deadline = time.monotonic() + 60
-    while not lines(tmp_path / "first"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    first = Process(made_at_once, folder, tmp_path / "first", gate=tmp_path)
+    wait_until((tmp_path / "waits").exists)
     second = Process(made_at_once, folder, tmp_path / "second", err=err)
     assert second.end() == 2
     told = lines(err)
     assert len(told) == 1 and f"process {first.pid}, since" in told[0]
     assert told[0].count("another job is writing here") == 1
+    (tmp_path / "go").touch()
     assert first.end() == 0
     assert lines(tmp_path / "second") == []
     assert shards(folder) == shards(whole)
