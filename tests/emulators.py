@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def s3_server() -> Iterator[str]:
     command = ["moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with served(command, port) as url:
         request = urllib.request.Request(f"{url}/{BUCKET}", method="PUT")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
         yield url
 
 
@@ -43,7 +44,7 @@ def gs_server() -> Iterator[str]:
             data=json.dumps({"name": BUCKET}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
         yield url
 
 
@@ -82,9 +83,12 @@ def speak_to(monkeypatch: pytest.MonkeyPatch, scheme: str, url: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Gives a port of those that no system gives to one who asks for any."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 @dataclasses.dataclass(frozen=True)
