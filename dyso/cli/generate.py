@@ -29,7 +29,7 @@ def main(
     limit: int | None = None,
     scenes_per_part: int | None = None,
     scenes_per_shard: int | None = None,
-    timeout: float = 600.0,
+    timeout: float | None = None,
     device: Device = "cpu",
 ) -> int:
     """Make the dataset of a spec here; the same command goes on after a stop.
@@ -41,7 +41,8 @@ def main(
       limit: at most this many scenes of every split, which is a dataset of its own.
       scenes_per_part: most scenes that a worker does in one go; changes no record.
       scenes_per_shard: most scenes in a file of the dataset.
-      timeout: seconds that one scene may take.
+      timeout: seconds that one scene may take; default: 600, or 3 a view and 2 a
+        million samples, if that is more.
       device: what Cycles renders with; pixels of a GPU differ slightly from those of
         a CPU, and each record's `versions` say what rendered it.
     """
@@ -59,11 +60,12 @@ def main(
         return 0
     # Beam logs every failure as pages of its own frames; what failed is told below.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    flags = pipeline.local_flags(workers, job.resolved.spec)
     start = time.monotonic()
     scenes = sum(job.resolved.spec.splits.values())
     bar = Bar(scenes, sys.stderr)
     try:
-        accounts = pipeline.run(job, pipeline.local_flags(workers), bar.show)
+        accounts = pipeline.run(job, flags, bar.show)
     except KeyboardInterrupt:
         bar.close()
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from dyso import assets, pipeline
 from dyso.pipeline.estimate import CONFIDENCE, Cost, Estimate, estimate
 from dyso.pipeline.pilot import run_pilot
-from dyso.render import Device
+from dyso.render import Device, image_bytes
 from dyso.render.system import default_workers, require_system_libraries, usable_cpus
 from dyso.spec import ResolvedSpec, Spec, UserError, load_spec
 
@@ -39,7 +39,7 @@ def main(
     pilot: int = 8,
     cores: int | None = None,
     price: float | None = None,
-    timeout: float = 600.0,
+    timeout: float | None = None,
     device: Device = "cpu",
     json: bool = False,
 ) -> int:
@@ -54,7 +54,8 @@ def main(
       pilot: scenes to render, evenly chosen; 0 counts scenes and views alone.
       cores: cores that will render it, a worker on each; default: this machine's.
       price: of a core-hour, in any currency.
-      timeout: seconds that one scene may take.
+      timeout: seconds that one scene may take; default: 600, or 3 a view and 2 a
+        million samples, if that is more.
       device: what Cycles renders with. Wall hours on a GPU are those of as many
         workers to a GPU as in the pilot.
       json: print JSON, in bytes, seconds and hours.
@@ -69,7 +70,7 @@ def main(
     cores = cores or len(usable_cpus())
     counts = _counts(described)
     count = min(pilot, counts["scenes"])
-    workers = min(default_workers(), count)
+    workers = min(default_workers(image_bytes(described)), count)
     found: dict[str, Estimate] = {}
     failed: dict[str, int] = {}
     if count:
@@ -113,7 +114,11 @@ def _counts(spec: Spec) -> dict[str, Any]:
 
 
 def _render(
-    resolved: ResolvedSpec, count: int, workers: int, timeout: float, device: Device
+    resolved: ResolvedSpec,
+    count: int,
+    workers: int,
+    timeout: float | None,
+    device: Device,
 ) -> tuple[list[Cost], dict[str, int]]:
     print(f"rendering {count} scenes on {workers} workers ...", file=sys.stderr)
     quiet = not sys.stderr.isatty()

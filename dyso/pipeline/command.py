@@ -15,9 +15,9 @@ from dyso import assets
 from dyso.pipeline.account import say_failures
 from dyso.pipeline.engines import register_options
 from dyso.pipeline.job import Job, run
-from dyso.render import Device
+from dyso.render import Device, image_bytes
 from dyso.render.system import default_workers
-from dyso.spec import ResolvedSpec, UserError
+from dyso.spec import ResolvedSpec, Spec, UserError
 from dyso.storage import open_folder
 
 
@@ -40,10 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     _parser(beam=True).parse_args(argv)
     args, flags = _parser(beam=False).parse_known_args(argv)
     try:
+        resolved = load(args.spec, args.limit)
         if not any(flag.partition("=")[0] == "--runner" for flag in flags):
-            flags = [*local_flags(), *flags]
+            flags = [*local_flags(None, resolved.spec), *flags]
         job = Job(
-            resolved=load(args.spec, args.limit),
+            resolved=resolved,
             output=open_folder(args.output),
             scenes_per_part=args.scenes_per_part,
             scenes_per_shard=args.scenes_per_shard,
@@ -86,21 +87,23 @@ def load(spec: Path, limit: int | None = None) -> ResolvedSpec:
     )
 
 
-def local_flags(workers: int | None = None) -> list[str]:
+def local_flags(workers: int | None, spec: Spec | None = None) -> list[str]:
     """Gives Beam's options for this machine, a thread for every worker process.
 
     Args:
       workers: worker processes; None takes what cores and memory allow.
+      spec: whose scenes they make, which memory depends on.
 
     Raises:
       UserError: there are to be no workers.
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers: must be at least 1, got {workers}")
+    workers = workers or default_workers(image_bytes(spec) if spec else 0)
     return [
         "--runner=FnApiRunner",
         "--direct_running_mode=multi_threading",
-        f"--direct_num_workers={workers or default_workers()}",
+        f"--direct_num_workers={workers}",
     ]
 
 
@@ -128,8 +131,8 @@ def _parser(*, beam: bool) -> argparse.ArgumentParser:
     own.add_argument(
         "--timeout",
         type=float,
-        default=600.0,
-        help="seconds that one scene may take (default: %(default)s)",
+        help="seconds that one scene may take (default: 600, or 3 a view and 2 a "
+        "million samples, if that is more)",
     )
     own.add_argument(
         "--device",

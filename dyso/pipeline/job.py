@@ -54,7 +54,7 @@ class Job:
         with, or the default.
       scenes_per_part: most scenes that a worker does in one go; None lets the number
         of scenes and workers decide. No record depends on it.
-      timeout: seconds that one scene may take.
+      timeout: seconds that one scene may take; None: see `dyso.render.Renderer`.
       device: what Cycles renders with. Pixels of a GPU differ slightly from those of
         a CPU; each record's `versions` say what rendered it.
       renderer: makes a renderer, given the `cpu` to pin it to or None; None makes
@@ -65,7 +65,7 @@ class Job:
     output: Folder
     scenes_per_shard: int | None = None
     scenes_per_part: int | None = None
-    timeout: float = 600.0
+    timeout: float | None = None
     device: Device = "cpu"
     renderer: StartRenderer | None = None
 

@@ -29,7 +29,7 @@ def run_pilot(
     count: int,
     *,
     workers: int,
-    timeout: float = 600.0,
+    timeout: float | None = None,
     device: Device = "cpu",
     watch: Callable[[int], None] = lambda done: None,
     renderer: StartRenderer | None = None,
@@ -40,7 +40,7 @@ def run_pilot(
       resolved: the dataset.
       count: how many scenes, at most all, evenly chosen.
       workers: worker processes at a time.
-      timeout: seconds that one scene may take.
+      timeout: seconds that one scene may take; None: see `dyso.render.Renderer`.
       device: what Cycles renders with.
       watch: called about twice a second, in this thread, with the scenes done.
       renderer: see `Job`.

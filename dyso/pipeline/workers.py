@@ -26,7 +26,7 @@ def started(
     resolved: ResolvedSpec,
     *,
     pin: bool,
-    timeout: float,
+    timeout: float | None,
     device: Device,
     renderer: StartRenderer | None = None,
 ) -> Iterator[SceneRenderer]:
@@ -35,7 +35,7 @@ def started(
     Args:
       resolved: the dataset.
       pin: bind the worker process to a CPU that no other one on this machine has.
-      timeout: seconds that one scene may take.
+      timeout: seconds that one scene may take; None: see `dyso.render.Renderer`.
       device: see `dyso.render.Renderer`.
       renderer: makes another one than `dyso.render.Renderer`.
 

@@ -1,6 +1,6 @@
 """The client of a worker process: start it, hand over a Scene, get Views back."""
 
 from dyso.render.client import Device, Renderer, RenderError
-from dyso.render.views import Views
+from dyso.render.views import Views, image_bytes
 
-__all__ = ["Device", "RenderError", "Renderer", "Views"]
+__all__ = ["Device", "RenderError", "Renderer", "Views", "image_bytes"]

@@ -20,6 +20,17 @@ RECYCLE = 200  # scenes
 MEMORY = 8_000_000_000  # bytes; on the starter assets a worker takes half a GB
 
 
+def scene_seconds(scene: Scene) -> float:
+    """Gives what a scene may take where nobody says: many times what it should.
+
+    600 s, or 3 s a view and 2 s a million samples, if that is more.
+    """
+    height, width = scene.resolution
+    views = scene.layout.views
+    samples = views * height * width * scene.render.samples
+    return max(600.0, 3 * views + 2e-6 * samples)
+
+
 class Renderer:
     """One worker process; a context manager, not for sharing between threads."""
 
@@ -28,7 +39,7 @@ class Renderer:
         *,
         objects: str | Path,
         backgrounds: str | Path,
-        timeout: float = 600.0,
+        timeout: float | None = None,
         recycle: int = RECYCLE,
         memory: int = MEMORY,
         cpu: int | None = None,
@@ -40,7 +51,7 @@ class Renderer:
         Args:
           objects: the object catalog's manifest (`Catalog.manifest`).
           backgrounds: the HDRI catalog's manifest.
-          timeout: seconds that one scene may take.
+          timeout: seconds that one scene may take; None: see `scene_seconds`.
           recycle: scenes after which the process is replaced, since Blender's memory
             grows slowly.
           memory: bytes that the process may take; files that it has mapped, and that
@@ -78,7 +89,7 @@ class Renderer:
                 self._command, environment, self._memory, self._cpu
             )
         try:
-            return self._worker.render(scene, self._timeout)
+            return self._worker.render(scene, self._timeout or scene_seconds(scene))
         except RenderError as error:
             # After a reported error too: Blender's state may be anything.
             if error.reason not in ("asset", "unseen"):

@@ -28,7 +28,7 @@ PACKAGES = {
     "libXrender.so.1": "libxrender1",
     "libXfixes.so.3": "libxfixes3",
 }
-WORKER_BYTES = 1_200_000_000
+WORKER_BYTES = 1_200_000_000  # of memory, but for the views
 SCRATCH_BYTES = 1_000_000_000
 CLAIM = "dyso-cpu"
 
@@ -94,9 +94,15 @@ def usable_memory() -> int:
     return free if limit == "max" else max(0, min(free, int(limit) - used))
 
 
-def default_workers() -> int:
-    """Gives how many worker processes this machine has cores and memory for."""
-    return max(1, min(len(usable_cpus()), usable_memory() // WORKER_BYTES))
+def default_workers(views: int = 0) -> int:
+    """Gives how many worker processes this machine has cores and memory for.
+
+    Args:
+      views: bytes of a scene's views, where they are many: the worker has them, a
+        file in memory, and the process that writes the record.
+    """
+    each = WORKER_BYTES + 3 * views
+    return max(1, min(len(usable_cpus()), usable_memory() // each))
 
 
 @contextmanager

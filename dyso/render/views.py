@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from dyso.spec import REQUIRED_LAYERS, Spec
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Views:
@@ -47,3 +49,10 @@ class Views:
     def arrays(self) -> dict[str, Any]:
         """Gives the arrays that are there, by name."""
         return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+
+
+def image_bytes(spec: Spec) -> int:
+    """Gives the bytes of all layers of all views of a scene, as `Views` has them."""
+    height, width = spec.resolution
+    each = 3 + 4 + 1 + 1 + 12 * (len(spec.render.layers) - len(REQUIRED_LAYERS))
+    return spec.views * height * width * each

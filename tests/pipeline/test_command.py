@@ -1,11 +1,16 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from dyso.pipeline.command import load, local_flags, main
+from dyso.records.synthetic import synthetic_views
+from dyso.render import image_bytes, system
+from dyso.render.client import scene_seconds
 from dyso.sampling import sample_scene
-from dyso.spec import UserError
+from dyso.spec import REQUIRED_LAYERS, Render, UserError
 
+ROOT = Path(__file__).parents[2]
 SPEC = "name: tiny\nsplits: {train: 50, test: 3}\n"
 
 
@@ -51,3 +56,29 @@ def test_workers_are_counted_from_one():
     assert "--direct_num_workers=3" in local_flags(3)
     with pytest.raises(UserError, match="workers: must be at least 1, got 0"):
         local_flags(0)
+
+
+def test_workers_are_as_many_as_memory_is_there_for(spec, monkeypatch):
+    monkeypatch.setattr(system, "usable_cpus", lambda: range(16))
+    monkeypatch.setattr(system, "usable_memory", lambda: 24_000_000_000)
+    large = load(ROOT / "specs" / "panoptic.yaml").spec
+    assert "--direct_num_workers=16" in local_flags(None, load(spec).spec)
+    assert "--direct_num_workers=2" in local_flags(None, large)
+    assert "--direct_num_workers=16" in local_flags(16, large)
+    monkeypatch.setattr(system, "usable_memory", lambda: 0)
+    assert "--direct_num_workers=1" in local_flags(None, large)
+
+
+def test_a_scene_may_take_many_times_what_it_should(spec):
+    small, large = load(spec), load(ROOT / "specs" / "panoptic.yaml")
+    assert scene_seconds(sample_scene(small, "train", 0)) == 600
+    # It took 46 minutes.
+    assert scene_seconds(sample_scene(large, "scenes", 0)) > 6 * 46 * 60
+
+
+@pytest.mark.parametrize("layers", [(), ("normal",), ("normal", "object_coordinates")])
+def test_the_bytes_of_views_are_known_before_they_are_there(make_resolved, layers):
+    resolved = make_resolved(render=Render(layers=REQUIRED_LAYERS + layers))
+    views = synthetic_views(sample_scene(resolved, "train", 0))
+    images = [x for x in views.arrays().values() if x.dtype != "float64"]
+    assert image_bytes(resolved.spec) == sum(image.nbytes for image in images)
