@@ -35,12 +35,13 @@ demo: install  ## render specs/demo.yaml on all cores and make its pictures
 	@$(BIN)/dyso generate specs/demo.yaml --out $(DEMO)
 	@$(BIN)/dyso preview $(DEMO)
 
-# One process more than cores: many tests wait for time-outs.
+# One process more than cores: many tests wait for time-outs. Files go in their order;
+# xdist would begin with those of many tests, and end with one of a few long ones.
 WORKERS = $$($(BIN)/python -c 'import os; print(min(8, os.cpu_count() + 1))')
 
 .PHONY: test
 test: lint  ## run every check: what CI runs
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: install  ## check style, types and layers

@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,14 @@ OPTIONS = (
     "--remote-debugging-pipe",
 )
 TIMEOUT = 60.0
+# In a program of its own: Python code between fork and exec may wait for a lock for
+# ever that a thread of the parent had.
+PLACE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find_chromium() -> str | None:
@@ -39,20 +48,17 @@ class Browser:
     def __init__(self, program: str, profile: Path, width: int, height: int):
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        # Out of the way of 3 and 4, which the child gets them as.
+        # Out of the way of 3 and 4, as which the program gets them.
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (to_read, to_write)]
-
-        def place() -> None:
-            for fd, number in zip(ends, (3, 4), strict=True):
-                os.dup2(fd, number)
-
         self._process = subprocess.Popen(
-            [program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+            [
+                *(sys.executable, "-c", PLACE, *map(str, ends)),
+                *(program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=place,
-            pass_fds=(3, 4),
+            pass_fds=ends,
             start_new_session=True,
         )
         for fd in (to_read, to_write, *ends):
