@@ -45,7 +45,7 @@ class Instant:
     def __init__(self, cpu: int | None):
         del cpu
 
-    def render(self, scene: Scene) -> Views:
+    def render(self, scene: Scene, watch: object = None) -> Views:
         """Gives the first scene's views."""
         if self._views is None:
             self._views = synthetic_views(scene)

@@ -3,9 +3,10 @@
 Serving: the first line on standard output is `{"ok": true, "timings": {"start": ...}}`
 once the worker is ready. A request is a line of JSON on standard input, `{"scene":
 {...}, "output": "views.npz"}`; the answer is a line on standard output, `{"ok": true,
-"timings": {...}, "versions": {...}}` once the file is there. Where something is wrong,
-any of these lines is `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The
-process ends when its input does, or its parent is gone.
+"timings": {...}, "versions": {...}}` once the file is there, after a line `{"views":
+...}` each second with how many views there are so far. Where something is wrong, the
+answer is `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The process ends
+when its input does, or its parent is gone.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
@@ -80,7 +82,9 @@ def main() -> int:
             start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
             _say(answers, start)
             for line in sys.stdin:
-                _say(answers, _answer(stage, json.loads(line)))
+                request = json.loads(line)
+                answer = _answer(stage, request, lambda made: _say(answers, made))
+                _say(answers, answer)
         finally:
             stage.close()
     return 0
@@ -113,22 +117,30 @@ def _scratch(folder: str | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _answer(stage: Any, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(
+    stage: Any,
+    request: dict[str, Any],
+    say: Callable[[dict[str, int]], None] = lambda made: None,
+) -> dict[str, Any]:
     import numpy as np
 
     from dyso.sampling.scene import Scene
 
     from .errors import AssetError, StorageError, UnseenError
 
-    parent = os.getppid()
+    parent, said = os.getppid(), time.monotonic()
 
-    def alive() -> None:
+    def between(views: int) -> None:
+        nonlocal said
         if os.getppid() != parent:
             sys.exit("the parent process is gone")
+        if time.monotonic() - said >= 1:
+            say({"views": views})
+            said = time.monotonic()
 
     try:
         scene = Scene.from_json(json.dumps(request["scene"]))
-        views = stage.render(scene, alive)
+        views = stage.render(scene, between)
         np.savez(request["output"], **views.arrays())
     except AssetError as error:
         return _refusal("asset", str(error), error.asset)

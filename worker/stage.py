@@ -49,12 +49,14 @@ class Stage:
         self._objects = Assets.open(objects)
         self._backgrounds = Assets.open(backgrounds)
 
-    def render(self, scene: Scene, alive: Callable[[], None] = lambda: None) -> Views:
+    def render(
+        self, scene: Scene, between: Callable[[int], None] = lambda views: None
+    ) -> Views:
         """Renders all views of a scene.
 
         Args:
           scene: what to render.
-          alive: called between views; may raise to stop.
+          between: called before each view with how many there are; may raise to stop.
 
         Raises:
           AssetError: an asset is missing or cannot be used.
@@ -79,6 +81,7 @@ class Stage:
             shutil.rmtree(files, ignore_errors=True)
         layout = scene.layout
         layers = _empty_layers(scene)
+        made_views = 0
         poses = geometry.pose_matrix(positions, quaternions)
         for c, seen_by in enumerate(scene.cameras):
             matrices = camera_matrices(seen_by, scene.resolution)
@@ -88,7 +91,8 @@ class Stage:
                     *matrices, scene.resolution, scene.background, pixels
                 )
             for step in layout.steps_of(c):
-                alive()
+                between(made_views)
+                made_views += 1
                 index = layout.view(step, c)
                 _move(items, positions[:, step], quaternions[:, step])
                 pose = poses[:, step]

@@ -110,17 +110,18 @@ class Bar:
         """
         self._scenes, self._stream = scenes, stream
         self._tqdm: tqdm | None = None
-        self._last, self._shown = -math.inf, -1
+        self._last, self._shown, self._done = -math.inf, -1.0, 0
 
     def show(self, progress: pipeline.Progress) -> None:
         """Shows where the job is."""
         counts = progress.read()
-        done = counts.done
         if self._tqdm is None:
-            self._tqdm = self._open(done)
+            self._tqdm = self._open(counts.worked)
         bar = self._tqdm
         # A shard's parts go when it is packed; a look in between finds too few.
-        bar.n = max(bar.n, done)
+        bar.n = max(bar.n, counts.worked)
+        self._done = max(self._done, counts.done)
+        bar.set_description_str(f"{self._done}/{self._scenes}", refresh=False)
         rate = 60 * (bar.n - bar.initial) / max(bar.format_dict["elapsed"], 1e-3)
         bar.set_postfix_str(
             f"{_speed(rate)}, {pipeline.say_failures(counts.failed)} failed",
@@ -138,14 +139,14 @@ class Bar:
         if self._tqdm is not None:
             self._tqdm.close()
 
-    def _open(self, done: int) -> tqdm:
+    def _open(self, worked: float) -> tqdm:
         # Where there is no terminal, `show` prints lines, and the bar draws nowhere.
         return tqdm(
             total=self._scenes,
-            initial=done,
+            initial=worked,
             smoothing=0,
             mininterval=0,
             file=self._stream if self._stream.isatty() else io.StringIO(),
-            bar_format="{n_fmt}/{total_fmt} scenes |{bar:24}| {percentage:.0f}%, "
+            bar_format="{desc} scenes |{bar:24}| {percentage:.0f}%, "
             "{elapsed} elapsed, {remaining} left{postfix}",
         )

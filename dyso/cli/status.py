@@ -45,9 +45,10 @@ def describe(dataset: str, state: dict[str, Any], silent: float) -> str:
     """
     planned, failed = state["planned"], state["failed"]
     done = state["rendered"] + sum(failed.values())
+    share = (done + state.get("making", 0)) / max(planned, 1)
     lines = [
         f"{dataset}: {state['state']}",
-        f"{done} of {planned} scenes ({done / max(planned, 1):.1%}), "
+        f"{done} of {planned} scenes ({share:.1%}), "
         f"{pipeline.say_failures(failed)} failed, {state['bytes'] / 1e9:.2f} GB",
     ]
     if state["core_seconds_a_scene"]:

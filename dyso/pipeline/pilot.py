@@ -148,8 +148,10 @@ class _Noting:
         self._renderer = renderer
         self.start_share = 0.0
 
-    def render(self, scene: Scene) -> Views:
-        views = self._renderer.render(scene)
+    def render(
+        self, scene: Scene, watch: Callable[[int], None] = lambda views: None
+    ) -> Views:
+        views = self._renderer.render(scene, watch)
         self.start_share = views.timings["start"] / RECYCLE
         return views
 

@@ -38,6 +38,7 @@ class Counts:
     Attributes:
       rendered: scenes in finished parts and shards, and in parts in the making.
       failed: scenes given up, by reason.
+      making: of scenes in the making, the shares that there are, summed.
       accounted: scenes in finished parts and shards; the next two are of them alone.
       bytes: of their records.
       core_seconds: of all processes that worked on them.
@@ -45,6 +46,7 @@ class Counts:
 
     rendered: int = 0
     failed: Counter[str] = field(default_factory=Counter)
+    making: float = 0.0
     accounted: int = 0
     bytes: int = 0
     core_seconds: float = 0.0
@@ -65,6 +67,11 @@ class Counts:
         """Scenes that need no more work."""
         return self.rendered + self.failed.total()
 
+    @property
+    def worked(self) -> float:
+        """Scenes, those in the making by their shares."""
+        return self.done + self.making
+
 
 def _sum(counts: Sequence[Counts]) -> Counts:
     failed = Counter[str]()
@@ -74,6 +81,7 @@ def _sum(counts: Sequence[Counts]) -> Counts:
     return Counts(
         rendered=sum(each.rendered for each in counts),
         failed=failed,
+        making=sum(each.making for each in counts),
         accounted=sum(each.accounted for each in counts),
         bytes=sum(each.bytes for each in counts),
         core_seconds=sum(each.core_seconds for each in counts),
@@ -96,7 +104,7 @@ class Progress:
         self._counts = Counts()
         self._next_count = self._next_write = 0.0
         self.planned = sum(shard.stop - shard.start for shard in shards)
-        self._start, self._at_start = time.time(), self.read().done
+        self._start, self._at_start = time.time(), self.read().worked
 
     def read(self) -> Counts:
         """Counts; more often than the output can be looked through, gives the last."""
@@ -140,7 +148,11 @@ class Progress:
         unfinished = []
         for text in work.output.read_all(making).values():
             note = json.loads(text)
-            counts = Counts(rendered=note["rendered"], failed=Counter(note["failed"]))
+            counts = Counts(
+                rendered=note["rendered"],
+                failed=Counter(note["failed"]),
+                making=note["making"],
+            )
             unfinished.append(counts)
         return _sum([self._finished[name] for name in valid] + unfinished)
 
@@ -155,15 +167,16 @@ class Progress:
         if state == "running" and time.monotonic() < self._next_write:
             return
         counts, now = self._counts, time.time()
-        made, seconds = counts.done - self._at_start, now - self._start
+        made, seconds = counts.worked - self._at_start, now - self._start
         rate = made / seconds if seconds > 0 else 0.0
-        left = self.planned - counts.done
+        left = self.planned - counts.worked
         value = {
             "state": state,
             "message": message,
             "planned": self.planned,
             "rendered": counts.rendered,
             "failed": dict(counts.failed),
+            "making": round(counts.making, 3),
             "bytes": counts.bytes,
             "core_seconds_a_scene": round(
                 counts.core_seconds / max(counts.accounted, 1), 3

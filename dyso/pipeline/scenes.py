@@ -39,10 +39,22 @@ def make_part(
       renderer: renders one scene after another.
       check: called before every render; what it raises ends the part.
     """
-    maker = SceneMaker(resolved, renderer, check)
+    noted = -math.inf
+
+    def note(making: float) -> None:
+        """Tells everyone, now and then, where this part is."""
+        nonlocal noted
+        if time.monotonic() - noted < PROGRESS_SECONDS:
+            return
+        reasons = Counter(failure.reason for failure in maker.failures)
+        value = {"rendered": maker.rendered, "failed": reasons, "making": making}
+        work.output.write(work.part_file(part, "progress"), to_json(value))
+        noted = time.monotonic()
+
+    maker = SceneMaker(resolved, renderer, check, note)
     with work.output.scratch() as scratch:
         file = scratch / "part"
-        info = records.write_shard(file, _records(part, maker, work))
+        info = records.write_shard(file, _records(part, maker))
         work.output.put(file, work.part_file(part, "array_record"), info.sha256)
     account = Account(
         spec_hash=work.spec_hash,
@@ -64,25 +76,19 @@ def make_part(
     return account
 
 
-def _records(part: Part, maker: SceneMaker, work: Work) -> Iterator[bytes]:
+def _records(part: Part, maker: SceneMaker) -> Iterator[bytes]:
     """Gives the records of the scenes that could be rendered, in order."""
-    rendered, noted = 0, -math.inf
     for index in range(part.start, part.stop):
         record = maker.record(part.shard.split, index)
         if record is not None:
-            rendered += 1
             yield record
-        if time.monotonic() - noted > PROGRESS_SECONDS:
-            reasons = Counter(failure.reason for failure in maker.failures)
-            note = {"rendered": rendered, "failed": reasons}
-            work.output.write(work.part_file(part, "progress"), to_json(note))
-            noted = time.monotonic()
 
 
 class SceneMaker:
     """Makes records of scenes, sampling again those that cannot be rendered.
 
     Attributes:
+      rendered: how many records there are.
       failures: the scenes that were given up, by their last attempts.
       retries: all other attempts that failed.
       seconds: of rendering, summed over scenes.
@@ -96,9 +102,20 @@ class SceneMaker:
         resolved: ResolvedSpec,
         renderer: SceneRenderer,
         check: Callable[[], None] = lambda: None,
+        watch: Callable[[float], None] = lambda making: None,
     ):
-        """See `make_part`."""
-        self._resolved, self._renderer, self._check = resolved, renderer, check
+        """Has made nothing yet.
+
+        Args:
+          resolved: the dataset.
+          renderer: renders one scene after another.
+          check: see `make_part`.
+          watch: called with the share that there is of the scene in the making, from
+            time to time, and with 0 after every scene.
+        """
+        self._resolved, self._renderer = resolved, renderer
+        self._check, self._watch = check, watch
+        self.rendered = 0
         self.failures: list[Failure] = []
         self.retries: list[Failure] = []
         self.seconds = self.core_seconds = 0.0
@@ -116,8 +133,11 @@ class SceneMaker:
         record, failed = self._attempt(split, index)
         if record is None:
             self.failures.append(failed.pop())
+        else:
+            self.rendered += 1
         self.retries += failed
         self.core_seconds += time.thread_time() - start
+        self._watch(0.0)
         return record
 
     def _attempt(self, split: str, index: int) -> tuple[bytes | None, list[Failure]]:
@@ -166,7 +186,10 @@ class SceneMaker:
         # A worker that fails tells no core-seconds; one core is what it has for sure.
         spent = None
         try:
-            views = self._renderer.render(scene)
+            total = scene.layout.views
+            views = self._renderer.render(
+                scene, lambda made: self._watch(min(1.0, max(0, made) / total))
+            )
             spent = views.timings.get("cpu")
             return views
         except RenderError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -23,8 +23,12 @@ from dyso.sampling.scene import Scene
 class SceneRenderer(Protocol):
     """What the pipeline asks of `dyso.render.Renderer`."""
 
-    def render(self, scene: Scene) -> Views:
-        """Renders one scene; may raise `dyso.render.RenderError`."""
+    def render(self, scene: Scene, watch: Callable[[int], None] = ...) -> Views:
+        """Renders one scene, and tells how many views of it there are so far.
+
+        Raises:
+          RenderError: of `dyso.render`.
+        """
 
     def close(self) -> None:
         """Ends what was started."""

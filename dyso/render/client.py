@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
@@ -74,8 +74,15 @@ class Renderer:
         self._cpu, self._device = cpu, device
         self._worker: WorkerProcess | None = None
 
-    def render(self, scene: Scene) -> Views:
+    def render(
+        self, scene: Scene, watch: Callable[[int], None] = lambda views: None
+    ) -> Views:
         """Renders one scene.
+
+        Args:
+          scene: what to render.
+          watch: called about each second, in this thread, with how many views of the
+            scene there are.
 
         Raises:
           RenderError: the worker crashed, hung, took too much memory, answered
@@ -89,7 +96,8 @@ class Renderer:
                 self._command, environment, self._memory, self._cpu
             )
         try:
-            return self._worker.render(scene, self._timeout or scene_seconds(scene))
+            timeout = self._timeout or scene_seconds(scene)
+            return self._worker.render(scene, timeout, watch)
         except RenderError as error:
             # After a reported error too: Blender's state may be anything.
             if error.reason not in ("asset", "unseen"):

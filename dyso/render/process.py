@@ -11,7 +11,7 @@ import select
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Any
@@ -104,8 +104,10 @@ class WorkerProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.sched_setaffinity(self._process.pid, {cpu})
 
-    def render(self, scene: Scene, timeout: float) -> Views:
-        """See `Renderer.render`."""
+    def render(
+        self, scene: Scene, timeout: float, watch: Callable[[int], None]
+    ) -> Views:
+        """See `Renderer.render`; `timeout` is in seconds."""
         if not self.served:
             ready = self._next_answer(
                 time.monotonic() + START_TIMEOUT, f"{START_TIMEOUT:g} s of its start"
@@ -117,7 +119,7 @@ class WorkerProcess:
         request = f'{{"scene":{scene.to_json()},"output":{json.dumps(str(path))}}}\n'
         deadline, what = time.monotonic() + timeout, f"{timeout:g} s"
         self._send(request.encode(), deadline, what)
-        answer = self._next_answer(deadline, what)
+        answer = self._next_answer(deadline, what, watch)
         try:
             arrays = _read_arrays(path, scene)
             path.unlink()
@@ -145,24 +147,39 @@ class WorkerProcess:
         except (OSError, ValueError) as error:  # it is gone, or `close` was called
             raise self._crash() from error
 
-    def _next_answer(self, deadline: float, what: str) -> dict[str, Any]:
-        line = self._next_line(deadline, what)
-        if line is None:
-            raise self._crash()
-        try:
-            answer = json.loads(line)
-            if answer["ok"]:
-                timings, versions = answer["timings"], answer.get("versions", {})
-                return {
-                    "timings": {str(key): float(timings[key]) for key in timings},
-                    "versions": {str(key): str(versions[key]) for key in versions},
-                }
-            reason, message = str(answer["reason"]), str(answer["message"])
-            asset = str(answer["asset"])
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            message = f"the worker's answer is none: {line[:80]!r}"
-            raise self._error("crash", message) from None
-        raise self._error(reason, message, asset)
+    def _next_answer(
+        self,
+        deadline: float,
+        what: str,
+        watch: Callable[[int], None] = lambda views: None,
+    ) -> dict[str, Any]:
+        """Waits for an answer, and tells of the views that there are before it."""
+        while True:
+            line = self._next_line(deadline, what)
+            if line is None:
+                raise self._crash()
+            try:
+                answer = json.loads(line)
+                if "views" not in answer:
+                    return self._answered(answer)
+                views = int(answer["views"])
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                message = f"the worker's answer is none: {line[:80]!r}"
+                raise self._error("crash", message) from None
+            watch(views)
+            # However much it has to say, there is an end to it.
+            if time.monotonic() > deadline:
+                raise self._late(what)
+
+    def _answered(self, answer: dict[str, Any]) -> dict[str, Any]:
+        if answer["ok"]:
+            timings, versions = answer["timings"], answer.get("versions", {})
+            return {
+                "timings": {str(key): float(timings[key]) for key in timings},
+                "versions": {str(key): str(versions[key]) for key in versions},
+            }
+        reason, message = str(answer["reason"]), str(answer["message"])
+        raise self._error(reason, message, str(answer["asset"]))
 
     def _next_line(self, deadline: float, what: str) -> bytes | None:
         """Waits for a line; None is the end of the worker's output."""

@@ -23,7 +23,7 @@ class Slow:
     def __init__(self, *, cpu, gate):
         self.gate = gate
 
-    def render(self, scene):
+    def render(self, scene, watch=None):
         deadline = time.monotonic() + 120
         while not self.gate.exists():
             assert time.monotonic() < deadline

@@ -106,7 +106,7 @@ class Instant:
     def __init__(self, *, cpu=None, log, gate=None):
         self._log, self._gate = log, gate
 
-    def render(self, scene):
+    def render(self, scene, watch=None):
         if self._gate is not None:
             (self._gate / "waits").touch()
             wait_until((self._gate / "go").exists)

@@ -94,6 +94,12 @@ def endless_words(request):
         sys.stderr.buffer.write(b"x" * 65536)
 
 
+def endless_views(request):
+    while True:
+        say({"views": 1})
+        time.sleep(0.01)
+
+
 def memory(request):
     held = []
     while True:
@@ -119,6 +125,8 @@ KINDS = {
     "endless line": endless_line,
     "endless lines": endless_lines,
     "endless words": endless_words,
+    "endless views": endless_views,
+    "odd views": lambda request: say({"views": "many"}),
     "silent": lambda request: time.sleep(60),
     "memory": memory,
 }

@@ -56,7 +56,7 @@ class Disturbed(Renderer):
         super().__init__(cpu=cpu, **options)
         self._faults, self._done = faults, done
 
-    def render(self, scene):
+    def render(self, scene, watch=None):
         harm = self._faults.get((scene.split, scene.index))
         note = self._done / f"{scene.split}-{scene.index}"
         self._timeout = 120.0

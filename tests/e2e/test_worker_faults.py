@@ -21,7 +21,10 @@ from dyso.sampling import sample_scene
 from dyso.spec import Cameras
 from dyso.storage import open_folder
 
-REASONS = {"silent": "timeout", "endless words": "timeout", "memory": "memory"}
+REASONS = {
+    **dict.fromkeys(["silent", "endless words", "endless views"], "timeout"),
+    "memory": "memory",
+}
 COMMAND = (sys.executable, standin.__file__)
 
 

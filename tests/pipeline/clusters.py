@@ -34,7 +34,7 @@ class Noting(InstantRenderer):
         self.note, self.broken, self.hangs = note, broken, hangs
         self._write("start")
 
-    def render(self, scene):
+    def render(self, scene, watch=None):
         if scene.index == 5 and self.broken == "user":
             raise UserError("worker: not so, got so; do it so")
         if scene.index == 5 and self.broken == "disk":

@@ -35,7 +35,7 @@ class InstantRenderer:
         self.once, self.seconds = once and Path(once), seconds
         self.log = log
 
-    def render(self, scene: Scene) -> Views:
+    def render(self, scene: Scene, watch: object = None) -> Views:
         time.sleep(self.seconds)
         with open(self.log, "a") as log:
             log.write(f"{scene.split} {scene.index} {scene.attempt}\n")

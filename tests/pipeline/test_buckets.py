@@ -41,7 +41,7 @@ def bucket(request, servers, monkeypatch):
 
 
 class FullDisk(InstantRenderer):
-    def render(self, scene):
+    def render(self, scene, watch=None):
         if scene.index == 5:
             raise OSError(28, "No space left on device", "part")
         return super().render(scene)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+import time
 
 import pytest
 from instant import InstantRenderer
@@ -221,7 +222,7 @@ def test_a_split_without_any_scene_is_an_error_and_made_anew(
 class FullDisk(InstantRenderer):
     """Fails as a write to a full disk does, after some scenes."""
 
-    def render(self, scene):
+    def render(self, scene, watch=None):
         if scene.index == 5:
             raise OSError(28, "No space left on device", "part")
         return super().render(scene)
@@ -353,6 +354,43 @@ def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path, monkeypatch):
     # Steps of single scenes, though a part has five.
     assert len(set(done)) > 4
     assert (seen[-1].rendered, seen[-1].failed) == (9, {"asset": 1})
+
+
+class Halfway(InstantRenderer):
+    """Goes on with scene 1 when there is a file that lets it."""
+
+    def __init__(self, *, gate, **options):
+        super().__init__(**options)
+        self.gate = gate
+
+    def render(self, scene, watch):
+        deadline = time.monotonic() + 60
+        while (scene.split, scene.index) == ("train", 1) and not self.gate.exists():
+            assert time.monotonic() < deadline
+            watch(scene.layout.views // 2)
+            time.sleep(0.05)
+        return super().render(scene)
+
+
+def test_progress_counts_the_scene_in_the_making(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "PROGRESS_SECONDS", 0.01)
+    gate = tmp_path / "gate"
+    job = Job(
+        resolved=tiny,
+        output=open_folder(tmp_path / "data"),
+        renderer=functools.partial(Halfway, gate=gate),
+        scenes_per_part=5,
+    )
+    seen = []
+
+    def watch(progress):
+        seen.append(progress.read())
+        if seen[-1].making:
+            gate.touch()
+
+    run(job, local_flags(1), watch)
+    assert {each.worked - each.done for each in seen} == {0.0, 0.5}
+    assert seen[-1].worked == seen[-1].done == 10
 
 
 def test_no_thread_outlives_the_job(tiny, tmp_path):

@@ -23,7 +23,7 @@ START, CPU = 600.0, 30.0
 class Timed(InstantRenderer):
     """Says that it took core-seconds, as a worker does."""
 
-    def render(self, scene):
+    def render(self, scene, watch=None):
         timings = {"start": START, "cpu": CPU}
         return dataclasses.replace(super().render(scene), timings=timings)
 
@@ -90,7 +90,7 @@ def test_a_pilot_of_failures_is_one_line(tiny):
 
 
 class NoDevice(InstantRenderer):
-    def render(self, scene):
+    def render(self, scene, watch=None):
         raise RenderError("device", "device hip: Blender finds none here")
 
 

@@ -59,6 +59,18 @@ def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
     assert (first.color == again.color).all()
 
 
+def test_views_are_told_while_a_scene_is_made(own, starter: ResolvedSpec) -> None:
+    renderer, _ = own
+    scene = sample_scene(starter, "train", 0)
+    slow = dataclasses.replace(
+        scene, render=dataclasses.replace(scene.render, samples=512)
+    )
+    told: list[int] = []
+    renderer.render(slow, told.append)
+    assert told and told == sorted(set(told))
+    assert told[0] > 0 and told[-1] < scene.layout.views
+
+
 def test_hang_ends_at_the_time_out(own, starter: ResolvedSpec) -> None:
     renderer, process = own
     scene = sample_scene(starter, "train", 0)
