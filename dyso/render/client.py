@@ -98,9 +98,11 @@ class Renderer:
         try:
             timeout = self._timeout or scene_seconds(scene)
             return self._worker.render(scene, timeout, watch)
-        except RenderError as error:
-            # After a reported error too: Blender's state may be anything.
-            if error.reason not in ("asset", "unseen"):
+        except BaseException as error:
+            # After a reported error too, for Blender's state may be anything; and where
+            # `watch` raised, for the answer is yet to come.
+            known = isinstance(error, RenderError) and error.reason
+            if known not in ("asset", "unseen"):
                 self.close()
             raise
 

@@ -163,7 +163,10 @@ class WorkerProcess:
                 if "views" not in answer:
                     return self._answered(answer)
                 views = int(answer["views"])
-            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            except (
+                *(ValueError, LookupError, TypeError, AttributeError),
+                *(OverflowError, RecursionError),
+            ):
                 message = f"the worker's answer is none: {line[:80]!r}"
                 raise self._error("crash", message) from None
             watch(views)

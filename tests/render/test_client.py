@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dyso.render import Renderer, RenderError
-from dyso.sampling import sample_scene
+from dyso.sampling import Scene, sample_scene
 from dyso.spec import ResolvedSpec
 
 pytestmark = pytest.mark.slow
@@ -43,16 +43,19 @@ def own(starter: ResolvedSpec):
     assert workers() == before
 
 
+def slow(scene: Scene) -> Scene:
+    """Gives a scene that takes some seconds."""
+    render = dataclasses.replace(scene.render, samples=2048)
+    return dataclasses.replace(scene, render=render)
+
+
 def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
     renderer, process = own
     scene = sample_scene(starter, "train", 0)
     first = renderer.render(scene)
-    slow = dataclasses.replace(
-        scene, render=dataclasses.replace(scene.render, samples=4096)
-    )
     threading.Timer(0.5, os.kill, (process(), signal.SIGSEGV)).start()
     with pytest.raises(RenderError) as caught:
-        renderer.render(slow)
+        renderer.render(slow(scene))
     assert caught.value.reason == "crash"
     assert "status -11" in str(caught.value)
     again = renderer.render(scene)
@@ -62,13 +65,22 @@ def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
 def test_views_are_told_while_a_scene_is_made(own, starter: ResolvedSpec) -> None:
     renderer, _ = own
     scene = sample_scene(starter, "train", 0)
-    slow = dataclasses.replace(
-        scene, render=dataclasses.replace(scene.render, samples=512)
-    )
     told: list[int] = []
-    renderer.render(slow, told.append)
+    renderer.render(slow(scene), told.append)
     assert told and told == sorted(set(told))
     assert told[0] > 0 and told[-1] < scene.layout.views
+
+
+def test_what_the_watcher_raises_ends_the_scene(own, starter: ResolvedSpec) -> None:
+    renderer, _ = own
+    scene = sample_scene(starter, "train", 0)
+
+    def full(views: int) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        renderer.render(slow(scene), full)
+    assert renderer.render(scene).color.shape[:2] == scene.layout.shape
 
 
 def test_hang_ends_at_the_time_out(own, starter: ResolvedSpec) -> None:
