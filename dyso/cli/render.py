@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import tyro
+from tqdm import tqdm
 
 from dyso import assets
 from dyso.assets import starter
@@ -40,7 +41,7 @@ def main(
     resolution: int | None = None,
     samples: int | None = None,
     format: Literal["png", "exr", "npz"] = "png",
-    timeout: float = 3600.0,
+    timeout: float | None = None,
     device: Device = "cpu",
 ) -> int:
     """Render one scene, with all layers, to PNG, EXR or npz, with its scene.json.
@@ -58,7 +59,8 @@ def main(
       samples: paths a pixel.
       format: png has a folder a layer, depth in millimetres; exr has a file a view,
         in float; npz is one file.
-      timeout: seconds that it may take.
+      timeout: seconds that it may take; default: 600, or 3 a view and 2 a million
+        samples, if that is more.
       device: what Cycles renders with; pixels of a GPU differ slightly from those of
         a CPU.
     """
@@ -160,16 +162,22 @@ def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene
 
 
 def _render(
-    scene: Scene, resolved: ResolvedSpec, timeout: float, device: Device
+    scene: Scene, resolved: ResolvedSpec, timeout: float | None, device: Device
 ) -> Views:
-    with Renderer(
-        objects=resolved.objects.manifest,
-        backgrounds=resolved.backgrounds.manifest,
-        timeout=timeout,
-        device=device,
-    ) as renderer:
+    quiet = not sys.stderr.isatty()
+    with (
+        Renderer(
+            objects=resolved.objects.manifest,
+            backgrounds=resolved.backgrounds.manifest,
+            timeout=timeout,
+            device=device,
+        ) as renderer,
+        tqdm(
+            total=scene.layout.views, unit="view", file=sys.stderr, disable=quiet
+        ) as bar,
+    ):
         try:
-            return renderer.render(scene)
+            return renderer.render(scene, lambda made: bar.update(made - bar.n))
         except RenderError as error:
             if error.final:
                 raise UserError(str(error)) from error
