@@ -173,7 +173,11 @@ def _render(
             device=device,
         ) as renderer,
         tqdm(
-            total=scene.layout.views, unit="view", file=sys.stderr, disable=quiet
+            total=scene.layout.views,
+            unit="view",
+            file=sys.stderr,
+            disable=quiet,
+            leave=False,
         ) as bar,
     ):
         try:
