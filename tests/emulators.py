@@ -207,9 +207,12 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, tuple(self.headers.items()), body)
         proxy: Proxy = self.server.proxy  # type: ignore[attr-defined]
         fault = proxy.fault_for(request)
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        try:
             if fault is None or not fault(self, request):
                 self.answer(*self.forward(request))
+        except (ConnectionError, TimeoutError, http.client.HTTPException):
+            # Gone, or the server does not take it: one has to know, and not to wait.
+            self.close_connection = True
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = _serve
 
@@ -220,7 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(request.body))
         upstream = http.client.HTTPConnection(proxy.target, timeout=30)
         with contextlib.closing(upstream):
-            upstream.request(request.method, request.path, request.body, headers)
+            # A server may answer, and hang up, before it has read all.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                upstream.request(request.method, request.path, request.body, headers)
             answer = upstream.getresponse()
             body = answer.read()
             return answer.status, dict(answer.getheaders()), body
