@@ -29,6 +29,7 @@ STDERR_LINES = 40
 # What is longer, or more, is no worker's answer, and must not fill our memory.
 LINE_BYTES = 100_000
 ANSWERS = 8
+VIEWS = b'{"views":'  # begins a line that is no answer yet
 
 
 class RenderError(Exception):
@@ -81,6 +82,7 @@ class WorkerProcess:
         self._start_timings: dict[str, float] = {}
         self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
         self._answers: queue.Queue[bytes | None] = queue.Queue(ANSWERS)
+        self._told: bytes | None = None  # last, of the views that there are
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(scratch_folder())
             command = [*command, "--scratch", str(self._folder)]
@@ -118,6 +120,7 @@ class WorkerProcess:
         path = self._folder / f"views-{self.served}.npz"
         request = f'{{"scene":{scene.to_json()},"output":{json.dumps(str(path))}}}\n'
         deadline, what = time.monotonic() + timeout, f"{timeout:g} s"
+        self._told = None
         self._send(request.encode(), deadline, what)
         answer = self._next_answer(deadline, what, watch)
         try:
@@ -153,39 +156,27 @@ class WorkerProcess:
         what: str,
         watch: Callable[[int], None] = lambda views: None,
     ) -> dict[str, Any]:
-        """Waits for an answer, and tells of the views that there are before it."""
-        while True:
-            line = self._next_line(deadline, what)
-            if line is None:
-                raise self._crash()
-            try:
-                answer = json.loads(line)
-                if "views" not in answer:
-                    return self._answered(answer)
-                views = int(answer["views"])
-            except (
-                *(ValueError, LookupError, TypeError, AttributeError),
-                *(OverflowError, RecursionError),
-            ):
-                message = f"the worker's answer is none: {line[:80]!r}"
-                raise self._error("crash", message) from None
-            watch(views)
-            # However much it has to say, there is an end to it.
-            if time.monotonic() > deadline:
-                raise self._late(what)
+        line = self._next_line(deadline, what, watch)
+        if line is None:
+            raise self._crash()
+        try:
+            answer = json.loads(line)
+            if answer["ok"]:
+                timings, versions = answer["timings"], answer.get("versions", {})
+                return {
+                    "timings": {str(key): float(timings[key]) for key in timings},
+                    "versions": {str(key): str(versions[key]) for key in versions},
+                }
+            reason, message = str(answer["reason"]), str(answer["message"])
+            asset = str(answer["asset"])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise self._nonsense(line) from None
+        raise self._error(reason, message, asset)
 
-    def _answered(self, answer: dict[str, Any]) -> dict[str, Any]:
-        if answer["ok"]:
-            timings, versions = answer["timings"], answer.get("versions", {})
-            return {
-                "timings": {str(key): float(timings[key]) for key in timings},
-                "versions": {str(key): str(versions[key]) for key in versions},
-            }
-        reason, message = str(answer["reason"]), str(answer["message"])
-        raise self._error(reason, message, str(answer["asset"]))
-
-    def _next_line(self, deadline: float, what: str) -> bytes | None:
-        """Waits for a line; None is the end of the worker's output."""
+    def _next_line(
+        self, deadline: float, what: str, watch: Callable[[int], None]
+    ) -> bytes | None:
+        """Waits for an answer's line; None is the end of the worker's output."""
         while True:
             memory = process_memory(self._process.pid)
             if memory > self._memory:
@@ -194,11 +185,21 @@ class WorkerProcess:
                     f"the worker took {memory / 1e9:.1f} GB of memory, more than "
                     f"{self._memory / 1e9:.1f} GB",
                 )
+            told, self._told = self._told, None
+            if told is not None:
+                try:
+                    views = int(json.loads(told)["views"])
+                except (ValueError, LookupError, TypeError, OverflowError):
+                    raise self._nonsense(told) from None
+                watch(views)
             left = deadline - time.monotonic()
             with contextlib.suppress(queue.Empty):
                 return self._answers.get(timeout=min(WATCH_SECONDS, max(0.0, left)))
             if left <= 0:
                 raise self._late(what)
+
+    def _nonsense(self, line: bytes) -> RenderError:
+        return self._error("crash", f"the worker's answer is none: {line[:80]!r}")
 
     def _late(self, what: str) -> RenderError:
         return self._error("timeout", f"the worker did not answer within {what}")
@@ -249,7 +250,10 @@ class WorkerProcess:
         assert self._process.stdout is not None
         with self._process.stdout as stream, contextlib.suppress(queue.Full):
             for line in _lines(stream):
-                self._answers.put_nowait(line)
+                if line.startswith(VIEWS):
+                    self._told = line
+                else:
+                    self._answers.put_nowait(line)
             self._answers.put_nowait(None)
 
     def close(self) -> None:

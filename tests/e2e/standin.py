@@ -147,6 +147,8 @@ def main():
             KINDS[kind](request)
         else:
             render(request)
+            for views in range(100):
+                say({"views": views})
             say(ANSWER)
 
 
