@@ -11,7 +11,7 @@ def normals(*shapes):
     return [jax.random.normal(k, s) for k, s in zip(keys, shapes, strict=True)]
 
 
-def assert_same_with_gradients(own, known, *arguments, dtype="float32", tolerance=2e-6):
+def assert_same_with_gradients(own, known, *arguments, dtype="float32", tolerance=4e-7):
     """Compares two functions of arguments, and the gradients of what they give.
 
     Args:
