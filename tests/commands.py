@@ -9,6 +9,14 @@ import uuid
 from pathlib import Path
 
 
+def wait_until(condition, seconds=120):
+    """Waits until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 class Command:
     """`dyso ...` as people run it, and the processes that it starts."""
 

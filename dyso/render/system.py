@@ -94,14 +94,14 @@ def usable_memory() -> int:
     return free if limit == "max" else max(0, min(free, int(limit) - used))
 
 
-def default_workers(views: int = 0) -> int:
+def default_workers(view_bytes: int = 0) -> int:
     """Gives how many worker processes this machine has cores and memory for.
 
     Args:
-      views: bytes of a scene's views, where they are many: the worker has them, a
-        file in memory, and the process that writes the record.
+      view_bytes: of a scene, where they are many: the worker has them, a file in
+        memory, and the process that writes the record.
     """
-    each = WORKER_BYTES + 3 * views
+    each = WORKER_BYTES + 3 * view_bytes
     return max(1, min(len(usable_cpus()), usable_memory() // each))
 
 

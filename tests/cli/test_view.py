@@ -2,11 +2,10 @@ import re
 import select
 import signal
 import sys
-import time
 import urllib.request
 
 import pytest
-from commands import Command
+from commands import Command, wait_until
 
 from dyso.cli.view import main
 from dyso.spec import UserError
@@ -79,8 +78,6 @@ def test_a_browser_is_served_on_this_machine_alone_until_ctrl_c(synthetic):
         assert not served(address.replace("127.0.0.1", "127.0.0.2", 1))
         command.process.send_signal(signal.SIGINT)
         assert command.end(30) == (0, "", "")
-        deadline = time.monotonic() + 60
-        while served():
-            assert time.monotonic() < deadline
+        wait_until(lambda: not served())
     finally:
         command.process.kill()

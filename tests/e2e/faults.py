@@ -6,9 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 
-from commands import Command
+from commands import Command, wait_until
 
 from dyso import records
 from dyso.pipeline import Job, local_flags, run
@@ -116,14 +115,6 @@ class Instant:
 
     def close(self):
         pass
-
-
-def wait_until(condition, seconds=120):
-    """Waits until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def made_at_once(output, log, before=None, gate=None):
