@@ -3,9 +3,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-EXTRAS := generate,dask,dataflow,s3,gcs,preview,export,view,train,docs,dev
 BIN := .venv/bin
 DEMO := data/demo
+# What the demo runs, and what every check runs.
+EXTRAS_demo := generate,preview
+EXTRAS_all := generate,dask,dataflow,s3,gcs,preview,export,view,train,docs,dev
+# uv installs in a fraction of pip's time; `make UV=` uses pip.
+UV := $(BIN)/uv
+PIP := $(BIN)/pip --disable-pip-version-check
+INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(PIP) install)
 # The first Python that is 3.11: bpy's wheels are for no other.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
@@ -16,21 +22,25 @@ help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 17
 
 .PHONY: install
-install: .venv/installed  ## make .venv and install everything, once
+install: .venv/installed-all  ## make .venv and install everything, once
 
-.venv/installed: setup.cfg pyproject.toml constraints.txt
-	@[ -n "$(PYTHON)" ] || { echo "make: Python 3.11 is needed and not found;" \
-	    "install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@echo "installing $$(grep -c == constraints.txt) packages, 5 GB on disk, about 2 minutes"
-	@$(BIN)/pip install --disable-pip-version-check --progress-bar off \
-	    -e '.[$(EXTRAS)]' -c constraints.txt | awk '\
-	    /^ *(Downloading|Using cached)/ && ++n % 40 == 0 { print "  " n " files here" } \
-	    /^Installing collected/ { print "  unpacking" } { fflush() }'
+.venv/installed-%: setup.cfg pyproject.toml constraints.txt | $(BIN)/python $(UV)
+	@echo "installing dyso[$(EXTRAS_$*)]: several GB, most of it Blender and TensorFlow"
+	@$(INSTALL) -e '.[$(EXTRAS_$*)]' -c constraints.txt
 	@touch $@
 
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "make: Python 3.11 is needed and not found;" \
+	    "install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+
+$(BIN)/uv: | $(BIN)/python
+	@echo "installing uv, which installs the rest"
+	@$(PIP) install --quiet uv -c constraints.txt
+
 .PHONY: demo
-demo: install  ## render specs/demo.yaml on all cores and make its pictures
+demo: .venv/installed-demo  ## render specs/demo.yaml on all cores and make its pictures
 	@$(BIN)/dyso doctor --out $(DEMO)
 	@$(BIN)/dyso generate specs/demo.yaml --out $(DEMO)
 	@$(BIN)/dyso preview $(DEMO)
@@ -63,7 +73,7 @@ format: install  ## format the code
 lock:  ## write constraints.txt anew, from the newest packages that fit
 	rm -rf .venv.lock
 	$(PYTHON) -m venv .venv.lock
-	.venv.lock/bin/pip install --quiet '.[$(EXTRAS)]'
+	.venv.lock/bin/pip install --quiet '.[$(EXTRAS_all)]'
 	{ sed -n '/^#/p' constraints.txt; \
 	    .venv.lock/bin/pip freeze | grep -v '^dyso ' | LC_ALL=C sort -f; } > .venv.lock/pins
 	mv .venv.lock/pins constraints.txt
