@@ -11,6 +11,13 @@ from typing import Any
 import emulators
 import hypothesis
 import pytest
+from jaxtyping import install_import_hook
+
+# Before anything of these packages is imported: shapes and types in the signatures are
+# checked in every call that a test makes.
+install_import_hook(
+    ["dyso.geometry", "dyso.sampling", "dyso.records"], "beartype.beartype"
+)
 
 from dyso.assets import resolve
 from dyso.render import Renderer

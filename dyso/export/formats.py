@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from dyso.reading import Split
 from dyso.spec import ResolvedSpec, Spec, UserError
@@ -19,6 +19,7 @@ FOLDERS = ("nerfstudio", "dnerf", "d3dgs", "nsff", "colmap")
 FORMATS = SHARDS + FOLDERS
 
 
+@runtime_checkable
 class Format(Protocol):
     """What every format has.
 

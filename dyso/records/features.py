@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -40,7 +40,7 @@ class _StoredImage(tfds.features.FeatureConnector):
         return {"shape": list(self._shape)}
 
     @classmethod
-    def from_json_content(cls, value: dict[str, Any]) -> Self:
+    def from_json_content(cls, value: dict[str, Any]) -> _StoredImage:
         """Reads what `to_json_content` gave."""
         return cls(shape=value["shape"])
 

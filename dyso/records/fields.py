@@ -59,7 +59,7 @@ def _of_cameras(scene: Scene, array: np.ndarray) -> np.ndarray:
     return array[[camera for _, camera in scene.layout.pairs]]
 
 
-def _intrinsics(scene: Scene, views: Views) -> np.ndarray:
+def _intrinsics(scene: Scene, views: Views | None) -> np.ndarray:
     focal_length = np.array([camera.focal_length for camera in scene.cameras])
     sensor_width = np.array([camera.sensor_width for camera in scene.cameras])
     return _of_cameras(
@@ -67,7 +67,7 @@ def _intrinsics(scene: Scene, views: Views) -> np.ndarray:
     )
 
 
-def _extrinsics(scene: Scene, views: Views) -> np.ndarray:
+def _extrinsics(scene: Scene, views: Views | None) -> np.ndarray:
     poses = geometry.pose_matrix(
         np.array([camera.pose.position for camera in scene.cameras]),
         np.array([camera.pose.quaternion for camera in scene.cameras]),

@@ -164,8 +164,8 @@ def _smooth(
 
 
 def lying_height(
-    half: Float[np.ndarray, "*n 3"], quaternions: Float[np.ndarray, "*n 4"]
-) -> Float[np.ndarray, "*n"]:
+    half: Float[np.ndarray, "*#n 3"], quaternions: Float[np.ndarray, "*#n 4"]
+) -> Float[np.ndarray, ...]:
     """Gives the height of a box's centre whose lowest corner touches the floor."""
     return (abs(quaternion_to_matrix(quaternions)[..., 2, :]) * half).sum(-1)
 

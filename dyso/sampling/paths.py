@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from dyso.geometry import quaternion_from_axis_angle
 
@@ -36,7 +36,7 @@ def slow(
 
 def waves(
     rng: np.random.Generator,
-    times: Float[np.ndarray, " T"],
+    times: Real[np.ndarray, " T"],
     axes: int,
     low: float,
     high: float,

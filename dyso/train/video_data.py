@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Clips:
     config: Config
 
     @classmethod
-    def open(cls, folder: str | Path, config: Config) -> Self:
+    def open(cls, folder: str | Path, config: Config) -> Clips:
         """Opens what `dyso videos ingest` made, or a dataset of monocular videos.
 
         Its only split is read, or `train` of several.

@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +20,7 @@ from dyso.spec import UserError
 from dyso.videos.ingest import FORMAT, METADATA
 
 
+@runtime_checkable
 class Frames(Protocol):
     """The frames of a clip; its length is their number."""
 
@@ -31,6 +32,7 @@ class Frames(Protocol):
         """Decodes the frames at some indices, in this order; None is all."""
 
 
+@runtime_checkable
 class Clips(Protocol):
     """Clips of one size; its length is their number.
 
