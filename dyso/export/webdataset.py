@@ -59,9 +59,12 @@ def finish(
 
 
 def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:
-    """Gives a scene's files by extension, and its name as `__key__`."""
+    """Returns a scene's files by extension, and its split and name as `__key__`."""
     digits = len(str(len(record["color"]) - 1))
-    made: dict[str, str | bytes] = {"__key__": str(record["scene_name"])}
+    made: dict[str, str | bytes] = {
+        # Of the whole dataset: people read several splits as one stream.
+        "__key__": f"{record['split']}_{record['scene_name']}"
+    }
     said: dict[str, Any] = {}
     for field in records.FIELDS:
         if field.name not in record:
