@@ -1,7 +1,8 @@
 """`webdataset`: tar files for the webdataset package; a sample is a scene.
 
 A whole scene, because a tar is read in order and shuffled by samples, which would tear
-the views of a scene apart. A sample has, with i the view in as many digits as needed:
+the views of a scene apart. Its key, `<split>_<scene_name>`, is in no other split. A
+sample has, with i the view in as many digits as needed:
 
     color_<i>.png  instance_<i>.png  category_<i>.png  normal_<i>.png ...
     depth.npy       float32 [V, H, W, 1], metres

@@ -219,16 +219,15 @@ def test_a_record_of_another_spec_is_named(own, make_resolved, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["colmap", "nerfstudio", "dynerf", "parquet"])
-@pytest.mark.parametrize("key", ["intrinsics", "extrinsics", "depth/focal_length"])
-def test_a_number_that_is_none_is_named(name, key, own, tmp_path):
+@pytest.mark.parametrize("field", ["intrinsics", "extrinsics"])
+def test_a_number_that_is_none_is_named(name, field, own, tmp_path):
     def damage(split, scenes):
         example = tf_example_pb2.Example.FromString(scenes[0])
-        example.features.feature[key].float_list.value[0] = float("nan")
+        example.features.feature[field].float_list.value[0] = float("nan")
         return [example.SerializeToString(), *scenes[1:]]
 
     source = write_dataset(tmp_path / "data", own, synthetic_views, damage)
     export = Export.of(source, format=name, out=tmp_path / "out", scenes=":1")
-    field = key.partition("/")[0]
     with pytest.raises(records.RecordError, match=f"^scene 0 of train: .*'{field}'"):
         export.run(1, nothing)
 
