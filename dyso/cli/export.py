@@ -71,6 +71,8 @@ def main(
     before = f" ({done} were there)" if done else ""
     seconds = time.monotonic() - start
     print(f"{out}: {job.scenes} scenes{before} as {format}, {seconds:.0f} s")
+    for note in job.notes():
+        print(f"note: {note}", file=sys.stderr)
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from dyso import geometry
+from dyso.export.soundness import check_record
 from dyso.reading import Split
 from dyso.spec import Spec, UserError
 
@@ -23,11 +24,16 @@ def by_step(
     """Reads a scene one dynamics step after the other, each with the views of its own.
 
     A scene may have thousands of views, too many to hold.
+
+    Raises:
+      RecordError: the scene is damaged.
     """
     steps, cameras = split.spec.layout.shape
     for step in range(steps):
         views = range(step * cameras, (step + 1) * cameras)
-        yield split.read(index, fields=fields, views=views)
+        record = split.read(index, fields=fields, views=views)
+        check_record(record, split.spec, cameras)
+        yield record
 
 
 def square(extrinsics: Float[np.ndarray, "3 4"]) -> Float64[np.ndarray, "4 4"]:
@@ -57,8 +63,28 @@ def z_depth(
     return depth * directions[..., 2]
 
 
+def llff_row(
+    extrinsics: Float[np.ndarray, "3 4"],
+    lens: tuple[float, float, float],
+    bounds: tuple[float, float],
+) -> Float64[np.ndarray, " 17"]:
+    """Returns a camera's row of LLFF's `poses_bounds.npy`.
+
+    That is the camera-to-world matrix [3, 5], row by row, with the columns down, right,
+    backwards, centre and the lens; then the bounds.
+
+    Args:
+      extrinsics: world to camera, OpenCV's axes.
+      lens: height, width and focal length in pixels.
+      bounds: near and far, in the world's unit.
+    """
+    right, down, forward, centre = geometry.invert(extrinsics.astype(np.float64)).T
+    columns = np.stack([down, right, -forward, centre, np.array(lens)], axis=-1)
+    return np.concatenate([columns.ravel(), bounds])
+
+
 def held_out(spec: Spec) -> range:
-    """Gives the test cameras: the spec's, or else the last of several."""
+    """Returns the test cameras: the spec's, or else the last of several."""
     count = spec.cameras.count
     return range(count - (spec.cameras.held_out or 1), count)
 
@@ -69,11 +95,24 @@ def require_several_cameras(spec: Spec, name: str) -> None:
     Raises:
       UserError: naming the format.
     """
-    if spec.cameras.paired or spec.cameras.count < 2:
-        got = "cameras.paired is true" if spec.cameras.paired else "cameras.count is 1"
+    if spec.cameras.paired:
         raise UserError(
-            f"{name}: holds what several cameras see of each dynamics step, but {got}; "
-            "use nsff or dnerf"
+            f"{name}: holds what several cameras see of each dynamics step, but "
+            "cameras.paired is true: one camera sees each"
+        )
+    require_several_poses(spec, name)
+
+
+def require_several_poses(spec: Spec, name: str) -> None:
+    """Refuses scenes that are seen from one place alone, without parallax.
+
+    Raises:
+      UserError: naming the format.
+    """
+    if spec.cameras.count < 2:
+        raise UserError(
+            f"{name}: needs parallax, from several cameras or from one that moves, but "
+            "cameras.count is 1"
         )
 
 

@@ -1,30 +1,35 @@
-"""COLMAP: a model for each dynamics step, as `pycolmap.Reconstruction` reads it.
+"""COLMAP: a model for each dynamics step, or one for a monocular video.
 
     step_000/images/cam_000.png
     step_000/sparse/0/*.bin           cameras, images, points3D, and rigs and frames
     step_000/sparse/0/test.txt        names of the held-out cameras' images, if any
 
-PINHOLE cameras, one an image; COLMAP's axes and pixel centres are this project's. The
-points are what pixels show, evenly chosen in each image, from depth; the track of a
-point is every image that sees it, by `dyso.geometry.sightings`.
+As `pycolmap.Reconstruction` reads them. PINHOLE cameras, one an image; COLMAP's axes
+and pixel centres are this project's. The points are what pixels show, evenly chosen in
+each image, from depth; the track of a point is every image that sees it, by
+`dyso.geometry.sightings`. Their errors are what the float32 cameras leave: about 0.
+
+The video of one moving camera is one model, without the folder `step_000`, whose images
+are `step_000.png`, `step_001.png` ... COLMAP takes scenes to be static, so its points
+are of what no object covers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float64, UInt8
 
 from dyso import geometry
-from dyso.export.cameras import by_step, require_several_cameras
+from dyso.export.cameras import by_step, require_several_poses
 from dyso.export.images import png
 from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
 from dyso.spec import Spec
 
-ABOUT = "COLMAP: cameras, images and points with tracks, for each dynamics step"
+ABOUT = "COLMAP: cameras, images, points with tracks, of a step or of a video"
 
 POINTS = 10_000
 """At most in a model, of which those stay that two images or more see."""
@@ -34,32 +39,55 @@ def check(spec: Spec) -> None:
     """Refuses what `dyso.export.formats` says.
 
     Raises:
-      UserError: a dynamics step is seen by one camera alone.
+      UserError: one camera sees the scene from one place.
     """
-    require_several_cameras(spec, "colmap")
+    require_several_poses(spec, "colmap")
 
 
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
-    held_out = split.spec.cameras.held_out
-    for step, record in enumerate(by_step(split, index, (*MOTION_FIELDS, "color"))):
+    spec, fields = split.spec, (*MOTION_FIELDS, "color")
+    if spec.cameras.paired:
+        names = [f"step_{step:03}.png" for step in range(spec.dynamics.steps)]
+        frames, colors = [], []
+        for step, record in enumerate(by_step(split, index, fields)):
+            frames.append(view_of(views_of(record, steps=[step]), 0))
+            colors.append(record["color"][0])
+        video = geometry.View(*map(np.stack, zip(*frames, strict=True)))
+        _write_model(folder, names, video, np.stack(colors), static=True)
+        return
+    held_out = spec.cameras.held_out
+    names = [f"cam_{camera:03}.png" for camera in range(spec.cameras.count)]
+    for step, record in enumerate(by_step(split, index, fields)):
         own = folder / f"step_{step:03}"
-        (own / "images").mkdir(parents=True)
-        (own / "sparse" / "0").mkdir(parents=True)
-        names = [f"cam_{camera:03}.png" for camera in range(len(record["color"]))]
-        for name, color in zip(names, record["color"], strict=True):
-            (own / "images" / name).write_bytes(png(color))
-        _model(record, step, names).write_binary(own / "sparse" / "0")
+        views = views_of(record, steps=[step] * len(names))
+        _write_model(own, names, views, record["color"])
         if held_out:
             text = "\n".join(names[-held_out:]) + "\n"
             (own / "sparse" / "0" / "test.txt").write_text(text)
 
 
+def _write_model(
+    folder: Path,
+    names: Sequence[str],
+    views: geometry.View,
+    color: UInt8[np.ndarray, "C H W 3"],
+    static: bool = False,
+) -> None:
+    (folder / "images").mkdir(parents=True)
+    (folder / "sparse" / "0").mkdir(parents=True)
+    for name, image in zip(names, color, strict=True):
+        (folder / "images" / name).write_bytes(png(image))
+    _model(views, color, names, static).write_binary(folder / "sparse" / "0")
+
+
 def _model(
-    record: dict[str, Any], step: int, names: list[str]
+    views: geometry.View,
+    color: UInt8[np.ndarray, "C H W 3"],
+    names: Sequence[str],
+    static: bool,
 ) -> pycolmap.Reconstruction:
-    views = views_of(record, steps=[step] * len(names))
-    points, colors, pixels, seen = _points(views, record["color"])
+    points, colors, pixels, seen = _points(views, color, static)
     # The place of each point among the points of each image.
     places = np.cumsum(seen, axis=1) - 1
     height, width = views.depth.shape[1:]
@@ -84,31 +112,37 @@ def _model(
             ),
             pycolmap.Rigid3d(views.extrinsics[camera]),
         )
-    for point, color, own, place in zip(points, colors, seen.T, places.T, strict=True):
+    for point, shade, own, place in zip(points, colors, seen.T, places.T, strict=True):
         track = pycolmap.Track(
             [
                 pycolmap.TrackElement(int(camera) + 1, int(place[camera]))
                 for camera in np.flatnonzero(own)
             ]
         )
-        model.add_point3D(point, track, color)
+        model.add_point3D(point, track, shade)
+    model.update_point_3d_errors()
     return model
 
 
 def _points(
-    views: geometry.View, color: UInt8[np.ndarray, "C H W 3"]
+    views: geometry.View, color: UInt8[np.ndarray, "C H W 3"], static: bool
 ) -> tuple[
     Float64[np.ndarray, "P 3"],
     UInt8[np.ndarray, "P 3"],
     Float64[np.ndarray, "C P 2"],
     Bool[np.ndarray, "C P"],
 ]:
-    """Gives points, their colours, where each image has them, and which see them."""
+    """Returns points, their colours, where each image has them, and which see them.
+
+    Those on objects are left out where only what is static counts.
+    """
     every = max(1, round((views.depth.size / POINTS) ** 0.5))
     parts = []
     for camera in range(len(color)):
         chosen = np.zeros(views.depth.shape[1:], bool)
         chosen[every // 2 :: every, every // 2 :: every] = True
+        if static:
+            chosen &= views.instance[camera] == 0
         rows, columns = np.nonzero(chosen & np.isfinite(views.depth[camera]))
         own = geometry.tracks(view_of(views, camera), rows, columns, views)
         parts.append((own.points[camera], color[camera, rows, columns], *own[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from dyso.spec import ResolvedSpec, Spec, UserError
 SHARDS = ("sunds", "tfrecord", "webdataset", "parquet")
 """Formats of files that hold many scenes each, `ShardFormat`."""
 
-FOLDERS = ("nerfstudio", "dnerf", "d3dgs", "nsff", "colmap")
+FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")
 """Formats of one folder a scene, `SceneFormat`."""
 
 FORMATS = SHARDS + FOLDERS
@@ -22,6 +23,9 @@ FORMATS = SHARDS + FOLDERS
 @runtime_checkable
 class Format(Protocol):
     """What every format has.
+
+    A format may also have `notes(spec)`, which returns lines for the users of an export
+    about what its readers do with this dataset and cannot be told to do otherwise.
 
     Attributes:
       ABOUT: one line for people who choose.
@@ -96,3 +100,13 @@ def format_named(name: str) -> Format:
     if name not in FORMATS:
         raise UserError(f"no format {name!r}; the formats are {', '.join(FORMATS)}")
     return cast(Format, importlib.import_module(f"dyso.export.{name}"))
+
+
+def formats_for(spec: Spec) -> list[str]:
+    """Returns the names of the formats that can hold a dataset, of those installed."""
+    names = []
+    for name in FORMATS:
+        with contextlib.suppress(UserError, ModuleNotFoundError):
+            format_named(name).check(spec)
+            names.append(name)
+    return names

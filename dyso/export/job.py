@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,14 +19,23 @@ from typing import Any, cast
 import numpy as np
 
 from dyso import records
-from dyso.export.formats import SHARDS, Format, SceneFormat, ShardFormat, format_named
+from dyso.export.formats import (
+    SHARDS,
+    Format,
+    SceneFormat,
+    ShardFormat,
+    format_named,
+    formats_for,
+)
 from dyso.export.processes import Tick, share_out
+from dyso.export.soundness import check_record
 from dyso.reading import Dataset
 from dyso.spec import ResolvedSpec, Spec, UserError
 
 _MARKER = "export.json"
 _ATTRIBUTION = "ATTRIBUTION.md"
 _PARTIAL = ".partial"
+_DONE = ".done"
 _SHARD_BYTES = 512 << 20  # decoded; half as much in a file, half a minute's work
 
 
@@ -88,7 +97,11 @@ class Export:
         """
         own = format_named(format)
         source = Dataset(dataset)
-        own.check(source.resolved.spec)
+        try:
+            own.check(source.resolved.spec)
+        except UserError as error:
+            fit = ", ".join(formats_for(source.resolved.spec))
+            raise UserError(f"{error}; formats that hold this dataset: {fit}") from None
         if split and split not in source.splits:
             raise UserError(
                 f"{dataset}: no split {split!r}; the splits are "
@@ -136,9 +149,24 @@ class Export:
                 own = paths(self.resolved, split, shard, len(lengths))
                 yield Unit(split=split, start=start, stop=stop, paths=own)
 
+    def notes(self) -> Sequence[str]:
+        """Returns what users of the format must know about this dataset."""
+        notes = getattr(self.format, "notes", None)
+        return notes(self.resolved.spec) if notes else ()
+
     def is_done(self, unit: Unit) -> bool:
-        """Says whether all of a unit is there."""
-        return all((self.out / path).exists() for path in unit.paths)
+        """Says whether every file of a unit is there, with the size it was given."""
+        try:
+            sizes = json.loads(self._done_file(unit).read_text(encoding="utf-8"))
+            return all(
+                (self.out / path).stat().st_size == size for path, size in sizes.items()
+            )
+        except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
+            return False
+
+    def _done_file(self, unit: Unit) -> Path:
+        """Returns the path of the file that lists what a finished unit holds."""
+        return self.out / _DONE / f"{unit.paths[0]}.json"
 
     def done(self) -> int:
         """Counts the scenes that are there."""
@@ -186,15 +214,23 @@ class Export:
                 with _naming(unit.split, unit.start):
                     write(self.dataset.splits[unit.split], unit.start, made[0])
                 tick()
+            sizes: dict[str, int] = {}
             for source, path in zip(made, unit.paths, strict=True):
-                (self.out / path).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(source, self.out / path)
+                sizes |= {
+                    str(Path(path, file.relative_to(source))): file.stat().st_size
+                    for file in _files(source)
+                }
+                _move(source, self.out / path)
+        listing = self._done_file(unit)
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        with records.replacing(listing) as temporary:
+            temporary.write_text(json.dumps(sizes, indent=0) + "\n", encoding="utf-8")
 
     def _scenes(self, unit: Unit, tick: Tick) -> Iterator[dict[str, Any]]:
         for index in range(unit.start, unit.stop):
             with _naming(unit.split, index):
                 record = self.dataset.splits[unit.split].read(index)
-                _check_shapes(record, self.resolved.spec)
+                check_record(record, self.resolved.spec)
             yield record
             tick()
 
@@ -232,7 +268,13 @@ class Export:
             }
         marker = self.out / _MARKER
         if marker.exists():
-            there = json.loads(marker.read_text(encoding="utf-8"))
+            try:
+                there = dict(json.loads(marker.read_text(encoding="utf-8")))
+            except (ValueError, TypeError):
+                raise UserError(
+                    f"{marker}: is not what an export writes; choose another folder "
+                    "with --out"
+                ) from None
             for key, value in own.items():
                 if there.get(key) != value:
                     raise UserError(
@@ -271,23 +313,24 @@ def _naming(split: str, index: int) -> Iterator[None]:
         raise type(error)(f"scene {index} of {split}: {error}") from error
 
 
-def _check_shapes(record: Mapping[str, Any], spec: Spec) -> None:
-    """Looks whether a record is what the spec says.
+def _files(path: Path) -> list[Path]:
+    """Lists the files in a folder, sorted; or the one file itself."""
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
 
-    Raises:
-      RecordError: it is not.
+
+def _move(source: Path, target: Path) -> None:
+    """Puts a file or a folder in its place.
+
+    A folder that is there already has lost files: all are put into it again, and what
+    its users have added stays.
     """
-    sizes: dict[str | int, int] = {
-        "V": spec.views,
-        "H": spec.resolution[0],
-        "W": spec.resolution[1],
-        "T": spec.dynamics.steps,
-        "N": len(record["objects/category_id"]),
-    }
-    for field in records.fields_of(spec.render.layers):
-        shape = tuple(sizes.get(axis, axis) for axis in field.shape)
-        found = record[field.name].shape if field.name in record else None
-        if found != shape:
-            raise records.RecordError(
-                f"{field.name!r} must have the spec's shape {shape}, got {found}"
-            )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_dir():
+        os.replace(source, target)
+        return
+    for file in _files(source):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, place)

@@ -1,7 +1,8 @@
 """`webdataset`: tar files for the webdataset package; a sample is a scene.
 
 A whole scene, because a tar is read in order and shuffled by samples, which would tear
-the views of a scene apart. A sample has, with i the view in as many digits as needed:
+the views of a scene apart. Its key, `<split>_<scene_name>`, is in no other split. A
+sample has, with i the view in as many digits as needed:
 
     color_<i>.png  instance_<i>.png  category_<i>.png  normal_<i>.png ...
     depth.npy       float32 [V, H, W, 1], metres
@@ -59,9 +60,12 @@ def finish(
 
 
 def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:
-    """Gives a scene's files by extension, and its name as `__key__`."""
+    """Returns a scene's files by extension, and its split and name as `__key__`."""
     digits = len(str(len(record["color"]) - 1))
-    made: dict[str, str | bytes] = {"__key__": str(record["scene_name"])}
+    made: dict[str, str | bytes] = {
+        # Of the whole dataset: people read several splits as one stream.
+        "__key__": f"{record['split']}_{record['scene_name']}"
+    }
     said: dict[str, Any] = {}
     for field in records.FIELDS:
         if field.name not in record:

@@ -3,6 +3,7 @@ from commands import Command
 
 from dyso.cli.export import main
 from dyso.export import FORMATS, format_named
+from dyso.reading import Dataset
 from dyso.spec import UserError
 
 
@@ -30,6 +31,13 @@ def test_it_exports_and_goes_on(synthetic, tmp_path, capsys):
         *(f"test/scene_{i}" for i in range(2)),
         *(f"train/scene_{i}" for i in range(4)),
     ]
+
+
+def test_what_readers_do_is_said_at_the_end(synthetic, tmp_path, capsys):
+    main(synthetic, format="dynerf", out=tmp_path / "out", scenes=":1")
+    spec = Dataset(synthetic).resolved.spec
+    said = [f"note: {note}" for note in format_named("dynerf").notes(spec)]
+    assert said and capsys.readouterr().err.splitlines()[-len(said) :] == said
 
 
 def test_part_of_a_split_keeps_its_numbers(synthetic, tmp_path):

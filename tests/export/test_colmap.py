@@ -33,6 +33,17 @@ def folder(split, tmp_path_factory):
     return written("colmap", split, tmp_path_factory.mktemp("out") / "scene")
 
 
+@pytest.fixture(scope="module")
+def video(videos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset") / "data"
+    return Dataset(write_dataset(folder, videos, synthetic_views))["train"]
+
+
+@pytest.fixture(scope="module")
+def video_folder(video, tmp_path_factory):
+    return written("colmap", video, tmp_path_factory.mktemp("out") / "scene")
+
+
 def model_of(folder, step):
     return pycolmap.Reconstruction(folder / f"step_{step:03}" / "sparse" / "0")
 
@@ -105,10 +116,45 @@ def test_held_out_cameras_are_named(folder):
     assert names.split() == ["cam_003.png"]
 
 
+def test_errors_are_pixels(folder, video_folder):
+    # By the reader's own count; -1 would be "unknown".
+    for path in (folder / "step_001", video_folder):
+        model = pycolmap.Reconstruction(path / "sparse" / "0")
+        errors = np.array([point.error for point in model.points3D.values()])
+        assert (errors >= 0).all() and errors.max() < 0.01
+        again = model.compute_mean_reprojection_error()
+        assert errors.mean() == pytest.approx(again, abs=1e-3)
+
+
+def test_a_video_is_one_model_of_what_is_static(video, video_folder):
+    record = video[0]
+    model = pycolmap.Reconstruction(video_folder / "sparse" / "0")
+    names = sorted(image.name for image in model.images.values())
+    assert names == [f"step_{frame:03}.png" for frame in range(7)]
+    assert sorted(p.name for p in (video_folder / "images").iterdir()) == names
+    for frame, name in enumerate(names):
+        color = np.asarray(Image.open(video_folder / "images" / name))
+        np.testing.assert_array_equal(color, record["color"][frame])
+        image = model.find_image_with_name(name)
+        points, pixels = known_points(record, frame)
+        for point, pixel in zip(points, pixels, strict=True):
+            assert abs(image.project_point(point) - pixel).max() < 0.01
+    assert (record["instance"] > 0).any()
+    assert model.num_points3D() > 500
+    for point in model.points3D.values():
+        # The sphere moves; the floor and the dome stay.
+        dome = abs(np.linalg.norm(point.xyz) - 25)
+        assert min(abs(point.xyz[2]), dome) < 5e-3
+        for element in point.track.elements:
+            x, y = model.images[element.image_id].points2D[element.point2D_idx].xy
+            frame = int(model.images[element.image_id].name[5:8])
+            assert record["instance"][frame, int(y), int(x), 0] == 0
+
+
 def test_it_is_the_same_again(split, folder, tmp_path):
     assert files(written("colmap", split, tmp_path / "again")) == files(folder)
 
 
-def test_one_camera_is_refused(videos):
-    with pytest.raises(UserError, match=r"cameras\.paired is true"):
-        colmap.check(videos.spec)
+def test_one_place_is_refused(make_resolved):
+    with pytest.raises(UserError, match=r"needs parallax.*cameras\.count is 1"):
+        colmap.check(make_resolved(cameras=Cameras(count=1)).spec)

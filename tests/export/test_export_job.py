@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from made import write_dataset
+from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso import records
-from dyso.export import Export
+from dyso.export import FORMATS, Export, format_named
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import UserError
+from dyso.spec import Cameras, UserError
 
 # tfds and TensorFlow warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -215,3 +216,75 @@ def test_a_record_of_another_spec_is_named(own, make_resolved, tmp_path):
     source = write_dataset(tmp_path / "data", own, synthetic_views, swap)
     with pytest.raises(UserError, match=r"^scene 1 of train: 'color' .* got \(25, 8,"):
         Export.of(source, format="webdataset", out=tmp_path / "out").run(1, nothing)
+
+
+@pytest.mark.parametrize("name", ["colmap", "nerfstudio", "dynerf", "parquet"])
+@pytest.mark.parametrize("field", ["intrinsics", "extrinsics"])
+def test_a_number_that_is_none_is_named(name, field, own, tmp_path):
+    def damage(split, scenes):
+        example = tf_example_pb2.Example.FromString(scenes[0])
+        example.features.feature[field].float_list.value[0] = float("nan")
+        return [example.SerializeToString(), *scenes[1:]]
+
+    source = write_dataset(tmp_path / "data", own, synthetic_views, damage)
+    export = Export.of(source, format=name, out=tmp_path / "out", scenes=":1")
+    with pytest.raises(records.RecordError, match=f"^scene 0 of train: .*'{field}'"):
+        export.run(1, nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [("nerfstudio", "train/scene_1/step_000/images"), ("parquet", "data")],
+)
+def test_what_has_lost_files_is_made_again(name, lost, folder, small_shards, tmp_path):
+    export = Export.of(folder, format=name, out=tmp_path / "out", split="train")
+    export.run(1, nothing)
+    whole = tree(export.out)
+    files = sorted((export.out / lost).iterdir())
+    files[0].unlink()
+    files[1].write_bytes(files[1].read_bytes()[:-1])
+    others = export.out / lost / "of_a_user"
+    others.write_text("results")
+    scenes = {"nerfstudio": 1, "parquet": 3}[name]
+    assert export.done() == 5 - scenes
+    ticks = []
+    export.run(1, lambda: ticks.append(1))
+    assert len(ticks) == scenes and others.read_text() == "results"
+    others.unlink()
+    assert tree(export.out) == whole
+
+
+def test_a_marker_of_something_else_is_one_line(folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for text in ("", "[1]", "\xff"):
+        (out / "export.json").write_text(text, encoding="latin-1")
+        with pytest.raises(UserError, match=r"export\.json: is not what an export"):
+            Export.of(folder, format="parquet", out=out).run(1, nothing)
+
+
+def test_a_refusal_names_formats_that_accept(videos, make_resolved, tmp_path):
+    """The formats that a refusal names hold the dataset, by their own word."""
+    single = make_resolved(cameras=Cameras(count=1), splits={"train": 1})
+    for case, resolved in {"video": videos, "single": single}.items():
+        source = write_dataset(tmp_path / case, resolved, synthetic_views)
+        refused = set()
+        for name in FORMATS:
+            try:
+                Export.of(source, format=name, out=tmp_path / "out")
+            except UserError as error:
+                refused.add(name)
+                named = str(error).rpartition("that hold this dataset: ")[2].split(", ")
+                assert set(named) == {
+                    name for name in FORMATS if accepts(name, resolved.spec)
+                }
+        assert refused >= {"d3dgs", "dynerf"}
+        assert ("colmap" in refused) == (case == "single")
+
+
+def accepts(name, spec):
+    try:
+        format_named(name).check(spec)
+    except UserError:
+        return False
+    return True

@@ -25,7 +25,7 @@ def samples(exported):
 
 def test_a_sample_is_a_scene(samples, dataset):
     for sample, record in zip(samples, dataset["train"], strict=True):
-        assert sample["__key__"] == record["scene_name"]
+        assert sample["__key__"] == f"train_{record['scene_name']}"
         for name in IMAGES:
             for view in range(6):
                 image = sample[f"{name}_{view}.png"]
@@ -61,3 +61,11 @@ def test_depth_and_cameras_place_the_spheres(samples):
             radii = np.linalg.norm(seen - centre, axis=-1)
             error = np.abs(radii - sample["objects_sizes.npy"][0, 0] / 2)
             assert error.max(initial=0) < 2e-3
+
+
+def test_samples_of_all_splits_have_different_keys(exported):
+    webdataset = pytest.importorskip("webdataset")
+    urls = sorted(map(str, exported("webdataset").glob("*.tar")))
+    samples = webdataset.WebDataset(urls, shardshuffle=False)
+    keys = [sample["__key__"] for sample in samples]
+    assert len(keys) == len(set(keys)) == 7
