@@ -5,6 +5,7 @@ The figures of every pattern are explained in `dyso.spec.Patterns`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from dyso.geometry import azimuth_elevation, quaternion_multiply, quaternion_to_matrix
 from dyso.sampling.paths import QUICK, SLOW, slow, turns, waves
 from dyso.sampling.poses import viewing
-from dyso.spec import Cameras, Handheld
+from dyso.spec import Cameras
 
 # Radians from one azimuth to the next on a spiral that covers a sphere evenly.
 GOLDEN = np.pi * (3 - np.sqrt(5))
@@ -57,69 +58,141 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Middle:
+    """What is drawn before a pattern places its cameras, the same for all patterns.
+
+    Attributes:
+      cameras: the section of the spec.
+      target: the point looked at.
+      positions: where the trajectory's middle is; one point a camera for `shell`.
+      quaternions: of cameras there that look at the target.
+      distances: from the target.
+      outward: unit vectors from the target.
+      steps: from -1/2 to 1/2, or from 1/2 to -1/2.
+      focal_length: metres.
+    """
+
+    cameras: Cameras
+    target: Float[np.ndarray, " 3"]
+    positions: Float[np.ndarray, "M 3"]
+    quaternions: Float[np.ndarray, "M 4"]
+    distances: Float[np.ndarray, " M"]
+    outward: Float[np.ndarray, "M 3"]
+    steps: Float[np.ndarray, " C"]
+    focal_length: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Placement:
+    """Where a pattern places its cameras. Arrays may have 1 for C.
+
+    Attributes:
+      positions: camera centres.
+      quaternions: camera to world; None has every camera look at the target, from where
+        noise has moved it.
+      scale: of the focal lengths.
+      shaken: whether the positions have their own noise already.
+    """
+
+    positions: Float[np.ndarray, "C 3"]
+    quaternions: Float[np.ndarray, "Q 4"] | None = None
+    scale: Float[np.ndarray, " S"] | float = 1.0
+    shaken: bool = False
+
+
 def _sample(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
-    """Draws a trajectory in its own order."""
+    """Draws a trajectory in the pattern's own order."""
     weights = cameras.patterns.weights()
     chances = np.array(list(weights.values()))
     pattern = list(weights)[rng.choice(len(chances), p=chances / chances.sum())]
     target = np.array([0.0, 0.0, cameras.target_height])
     target[:2] += rng.normal(0, cameras.target_noise, 2)
     count = 1 if pattern != "shell" else cameras.count
-    out = _outward(rng, cameras, count)
-    # Where the trajectory's middle looks from, and how; a shell has as many as cameras.
+    outward = _outward(rng, cameras, count)
     distances = rng.uniform(*cameras.distance, count)
-    positions = target + distances[:, None] * out
-    quaternions = _towards(positions, target)
+    positions = target + distances[:, None] * outward
     noise = rng.normal(0, cameras.position_noise, (cameras.count, 3))
-    steps = rng.choice([-1, 1]) * _steps(cameras.count)
-    focal_lengths = np.full(cameras.count, cameras.focal_length / 1000)
-    patterns = cameras.patterns
-    if pattern in ("shift", "zoom"):
-        right, _, forward = quaternion_to_matrix(quaternions[0]).T
-        if pattern == "shift":
-            along = right * rng.uniform(*patterns.shift.extent)
-        elif patterns.zoom.by == "position":
-            along = forward * rng.uniform(*patterns.zoom.extent)
-        else:
-            along = np.zeros(3)
-            focal_lengths *= rng.uniform(*patterns.zoom.factor) ** steps
-        positions = positions + steps[:, None] * along
-    elif pattern == "pan":
-        yaw, pitch = azimuth_elevation(target - positions)
-        arc = np.radians(rng.uniform(*patterns.pan.arc))
-        quaternions = viewing(yaw + steps * arc, pitch.repeat(cameras.count))
-    elif pattern == "random":
-        radius = rng.uniform(*patterns.random.radius)
-        positions = positions + radius * _in_ball(rng, cameras.count)
-    elif pattern == "dome":
-        azimuth, _ = azimuth_elevation(out[0])
-        positions = target + distances * _dome(cameras, float(azimuth))
-    if pattern == "handheld":
-        return _handheld(rng, patterns.handheld, positions[0], target, focal_lengths)
-    positions = positions + noise
-    if pattern in ("random", "shell", "dome"):
+    middle = _Middle(
+        cameras=cameras,
+        target=target,
+        positions=positions,
+        quaternions=_towards(positions, target),
+        distances=distances,
+        outward=outward,
+        steps=rng.choice([-1, 1]) * _steps(cameras.count),
+        focal_length=cameras.focal_length / 1000,
+    )
+    placed = _PATTERNS[pattern](rng, middle)
+    positions = placed.positions + (0 if placed.shaken else noise)
+    quaternions = placed.quaternions
+    if quaternions is None:
         quaternions = _towards(positions, target)
     return Trajectory(
         pattern=pattern,
         positions=positions,
         quaternions=np.broadcast_to(quaternions, (cameras.count, 4)),
-        focal_lengths=focal_lengths,
+        focal_lengths=np.full(cameras.count, middle.focal_length) * placed.scale,
     )
 
 
-def _handheld(
-    rng: np.random.Generator,
-    handheld: Handheld,
-    middle: Float[np.ndarray, " 3"],
-    target: Float[np.ndarray, " 3"],
-    focal_lengths: Float[np.ndarray, " C"],
-) -> Trajectory:
+def _shift(rng: np.random.Generator, middle: _Middle) -> _Placement:
+    right = quaternion_to_matrix(middle.quaternions[0])[:, 0]
+    extent = rng.uniform(*middle.cameras.patterns.shift.extent)
+    return _Placement(
+        positions=middle.positions + middle.steps[:, None] * (right * extent),
+        quaternions=middle.quaternions,
+    )
+
+
+def _pan(rng: np.random.Generator, middle: _Middle) -> _Placement:
+    yaw, pitch = azimuth_elevation(middle.target - middle.positions)
+    arc = np.radians(rng.uniform(*middle.cameras.patterns.pan.arc))
+    turned = viewing(yaw + middle.steps * arc, pitch.repeat(len(middle.steps)))
+    return _Placement(positions=middle.positions, quaternions=turned)
+
+
+def _zoom(rng: np.random.Generator, middle: _Middle) -> _Placement:
+    zoom = middle.cameras.patterns.zoom
+    if zoom.by == "focal_length":
+        return _Placement(
+            positions=middle.positions,
+            quaternions=middle.quaternions,
+            scale=rng.uniform(*zoom.factor) ** middle.steps,
+        )
+    forward = quaternion_to_matrix(middle.quaternions[0])[:, 2]
+    extent = rng.uniform(*zoom.extent)
+    return _Placement(
+        positions=middle.positions + middle.steps[:, None] * (forward * extent),
+        quaternions=middle.quaternions,
+    )
+
+
+def _random(rng: np.random.Generator, middle: _Middle) -> _Placement:
+    radius = rng.uniform(*middle.cameras.patterns.random.radius)
+    ball = _in_ball(rng, len(middle.steps))
+    return _Placement(positions=middle.positions + radius * ball)
+
+
+def _shell(rng: np.random.Generator, middle: _Middle) -> _Placement:
+    return _Placement(positions=middle.positions)
+
+
+def _dome(rng: np.random.Generator, middle: _Middle) -> _Placement:
+    azimuth, _ = azimuth_elevation(middle.outward[0])
+    rig = _dome_rig(middle.cameras, float(azimuth))
+    return _Placement(positions=middle.target + middle.distances * rig)
+
+
+def _handheld(rng: np.random.Generator, middle: _Middle) -> _Placement:
     """Draws a slow path through its middle, how far it looks off, and how it shakes."""
-    count = len(focal_lengths)
+    handheld = middle.cameras.patterns.handheld
+    position, target = middle.positions[0], middle.target
+    count = len(middle.steps)
     times, frames = _steps(count), np.arange(count)
     extent = handheld.drift
     if handheld.baseline is not None:
-        distance = float(np.linalg.norm(middle - target))
+        distance = float(np.linalg.norm(position - target))
         low, high = handheld.baseline
         extent = low / 100 * distance, high / 100 * distance
     reach = rng.uniform(*extent)
@@ -127,20 +200,27 @@ def _handheld(
     off = np.radians(handheld.wander) * waves(rng, times, 3, *SLOW)
     off += np.radians(handheld.tremble) * waves(rng, frames, 3, *QUICK)
     # From the slow path, for what shakes a hand does not keep it on the target.
-    quaternions = quaternion_multiply(_towards(middle + drift, target), turns(off))
+    quaternions = quaternion_multiply(_towards(position + drift, target), turns(off))
     moved = drift + handheld.shake * waves(rng, frames, 3, *QUICK)
     if handheld.baseline is not None:
         found = np.linalg.norm(moved[:, None] - moved, axis=-1).max()
         moved *= reach / found if found else 1.0
-    return Trajectory(
-        pattern="handheld",
-        positions=middle + moved,
-        quaternions=quaternions,
-        focal_lengths=focal_lengths,
-    )
+    return _Placement(positions=position + moved, quaternions=quaternions, shaken=True)
 
 
-def _dome(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
+_PATTERNS: dict[str, Callable[[np.random.Generator, _Middle], _Placement]] = {
+    "shift": _shift,
+    "pan": _pan,
+    "zoom": _zoom,
+    "random": _random,
+    "shell": _shell,
+    "handheld": _handheld,
+    "dome": _dome,
+}
+"""A function for each field of `dyso.spec.Patterns`, under its name."""
+
+
+def _dome_rig(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
     """Gives unit vectors from the target to the rig, those held out last.
 
     Those are the nearest to as few points that are spread as evenly themselves.
