@@ -40,9 +40,19 @@ def check(spec: Spec) -> None:
     """Refuses what `dyso.export.formats` says.
 
     Raises:
-      UserError: a dynamics step is seen by one camera alone, or by too many.
+      UserError: a dynamics step is seen by one camera alone, or by too many; there is
+        one step; or the background is at infinity, where no points are.
     """
     require_several_cameras(spec, "d3dgs")
+    if spec.dynamics.steps < 2:
+        raise UserError(
+            "d3dgs: trains on a sequence, but dynamics.steps is 1; it takes 2 or more"
+        )
+    if spec.backgrounds.backdrop == "environment":
+        raise UserError(
+            "d3dgs: its losses need points of the background, but with "
+            "backgrounds.backdrop: environment it is at infinity; use backdrop: dome"
+        )
     training = held_out(spec).start
     if training > MAX_CAMERAS:
         raise UserError(

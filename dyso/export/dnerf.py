@@ -1,7 +1,10 @@
-"""D-NeRF, as its own loader, HexPlane's and nerfstudio's `dnerf` read it.
+"""D-NeRF, as its own loader, HexPlane's, K-Planes' and nerfstudio's `dnerf` read it.
 
     transforms_train.json, transforms_val.json, transforms_test.json
-    images/cam_000_step_000.png       RGBA, alpha is 255 where an object is seen
+    images/r_000.png                  RGBA, alpha is 255 where an object is seen
+
+The number is the view's: dynamics step * cameras + camera. K-Planes reads it as the
+frame's, and takes no other names.
 
 Blender's camera axes, camera to world, one `camera_angle_x`, `time` from 0 to 1. All of
 these loaders suppose that the scene is about as large as D-NeRF's own: near and far
@@ -34,7 +37,7 @@ from dyso.export.images import png
 from dyso.reading import Split
 from dyso.spec import Spec, UserError
 
-ABOUT = "D-NeRF, HexPlane: transforms_{train,val,test}.json with time, RGBA PNG"
+ABOUT = "D-NeRF, HexPlane, K-Planes: transforms_{train,val,test}.json, RGBA PNG"
 
 DISTANCE = 4.0
 EVERY = 8
@@ -60,6 +63,16 @@ def check(spec: Spec) -> None:
     require_one_focal_length(spec, "dnerf")
 
 
+def notes(spec: Spec) -> list[str]:
+    """Returns what users of the export must know; see `dyso.export.formats`."""
+    several = not spec.cameras.paired and spec.cameras.count > 1
+    instead = "export d3dgs for 4DGaussians" if several else "use another reader"
+    return [
+        "4DGaussians and Deformable-3D-Gaussians misread cameras that do not look at "
+        f"the origin in this format: {instead}"
+    ]
+
+
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
     layout = split.spec.layout
@@ -69,9 +82,9 @@ def write(split: Split, index: int, folder: Path) -> None:
     fields = ("color", "instance", "intrinsics", "extrinsics")
     for record in by_step(split, index, fields):
         for view, color in enumerate(record["color"]):
-            step, camera = layout.pairs[len(frames)]
+            step, _ = layout.pairs[len(frames)]
             seen = (record["instance"][view] > 0).astype(np.uint8) * 255
-            name = f"cam_{camera:03}_step_{step:03}"
+            name = f"r_{len(frames):03}"
             (folder / "images" / f"{name}.png").write_bytes(
                 png(np.concatenate([color, seen], axis=-1))
             )

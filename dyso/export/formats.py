@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from dyso.reading import Split
 from dyso.spec import ResolvedSpec, Spec, UserError
 
-SHARDS = ("sunds", "tfrecord", "webdataset", "parquet")
+SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet")
 """Formats of files that hold many scenes each, `ShardFormat`."""
 
 FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")

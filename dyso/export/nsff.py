@@ -2,6 +2,8 @@
 
     poses_bounds.npy                 [T, 17], LLFF's convention
     images/00000.png
+    images_<W>x<H>/00000.png         the same again: NSFF reads no other folder, and
+                                     makes it, resized, where it is not there
     disp/00000.npy                   float32 [H, W], 1 / z in 1 / m, 0 for infinity
     motion_masks/00000.png           255 on the objects that ever move
     flow_i1/00000_fwd.npz            to the next frame, and 00001_bwd.npz to the one
@@ -23,7 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from dyso import geometry
-from dyso.export.cameras import by_step, require_one_focal_length, z_depth
+from dyso.export.cameras import by_step, llff_row, require_one_focal_length, z_depth
 from dyso.export.images import png
 from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
 from dyso.spec import Spec, UserError
@@ -53,7 +55,9 @@ def check(spec: Spec) -> None:
 
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
-    for kind in ("images", "disp", "motion_masks", "flow_i1", "flow"):
+    height, width = split.spec.resolution
+    resized = f"images_{width}x{height}"
+    for kind in ("images", resized, "disp", "motion_masks", "flow_i1", "flow"):
         (folder / kind).mkdir()
     moving = _moving(split, index)
     rows: list[np.ndarray] = []
@@ -62,7 +66,8 @@ def write(split: Split, index: int, folder: Path) -> None:
         view = view_of(views_of(record, steps=[step]), 0)
         z = z_depth(view.depth, view.intrinsics)
         mask = moving[view.instance].astype(np.uint8) * 255
-        (folder / "images" / f"{step:05}.png").write_bytes(png(record["color"][0]))
+        for kind in ("images", resized):
+            (folder / kind / f"{step:05}.png").write_bytes(png(record["color"][0]))
         (folder / "motion_masks" / f"{step:05}.png").write_bytes(png(mask[..., None]))
         np.save(folder / "disp" / f"{step:05}.npy", (1 / z).astype(np.float32))
         rows.append(_row(view, z))
@@ -97,13 +102,10 @@ def _moving(split: Split, index: int) -> Bool[np.ndarray, " N+1"]:
 def _row(
     view: geometry.View, z: Float64[np.ndarray, "H W"]
 ) -> Float64[np.ndarray, " 17"]:
-    pose = geometry.invert(view.extrinsics)
-    right, down, forward, centre = pose.T
-    lens = np.array([*z.shape, view.intrinsics[0, 0]])
-    columns = np.stack([down, right, -forward, centre, lens], axis=-1)
+    lens = (*z.shape, view.intrinsics[0, 0])
     reached = z[np.isfinite(z)]
     bounds = np.percentile(reached, [NEAR, FAR]) if len(reached) else [np.nan] * 2
-    return np.concatenate([columns.ravel(), bounds])
+    return llff_row(view.extrinsics, lens, tuple(bounds))
 
 
 def _write_flow(folder: Path, frame: int, way: str, flow: geometry.Flow) -> None:

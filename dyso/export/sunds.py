@@ -4,12 +4,17 @@
 the official release, whose own `kubric:kubric/msn_ms_v4.3a` says with `kubric:` where
 its bucket is; the features are the official ones too. An example of the frames is a
 scene; the scenes have its poses and its box, without images.
+
+Instances are numbered as readers of the official release expect: 1 is the background,
+and object i of the record is i + 2. OSRT, GTA and the package's own generators take 1
+for the background, 0 for nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,62 +29,133 @@ ABOUT = "the official release's features, for the sunds package and tfds"
 CONFIG = "msn_ms_v4.3a"
 CLASSES = 55
 """Of the official release, whose ids go from 0, the background, to 55."""
+BACKGROUND = 1
+"""The background's number in `instance_image`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What readers of one release look for.
+
+    Attributes:
+      builder: tfds's `<dataset>/<config>/<version>`, with `{kind}` for `scenes` and
+        `frames`.
+      views: that an example has.
+    """
+
+    builder: str
+    views: range
+
+    def builder_of(self, kind: str) -> str:
+        """Returns the builder of the scenes or of the frames."""
+        return self.builder.format(kind=kind)
 
 
 def check(spec: Spec) -> None:
     """Looks whether the names of the splits stay distinct.
 
     Raises:
-      UserError: two become one.
+      UserError: two become one, or there may be more objects than have a number.
     """
     if {"val", "validation"} <= set(spec.splits):
         raise UserError(
             "sunds: has no names for both splits 'val' and 'validation': the latter "
             "is 'val' there, as in the official release; rename one in the spec"
         )
+    if spec.objects.count[1] > 255 - BACKGROUND:
+        raise UserError(
+            f"sunds: numbers at most {255 - BACKGROUND} objects in 8 bits, but "
+            f"objects.count is {list(spec.objects.count)}"
+        )
+
+
+def notes(spec: Spec) -> list[str]:
+    """Returns what users of the export must know; see `dyso.export.formats`."""
+    if spec.dynamics.steps == 1:
+        return []
+    return [
+        "SRT, OSRT and GTA would take views of several dynamics steps for one still "
+        "scene; for them, export multi_shapenet"
+    ]
 
 
 def paths(
     resolved: ResolvedSpec, split: str, shard: int, shards: int
 ) -> tuple[str, ...]:
-    """Gives the paths of one shard: of the scenes, and of their frames."""
-    return tuple(
-        shard_path(_builder(resolved.spec, kind), _split(split), shard, shards)
-        for kind in ("scenes", "frames")
-    )
+    """Returns the paths of one shard: of the scenes, and of their frames."""
+    return release_paths(_release(resolved.spec), split, shard, shards)
 
 
 def write(
     resolved: ResolvedSpec, scenes: Iterable[Mapping[str, Any]], files: Sequence[Path]
 ) -> None:
     """Writes one shard of the frames and of the scenes."""
-    light = []
-
-    def frames() -> Iterator[dict[str, Any]]:
-        for record in scenes:
-            light.append(_scene(record))
-            yield _frame(record) | {"scene_name": str(record["scene_name"])}
-
-    write_examples(files[1], frame_features(resolved), frames())
-    write_examples(files[0], scene_features(resolved), light)
+    write_release(_release(resolved.spec), resolved, scenes, files)
 
 
 def finish(
     resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
 ) -> None:
     """Writes tfds's metadata."""
+    finish_release(_release(resolved.spec), resolved, shards, out)
+
+
+def _release(spec: Spec) -> Release:
+    return Release(
+        builder=f"kubric_{{kind}}/{CONFIG}/{spec.version}", views=range(spec.views)
+    )
+
+
+def release_paths(
+    release: Release, split: str, shard: int, shards: int
+) -> tuple[str, ...]:
+    """Returns the paths of one shard of a release; see `paths`."""
+    return tuple(
+        shard_path(release.builder_of(kind), _split(split), shard, shards)
+        for kind in ("scenes", "frames")
+    )
+
+
+def write_release(
+    release: Release,
+    resolved: ResolvedSpec,
+    scenes: Iterable[Mapping[str, Any]],
+    files: Sequence[Path],
+) -> None:
+    """Writes one shard of a release; see `write`."""
+    light = []
+
+    def frames() -> Iterator[dict[str, Any]]:
+        for record in scenes:
+            light.append(_scene(record, release.views))
+            frame = _frame(record, release.views)
+            yield frame | {"scene_name": str(record["scene_name"])}
+
+    write_examples(files[1], frame_features(resolved, release.views), frames())
+    write_examples(files[0], scene_features(resolved, release.views), light)
+
+
+def finish_release(
+    release: Release,
+    resolved: ResolvedSpec,
+    shards: Mapping[str, Sequence[int]],
+    out: Path,
+) -> None:
+    """Writes tfds's metadata of a release; see `finish`."""
     spec = resolved.spec
     named = {_split(split): lengths for split, lengths in shards.items()}
     description = f"{spec.name} {spec.version}, {resolved.hash}: {spec.description}"
     for kind, features in {
-        "scenes": scene_features(resolved),
-        "frames": frame_features(resolved),
+        "scenes": scene_features(resolved, release.views),
+        "frames": frame_features(resolved, release.views),
     }.items():
-        write_info(out, _builder(spec, kind), features, named, description)
+        write_info(out, release.builder_of(kind), features, named, description)
 
 
-def frame_features(resolved: ResolvedSpec) -> tfds.features.FeaturesDict:
-    """Gives the features of the frames: the official release's."""
+def frame_features(
+    resolved: ResolvedSpec, views: Sequence[int]
+) -> tfds.features.FeaturesDict:
+    """Returns the features of the frames: the official release's."""
     size = resolved.spec.resolution
     count = len(resolved.objects.categories())
     images = {
@@ -91,24 +167,26 @@ def frame_features(resolved: ResolvedSpec) -> tfds.features.FeaturesDict:
         "depth_image": tfds.features.Image(shape=(*size, 1), dtype=np.float32),
     }
     return tfds.features.FeaturesDict(
-        {"scene_name": tfds.features.Text(), **_frame_features(resolved, images)}
+        {"scene_name": tfds.features.Text(), **_frame_features(views, images)}
     )
 
 
-def scene_features(resolved: ResolvedSpec) -> tfds.features.FeaturesDict:
-    """Gives the features of the scenes: sunds's own."""
+def scene_features(
+    resolved: ResolvedSpec, views: Sequence[int]
+) -> tfds.features.FeaturesDict:
+    """Returns the features of the scenes: sunds's own."""
     corner = tfds.features.Tensor(shape=(3,), dtype=np.float32)
     return tfds.features.FeaturesDict(
         {
             "scene_name": tfds.features.Text(),
-            "frames": tfds.features.Sequence(_frame_features(resolved, {})),
+            "frames": tfds.features.Sequence(_frame_features(views, {})),
             "scene_box": {"min_corner": corner, "max_corner": corner},
             "nominal_time": tfds.features.Text(),
         }
     )
 
 
-def _frame_features(resolved: ResolvedSpec, images: dict[str, Any]) -> dict[str, Any]:
+def _frame_features(views: Sequence[int], images: dict[str, Any]) -> dict[str, Any]:
     def tensor(*shape: int) -> tfds.features.Tensor:
         return tfds.features.Tensor(shape=shape, dtype=np.float32)
 
@@ -124,7 +202,6 @@ def _frame_features(resolved: ResolvedSpec, images: dict[str, Any]) -> dict[str,
         "extrinsics": pose,
         **images,
     }
-    views = range(resolved.spec.views)
     return {
         "frame_name": tfds.features.Text(),
         "pose": pose,
@@ -132,12 +209,13 @@ def _frame_features(resolved: ResolvedSpec, images: dict[str, Any]) -> dict[str,
     }
 
 
-def _frame(record: Mapping[str, Any], images: bool = True) -> dict[str, Any]:
+def _frame(
+    record: Mapping[str, Any], views: Sequence[int], images: bool = True
+) -> dict[str, Any]:
     height, width = record["color"].shape[1:3]
     cameras = {}
-    for view, (intrinsics, extrinsics) in enumerate(
-        zip(record["intrinsics"], record["extrinsics"], strict=True)
-    ):
+    for view in views:
+        intrinsics, extrinsics = record["intrinsics"][view], record["extrinsics"][view]
         camera = {
             "intrinsics": {
                 "image_width": width,
@@ -154,8 +232,9 @@ def _frame(record: Mapping[str, Any], images: bool = True) -> dict[str, Any]:
         if images:
             camera |= {
                 f"{name}_image": record[name][view]
-                for name in ("color", "depth", "category", "instance")
+                for name in ("color", "depth", "category")
             }
+            camera["instance_image"] = record["instance"][view] + np.uint8(BACKGROUND)
         cameras[f"camera_{view}"] = camera
     return {
         "frame_name": f"{record['scene_name']}_frame_0",
@@ -164,11 +243,11 @@ def _frame(record: Mapping[str, Any], images: bool = True) -> dict[str, Any]:
     }
 
 
-def _scene(record: Mapping[str, Any]) -> dict[str, Any]:
+def _scene(record: Mapping[str, Any], views: Sequence[int]) -> dict[str, Any]:
     low, high = _box(record)
     return {
         "scene_name": str(record["scene_name"]),
-        "frames": [_frame(record, images=False)],
+        "frames": [_frame(record, views, images=False)],
         "scene_box": {"min_corner": low, "max_corner": high},
         "nominal_time": "",
     }
@@ -187,7 +266,3 @@ def _box(record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 def _split(name: str) -> str:
     return "val" if name == "validation" else name
-
-
-def _builder(spec: Spec, kind: str) -> str:
-    return f"kubric_{kind}/{CONFIG}/{spec.version}"

@@ -11,7 +11,7 @@ from scenes import files, known_points, written
 from dyso.export import d3dgs
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, UserError
+from dyso.spec import Backgrounds, Cameras, Dynamics, Objects, UserError
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +120,7 @@ def test_what_it_cannot_hold_is_refused(videos, make_resolved):
     d3dgs.check(make_resolved(cameras=Cameras(count=60, held_out=10)).spec)
     with pytest.raises(UserError, match=r"at most 50 cameras.*leaves 51"):
         d3dgs.check(make_resolved(cameras=Cameras(count=60, held_out=9)).spec)
+    with pytest.raises(UserError, match=r"dynamics\.steps is 1; it takes 2"):
+        d3dgs.check(make_resolved(dynamics=Dynamics(steps=1)).spec)
+    with pytest.raises(UserError, match="at infinity; use backdrop: dome"):
+        d3dgs.check(make_resolved(backgrounds=Backgrounds(backdrop="environment")).spec)

@@ -91,7 +91,7 @@ def test_without_held_out_cameras_the_last_is_the_test(make_resolved, tmp_path):
     data = write_dataset(tmp_path / "data", resolved, synthetic_views)
     out = written("dnerf", Dataset(data)["train"], tmp_path / "out")
     names = [frame["file_path"] for frame in meta_of(out, "test")["frames"]]
-    assert names == [f"./images/cam_004_step_{step:03}" for step in range(5)]
+    assert names == [f"./images/r_{5 * step + 4:03}" for step in range(5)]
     assert len(meta_of(out, "train")["frames"]) == 20
 
 
@@ -118,6 +118,36 @@ def test_every_split_of_a_video_begins_at_time_0(videos, tmp_path):
         view = round(frame["time"] * 16)
         points, pixels = known_points(record, view)
         assert abs(project(meta, frame, points)[0] - pixels).max() < 0.01
+
+
+def test_kplanes_finds_a_number_in_each_name(split, folder):
+    numbers = []
+    for name in ("train", "test"):
+        for frame in meta_of(folder, name)["frames"]:
+            path = frame["file_path"]
+            # With `_r` in it, the time would be looked for in the name.
+            assert "_r" not in path and path.count("r_") == 1
+            numbers.append(int(path.split("r_")[-1]))
+    assert sorted(numbers) == list(range(12))
+
+
+def as_gaussians_read(frame):
+    """Returns the camera that 4DGaussians and Deformable-3D-Gaussians make of a frame:
+    world to camera, OpenCV's axes."""
+    matrix = np.linalg.inv(np.array(frame["transform_matrix"]))
+    rotation = matrix[:3, :3] * [[1], [-1], [-1]]
+    return rotation, -matrix[:3, 3]
+
+
+def test_the_note_is_true_of_gaussians_readers(split, folder):
+    """They mirror where the origin is seen, unless it is on the picture's middle."""
+    for frame in meta_of(folder, "train")["frames"]:
+        pose = np.array(frame["transform_matrix"])
+        rotation, t = as_gaussians_read(frame)
+        true = -rotation @ pose[:3, 3]
+        np.testing.assert_allclose(t, true * [-1, 1, 1], atol=1e-9)
+    cameras = dnerf.notes(split.spec)[0]
+    assert "4DGaussians" in cameras and cameras.endswith("export d3dgs for 4DGaussians")
 
 
 def test_it_is_the_same_again(split, folder, tmp_path):

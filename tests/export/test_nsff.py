@@ -64,6 +64,10 @@ def test_images_and_masks_are_those_of_the_frames(split, folder):
     record = split[0]
     for frame in range(FRAMES):
         image = np.asarray(Image.open(folder / "images" / f"{frame:05}.png"))
+        # NSFF's loader reads this folder, for `--final_height` of the dataset's height.
+        height, width = split.spec.resolution
+        same = folder / f"images_{width}x{height}" / f"{frame:05}.png"
+        assert np.array_equal(image, np.asarray(Image.open(same)))
         np.testing.assert_array_equal(image, record["color"][frame])
         mask = np.asarray(Image.open(folder / "motion_masks" / f"{frame:05}.png"))
         assert mask.shape == (HEIGHT, WIDTH)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dyso import geometry
-from dyso.export import Export
+from dyso.export import Export, sunds
 from dyso.export.sunds import frame_features
 from dyso.reading import Dataset
-from dyso.spec import UserError
+from dyso.spec import Dynamics, Objects, UserError
 
 # tfds, TensorFlow and sunds warn of their own parts.
 pytestmark = [
@@ -21,40 +21,40 @@ NAME = "kubric/msn_ms_v4.3a"
 
 
 @pytest.fixture(scope="module")
-def sunds():
+def package():
     return pytest.importorskip("sunds")
 
 
 @pytest.fixture
-def builder(sunds, exported):
-    return sunds.builder(NAME, data_dir=exported("sunds"))
+def builder(package, exported):
+    return package.builder(NAME, data_dir=exported("sunds"))
 
 
-def official(sunds, views, size, **images):
+def official(package, views, size, **images):
     """Gives the features of the official release, said with sunds's own words."""
-    camera = sunds.specs.camera_spec(img_shape=size, **images)
+    camera = package.specs.camera_spec(img_shape=size, **images)
     names = [f"camera_{view}" for view in range(views)]
-    frame = sunds.specs.frame_spec(cameras=dict.fromkeys(names, camera))
+    frame = package.specs.frame_spec(cameras=dict.fromkeys(names, camera))
     del frame["timestamp"]
     return frame
 
 
-def test_the_features_are_the_official_ones(sunds, builder):
+def test_the_features_are_the_official_ones(package, builder):
     import tensorflow_datasets as tfds
 
     images = dict.fromkeys(("color_image", "instance_image", "depth_image"), True)
-    frame = official(sunds, 6, (24, 32), category_image=55, **images)
+    frame = official(package, 6, (24, 32), category_image=55, **images)
     assert repr(builder.frame_builder.info.features) == repr(
         tfds.features.FeaturesDict(frame)
     )
-    scene = sunds.specs.scene_spec(frames=official(sunds, 6, (24, 32)))
+    scene = package.specs.scene_spec(frames=official(package, 6, (24, 32)))
     assert repr(builder.scene_builder.info.features) == repr(
         tfds.features.FeaturesDict(scene)
     )
 
 
-def test_stacked_rays_and_depth_meet_the_scene(sunds, builder, dataset):
-    task = sunds.tasks.Nerf(
+def test_stacked_rays_and_depth_meet_the_scene(package, builder, dataset):
+    task = package.tasks.Nerf(
         yield_mode="stacked",
         additional_camera_specs={"depth_image", "instance_image", "category_image"},
     )
@@ -64,8 +64,10 @@ def test_stacked_rays_and_depth_meet_the_scene(sunds, builder, dataset):
         assert int(example["scene_name"][6:]) == record["index"]
         views = [int(name[7:]) for name in example["camera_name"]]
         assert sorted(views) == list(range(6))
-        for name in ("color", "depth", "instance", "category"):
+        for name in ("color", "depth", "category"):
             assert np.array_equal(example[f"{name}_image"], record[name][views])
+        # The official release's readers take 1 for the background.
+        assert np.array_equal(example["instance_image"], record["instance"][views] + 1)
         points = (
             example["ray_origins"] + example["ray_directions"] * example["depth_image"]
         ).astype(np.float64)
@@ -85,7 +87,7 @@ def test_stacked_rays_and_depth_meet_the_scene(sunds, builder, dataset):
                 assert np.abs(radii - size / 2).max(initial=0) < 2e-3
 
 
-def test_a_known_point_lands_where_sunds_projects_it(sunds, builder, dataset):
+def test_a_known_point_lands_where_sunds_projects_it(package, builder, dataset):
     import tensorflow as tf
     from sunds.core import tf_geometry
 
@@ -111,7 +113,7 @@ def test_a_known_point_lands_where_sunds_projects_it(sunds, builder, dataset):
         assert np.abs(found - expected).max() < 0.01
 
 
-def test_the_scenes_box_holds_the_objects(sunds, builder, dataset):
+def test_the_scenes_box_holds_the_objects(package, builder, dataset):
     for example, record in zip(
         builder.scene_builder.as_dataset(split="train").as_numpy_iterator(),
         dataset["train"],
@@ -123,7 +125,7 @@ def test_the_scenes_box_holds_the_objects(sunds, builder, dataset):
         assert (low <= positions.min(0)).all() and (high >= positions.max(0)).all()
         assert (low >= positions.min(0) - radius * 3**0.5 - 1e-5).all()
         assert (high <= positions.max(0) + radius * 3**0.5 + 1e-5).all()
-    task = sunds.tasks.Nerf(yield_mode="image", normalize_rays=True)
+    task = package.tasks.Nerf(yield_mode="image", normalize_rays=True)
     [image, *_] = builder.as_dataset(split="val", task=task).take(1)
     assert np.isfinite(image["ray_origins"]).all()
 
@@ -135,7 +137,7 @@ def test_classes_are_the_official_55_or_more(own):
             for i in range(count)
         )
         objects = dataclasses.replace(own.objects, assets=assets)
-        features = frame_features(dataclasses.replace(own, objects=objects))
+        features = frame_features(dataclasses.replace(own, objects=objects), range(6))
         return features["cameras"]["camera_0"]["category_image"].num_classes
 
     assert [classes(count) for count in (7, 55, 56, 200)] == [55, 55, 57, 201]
@@ -151,3 +153,15 @@ def test_two_splits_of_one_official_name_are_refused(make_resolved, tmp_path):
     assert len(Dataset(source).splits) == 2
     with pytest.raises(UserError, match="'val' and 'validation'"):
         Export.of(source, format="sunds", out=tmp_path / "out")
+
+
+def test_more_objects_than_numbers_are_refused(make_resolved):
+    sunds.check(make_resolved(objects=Objects(count=(1, 254))).spec)
+    with pytest.raises(UserError, match=r"254 objects.*\[1, 255\]"):
+        sunds.check(make_resolved(objects=Objects(count=(1, 255))).spec)
+
+
+def test_a_note_keeps_readers_of_still_scenes_away(own, make_resolved):
+    [note] = sunds.notes(own.spec)
+    assert "multi_shapenet" in note
+    assert not sunds.notes(make_resolved(dynamics=Dynamics(steps=1)).spec)
