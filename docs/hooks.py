@@ -79,8 +79,8 @@ def spec_page(schema: dict[str, Any]) -> str:
         "# Specs",
         "",
         "A spec is a YAML file. `name` and `splits` must be given, every other key has",
-        "a default. A range is `[low, high]`, from which a value is drawn uniformly.",
-        "Unknown keys are errors.",
+        "a default. A range is `[low, high]`, from which a value is drawn uniformly;",
+        "one number stands for both. Unknown keys are errors.",
         "",
         "[The JSON Schema](spec.schema.json) lets an editor complete, explain and",
         "check keys: [Write a spec](../tutorials/write-a-spec.md) says how.",
@@ -123,12 +123,15 @@ def _values(entry: dict[str, Any]) -> str:
     if "enum" in entry:
         return ", ".join(f"`{value}`" for value in entry["enum"])
     kind = entry["type"]
+    if isinstance(kind, list):
+        return " or ".join(_values({**entry, "type": each}) for each in kind)
     if kind == "array" and isinstance(entry["items"], list):
         return f"[{', '.join(map(_values, entry['items']))}]"
     if kind == "array":
         return f"list of {_values(entry['items'])}"
     if kind == "object":
-        return f"name: {_values(entry['additionalProperties'])}"
+        [value] = entry["patternProperties"].values()
+        return f"name: {_values(value)}"
     signs = {
         "minimum": "≥",
         "exclusiveMinimum": ">",

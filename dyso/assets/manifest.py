@@ -20,6 +20,8 @@ from dyso.storage import open_source
 
 MAX_BYTES = 512 << 20
 """Of a manifest: ShapeNet's 50,000 entries have about 40 MB."""
+MAX_SIDE = 1e30
+"""Of an object's bounds, in its own units; one over it is the least."""
 MAX_NAME = 256
 """Characters of an id, a category and a name."""
 
@@ -112,11 +114,14 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
         # As the importer turns the mesh: z is the former y, y the former -z.
         (x, y, z), (right, top, near) = lower, upper
         lower, upper = (x, -near, y), (right, -z, top)
-    if (
-        entry["asset_type"] == "FileBasedObject"
-        and not max(high - low for low, high in zip(lower, upper, strict=True)) > 0
-    ):
+    longest = max(high - low for low, high in zip(lower, upper, strict=True))
+    if entry["asset_type"] == "FileBasedObject" and not longest > 0:
         raise UserError(f"{where}: has no bounds above zero size")
+    if longest and not 1 / MAX_SIDE <= longest <= MAX_SIDE:
+        raise UserError(
+            f"{where}: the longest side of its bounds must be between {1 / MAX_SIDE:g} "
+            f"and {MAX_SIDE:g}, got {longest:g}"
+        )
     checksum = _text(where, "sha256", metadata.get("sha256") or "")
     if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
         raise UserError(f"{where}: sha256 must be 64 lower-case hexadecimal digits")

@@ -6,12 +6,19 @@ from pathlib import Path
 
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
-from dyso.spec import Catalog, ResolvedSpec, Spec, UserError, load_spec
+from dyso.spec import Catalog, ResolvedSpec, Spec, SpecError, UserError, load_with
+
+# By the type of a catalog's assets: what makes one.
+_MAKERS = {
+    "FileBasedObject": "`dyso assets shapenet` makes one of a download of "
+    "ShapeNetCore.v2, `dyso assets meshes` of other meshes",
+    "Texture": "`dyso assets hdris` makes one of a folder of HDRIs",
+}
 
 
 def load(path: str | Path) -> ResolvedSpec:
     """Reads a spec and the catalogs it names; see `resolve`."""
-    return resolve(load_spec(path), Path(path).parent)
+    return load_with(path, lambda spec: resolve(spec, Path(path).parent))
 
 
 def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
@@ -22,29 +29,46 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
       folder: where its relative paths start.
 
     Raises:
-      UserError: a manifest is missing or broken, a category or an HDRI is in none, or
+      SpecError: a manifest is missing or broken, a category or an HDRI is in none, or
         the held-out share leaves a split without assets.
     """
-    objects = _catalog(spec.objects.catalog, folder, "FileBasedObject")
-    backgrounds = _catalog(spec.backgrounds.catalog, folder, "Texture")
-    ids = tuple(asset.id for asset in backgrounds.assets)
-    for key, wanted, catalog, known in (
-        ("objects.categories", spec.objects.categories, objects, objects.categories()),
-        ("backgrounds.assets", spec.backgrounds.assets, backgrounds, ids),
+    found: dict[str, Catalog] = {}
+    problems: list[tuple[str, str]] = []
+    for section, name, asset_type in (
+        ("objects", spec.objects.catalog, "FileBasedObject"),
+        ("backgrounds", spec.backgrounds.catalog, "Texture"),
     ):
-        if unknown := sorted(set(wanted) - set(known)):
-            raise UserError(
-                f"{key}: {', '.join(unknown)}: not in the catalog {catalog.name}, "
-                f"which has {', '.join(known[:60])}{' ...' if len(known) > 60 else ''}"
+        try:
+            found[section] = _catalog(name, folder, asset_type)
+        except UserError as error:
+            problems.append((f"{section}.catalog", str(error)))
+    for key, wanted, known in (
+        ("objects.categories", spec.objects.categories, Catalog.categories),
+        ("backgrounds.assets", spec.backgrounds.assets, _ids),
+    ):
+        catalog = found.get(key.partition(".")[0])
+        if catalog and (unknown := sorted(set(wanted) - set(known(catalog)))):
+            some = known(catalog)[:60]
+            more = " ..." if len(some) < len(known(catalog)) else ""
+            text = (
+                f"{', '.join(unknown)}: not in the catalog {catalog.name}, "
+                f"which has {', '.join(some)}{more}"
             )
-    resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
+            problems.append((key, text))
+    if problems:
+        raise SpecError(problems)
+    resolved = ResolvedSpec(spec=spec, **found)
     for split in spec.splits:
         resolved.objects_of(split), resolved.backgrounds_of(split)
     return resolved
 
 
+def _ids(catalog: Catalog) -> tuple[str, ...]:
+    return tuple(asset.id for asset in catalog.assets)
+
+
 def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
-    """Gives the manifests of a dataset's objects and HDRIs on this machine.
+    """Returns the manifests of a dataset's objects and HDRIs on this machine.
 
     A job may have been planned on another machine, where the starter assets lie
     elsewhere. Every other manifest is where the spec says it is, on all machines.
@@ -78,7 +102,7 @@ def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:
     location = name if "://" in name else str(folder / name)
     if "://" not in name and not Path(location).is_file():
         raise UserError(
-            f"{location}: no such manifest; the spec's catalogs are `starter` or the "
-            "path or URL of a Kubric asset manifest"
+            f"{location}: no such manifest; {_MAKERS[asset_type]} (docs/assets.md); "
+            "or write `catalog: starter` for the assets that come with the installation"
         )
     return read_catalog(location, asset_type)

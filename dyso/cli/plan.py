@@ -12,12 +12,12 @@ from typing import Any
 import tyro
 from tqdm import tqdm
 
-from dyso import assets, pipeline
+from dyso import pipeline
 from dyso.pipeline.estimate import CONFIDENCE, Cost, Estimate, estimate
 from dyso.pipeline.pilot import run_pilot
 from dyso.render import Device, image_bytes
 from dyso.render.system import default_workers, require_system_libraries, usable_cpus
-from dyso.spec import ResolvedSpec, Spec, UserError, load_spec
+from dyso.spec import ResolvedSpec, Spec, UserError
 
 # By name of an estimate: what it is of, and its unit.
 ROWS = {
@@ -51,7 +51,8 @@ def main(
 
     Args:
       spec: the spec, a YAML file.
-      pilot: scenes to render, evenly chosen; 0 counts scenes and views alone.
+      pilot: scenes to render, evenly chosen; 0 checks the spec and its catalogs,
+        and counts scenes and views.
       cores: cores that will render it, a worker on each; default: this machine's.
       price: of a core-hour, in any currency.
       timeout: seconds that one scene may take; default: 600, or 3 a view and 2 a
@@ -66,7 +67,8 @@ def main(
     for name, number in (("price", price), ("timeout", timeout)):
         if number is not None and not number > 0:
             raise UserError(f"{name}: must be above 0, got {number:g}")
-    described = load_spec(spec)
+    resolved = pipeline.load(spec)
+    described = resolved.spec
     cores = cores or len(usable_cpus())
     counts = _counts(described)
     count = min(pilot, counts["scenes"])
@@ -74,7 +76,6 @@ def main(
     found: dict[str, Estimate] = {}
     failed: dict[str, int] = {}
     if count:
-        resolved = assets.resolve(described, spec.parent)
         require_system_libraries()
         costs, failed = _render(resolved, count, workers, timeout, device)
         found = estimate(

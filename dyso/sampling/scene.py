@@ -7,8 +7,10 @@ z = 0. Camera axes are OpenCV's: x right, y down, z forward.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Literal
 
 from dyso.spec import Layout, Render
 
@@ -168,11 +170,13 @@ class Scene:
     render_seed: int
 
     def __post_init__(self) -> None:
-        """Checks that paired cameras have their steps.
+        """Checks that all numbers are finite and that paired cameras have their steps.
 
         Raises:
-          ValueError: they have not.
+          ValueError: they are not, or have not.
         """
+        if not all(map(math.isfinite, _floats(self))):
+            raise ValueError("a scene's numbers must be finite")
         steps = {len(item.poses) for item in self.objects}
         if self.paired and steps != {len(self.cameras)}:
             raise ValueError("paired cameras must be as many as the dynamics steps")
@@ -211,3 +215,14 @@ class Scene:
         import pydantic
 
         return pydantic.TypeAdapter(cls).validate_json(text)
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _floats(each)
+    elif is_dataclass(value):
+        for each in vars(value).values():
+            yield from _floats(each)

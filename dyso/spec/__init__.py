@@ -3,9 +3,15 @@
 from dyso.spec.cameras import Cameras, Dome, Handheld, Patterns
 from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
 from dyso.spec.dynamics import Dynamics
-from dyso.spec.errors import UserError
+from dyso.spec.errors import SpecError, UserError
 from dyso.spec.layout import Layout
-from dyso.spec.loader import load_resolved, load_spec, parse_resolved, save_resolved
+from dyso.spec.loader import (
+    load_resolved,
+    load_spec,
+    load_with,
+    parse_resolved,
+    save_resolved,
+)
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,
@@ -32,10 +38,12 @@ __all__ = [
     "Render",
     "ResolvedSpec",
     "Spec",
+    "SpecError",
     "UserError",
     "Visibility",
     "load_resolved",
     "load_spec",
+    "load_with",
     "parse_resolved",
     "save_resolved",
 ]

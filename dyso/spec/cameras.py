@@ -9,11 +9,17 @@ from annotated_types import Ge, Le, Predicate
 
 from dyso.spec.values import (
     STRICT,
+    Degrees,
     ElevationRange,
-    NonNegative,
-    NonNegativeRange,
-    Positive,
-    PositiveRange,
+    FactorRange,
+    Metres,
+    MetresRange,
+    Millimetres,
+    PercentRange,
+    PositiveDegreesRange,
+    PositiveMetres,
+    PositiveMetresRange,
+    Weight,
 )
 
 
@@ -26,8 +32,8 @@ class Shift:
       extent: metres from the first position to the last.
     """
 
-    weight: NonNegative = 1.0
-    extent: PositiveRange = (1.0, 3.0)
+    weight: Weight = 1.0
+    extent: PositiveMetresRange = (1.0, 3.0)
     __pydantic_config__ = STRICT
 
 
@@ -40,8 +46,8 @@ class Pan:
       arc: degrees from the first yaw to the last.
     """
 
-    weight: NonNegative = 1.0
-    arc: PositiveRange = (8.0, 30.0)
+    weight: Weight = 1.0
+    arc: PositiveDegreesRange = (8.0, 30.0)
     __pydantic_config__ = STRICT
 
 
@@ -56,10 +62,10 @@ class Zoom:
       factor: largest over smallest focal length, for `by: focal_length`.
     """
 
-    weight: NonNegative = 1.0
-    extent: PositiveRange = (1.0, 3.0)
+    weight: Weight = 1.0
+    extent: PositiveMetresRange = (1.0, 3.0)
     by: Literal["position", "focal_length"] = "position"
-    factor: PositiveRange = (1.3, 2.0)
+    factor: FactorRange = (1.3, 2.0)
     __pydantic_config__ = STRICT
 
 
@@ -72,8 +78,8 @@ class Random:
       radius: metres, the ball's radius.
     """
 
-    weight: NonNegative = 1.0
-    radius: PositiveRange = (0.5, 2.0)
+    weight: Weight = 1.0
+    radius: PositiveMetresRange = (0.5, 2.0)
     __pydantic_config__ = STRICT
 
 
@@ -87,7 +93,7 @@ class Shell:
       weight: how often it is drawn, relative to the others' weights.
     """
 
-    weight: NonNegative = 0.0
+    weight: Weight = 0.0
     __pydantic_config__ = STRICT
 
 
@@ -104,7 +110,7 @@ class Dome:
       weight: how often it is drawn, relative to the others' weights.
     """
 
-    weight: NonNegative = 0.0
+    weight: Weight = 0.0
     __pydantic_config__ = STRICT
 
 
@@ -123,12 +129,12 @@ class Handheld:
       tremble: degrees, standard deviation of the quick turns about each axis.
     """
 
-    weight: NonNegative = 0.0
-    drift: NonNegativeRange = (0.3, 1.5)
-    baseline: NonNegativeRange | None = None
-    wander: NonNegative = 2.0
-    shake: NonNegative = 0.005
-    tremble: NonNegative = 0.3
+    weight: Weight = 0.0
+    drift: MetresRange = (0.3, 1.5)
+    baseline: PercentRange | None = None
+    wander: Degrees = 2.0
+    shake: Metres = 0.005
+    tremble: Degrees = 0.3
     __pydantic_config__ = STRICT
 
 
@@ -146,7 +152,7 @@ class Patterns:
     __pydantic_config__ = STRICT
 
     def weights(self) -> dict[str, float]:
-        """Gives each pattern's weight by its name, in the order of the fields."""
+        """Returns each pattern's weight by its name, in the order of the fields."""
         return {
             "shift": self.shift.weight,
             "pan": self.pan.weight,
@@ -188,14 +194,14 @@ class Cameras:
 
     count: Annotated[int, Ge(1), Le(1000)] = 5
     paired: bool = False
-    held_out: Annotated[int, Ge(0)] = 0
-    focal_length: Positive = 35.0
-    sensor_width: Positive = 32.0
-    distance: PositiveRange = (4.5, 7.0)
+    held_out: Annotated[int, Ge(0), Le(999)] = 0
+    focal_length: Millimetres = 35.0
+    sensor_width: Millimetres = 32.0
+    distance: PositiveMetresRange = (4.5, 7.0)
     elevation: ElevationRange = (12.0, 45.0)
-    target_height: NonNegative = 0.7
-    target_noise: NonNegative = 0.3
-    position_noise: NonNegative = 0.05
-    min_height: Positive = 0.3
+    target_height: Metres = 0.7
+    target_noise: Metres = 0.3
+    position_noise: Metres = 0.05
+    min_height: PositiveMetres = 0.3
     patterns: Annotated[Patterns, Predicate(_has_weight)] = Patterns()
     __pydantic_config__ = STRICT

@@ -13,7 +13,7 @@ from typing import Any
 
 from dyso.spec.cameras import Cameras, Dome, Handheld
 from dyso.spec.dynamics import Dynamics
-from dyso.spec.errors import UserError
+from dyso.spec.errors import SpecError
 from dyso.spec.schema import Backgrounds, Spec
 
 Vector = tuple[float, float, float]
@@ -136,7 +136,7 @@ class ResolvedSpec:
         """Gives the objects, of the spec's categories, that a split may show.
 
         Raises:
-          UserError: the spec leaves a split without objects.
+          SpecError: the spec leaves a split without objects.
         """
         return self._objects[split != "train"]
 
@@ -144,7 +144,7 @@ class ResolvedSpec:
         """Gives the HDRIs, of those that the spec names, that a split may show.
 
         Raises:
-          UserError: the spec leaves a split without backgrounds.
+          SpecError: the spec leaves a split without backgrounds.
         """
         return self._backgrounds[split != "train"]
 
@@ -176,10 +176,11 @@ class ResolvedSpec:
             count = max(round(held_out * len(assets)), int(others))
             count = min(count, len(assets) - train)
         if not assets or (held_out and others and not count):
-            raise UserError(
-                f"{section}: held_out {held_out} leaves a split without assets: "
-                f"{len(assets)} to choose from; use a larger catalog or held_out: 0"
+            problem = (
+                f"{held_out:g} leaves a split without assets: {len(assets)} to choose "
+                "from; use a larger catalog or held_out: 0"
             )
+            raise SpecError([(f"{section}.held_out", problem)])
         if not count:
             return tuple(assets), tuple(assets)
         order = sorted(assets, key=lambda a: _digest(self.spec.seed, section, a.id))

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
-from dyso.spec.values import STRICT, FrameRate, NonNegative, NonNegativeRange
+from dyso.spec.values import (
+    LEAST,
+    STRICT,
+    DegreesRange,
+    FrameRate,
+    Metres,
+    MetresRange,
+    SpeedRange,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +49,16 @@ class Dynamics:
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
-    area: NonNegative = 1.0
+    area: Metres = 1.0
     contact: Literal["rest", "settle", "free"] = "rest"
     motion: Literal["jitter", "smooth", "physics"] = "jitter"
-    jitter: NonNegative = 0.4
+    jitter: Metres = 0.4
     max_rotation: Annotated[float, Ge(0), Le(180)] = 90.0
-    travel: NonNegativeRange = (0.5, 2.0)
-    turn: NonNegativeRange = (0.0, 120.0)
-    drop: NonNegativeRange = (0.0, 1.0)
-    speed: NonNegativeRange = (0.0, 2.0)
-    spin: NonNegativeRange = (0.0, 180.0)
+    travel: MetresRange = (0.5, 2.0)
+    turn: DegreesRange = (0.0, 120.0)
+    drop: MetresRange = (0.0, 1.0)
+    speed: SpeedRange = (0.0, 2.0)
+    spin: DegreesRange = (0.0, 180.0)
     frame_rate: FrameRate = 30
-    settle_time: Annotated[float, Gt(0), Le(60)] = 4.0
+    settle_time: Annotated[float, Ge(LEAST), Le(60)] = 4.0
     __pydantic_config__ = STRICT

@@ -20,7 +20,7 @@ from dyso.spec.values import asked
 
 
 def json_schema() -> dict[str, Any]:
-    """Gives the schema, with each key's meaning as its description."""
+    """Returns the schema, with each key's meaning as its description."""
     schema = pydantic.TypeAdapter(Spec).json_schema()
     for kind in _sections(Spec):
         _explain(schema if kind is Spec else schema["$defs"][kind.__name__], kind)
@@ -37,6 +37,8 @@ def _renamed(value: Any) -> Any:
     found = {names.get(key, key): _renamed(each) for key, each in value.items()}
     if "$ref" in found:
         found["$ref"] = found["$ref"].replace("$defs", "definitions")
+    if "patternProperties" in found:
+        found["additionalProperties"] = False
     return found
 
 
@@ -62,9 +64,8 @@ def _explain(definition: dict[str, Any], kind: type) -> None:
 
 
 def _metadata(hint: Any) -> tuple[Any, ...]:
-    return getattr(hint, "__metadata__", ()) + tuple(
-        each for inner in get_args(hint) for each in getattr(inner, "__metadata__", ())
-    )
+    inner = (each for part in get_args(hint) for each in _metadata(part))
+    return (*getattr(hint, "__metadata__", ()), *inner)
 
 
 def _rule(check: Any) -> str:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
 
 from dyso.spec import cameras, dynamics, schema, values
 from dyso.spec.catalog import ResolvedSpec
-from dyso.spec.errors import UserError
+from dyso.spec.errors import SpecError, UserError
 from dyso.spec.schema import Spec
 
 MAX_BYTES = 1 << 18
 """Of a spec: reading YAML takes some seconds for as many."""
 MAX_DEPTH = 20
 """Of lists and mappings in one another, for which reading YAML takes the square."""
+_Used = TypeVar("_Used")
 _Location = tuple[str | int, ...]
 _NAMED = vars(schema) | vars(cameras) | vars(dynamics) | vars(values)
 _STARTS = (
@@ -42,6 +44,19 @@ def load_spec(path: str | Path) -> Spec:
     Raises:
       UserError: the file cannot be read or is not a valid spec; one line an error.
     """
+    return load_with(path, lambda spec: spec)
+
+
+def load_with(path: str | Path, use: Callable[[Spec], _Used]) -> _Used:
+    """Reads and validates a spec, and makes something of it.
+
+    Args:
+      path: see `load_spec`.
+      use: makes it. The lines of the keys in its `SpecError` are found.
+
+    Raises:
+      UserError: see `load_spec`.
+    """
     path = Path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -56,18 +71,22 @@ def load_spec(path: str | Path) -> Spec:
     try:
         # By way of JSON, whose strict mode reads lists as tuples and nothing else.
         spec = pydantic.TypeAdapter(Spec).validate_json(_as_json(path, data))
+        if not problems:
+            return use(spec)
     except pydantic.ValidationError as error:
         problems += [_problem(data, item) for item in error.errors()]
-    if problems:
-        raise UserError(
-            "\n".join(
-                f"{path}:{_line(lines, location)}: {message}"
-                for location, message in sorted(
-                    problems, key=lambda item: _line(lines, item[0])
-                )
-            )
+    except SpecError as error:
+        problems = [
+            (tuple(key.split(".")), f"{key}: {text}") for key, text in error.problems
+        ]
+    # Without what is said twice: one number that stands for two is wrong once.
+    found = dict.fromkeys(
+        f"{path}:{_line(lines, location)}: {message}"
+        for location, message in sorted(
+            problems, key=lambda item: _line(lines, item[0])
         )
-    return spec
+    )
+    raise UserError("\n".join(found))
 
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
@@ -102,7 +121,7 @@ def _as_json(path: Path, data: Any) -> str:
 def _index_lines(
     node: yaml.Node | None, location: _Location, lines: dict[_Location, int]
 ) -> list[tuple[_Location, str]]:
-    """Fills `lines` with where each key stands; gives the repeated keys."""
+    """Fills `lines` with where each key stands; returns the repeated keys."""
     repeated: list[tuple[_Location, str]] = []
     if isinstance(node, yaml.MappingNode):
         seen = set()
@@ -124,7 +143,7 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
     if error["type"] == "value_error":  # what sections say of one another
         text = str(error["ctx"]["error"])
         return tuple(text.partition(":")[0].split(".")), text
-    location: _Location = tuple(part for part in error["loc"] if part != "[key]")
+    location = _given(data, error["loc"])
     got = error["input"]
     match error["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
@@ -135,18 +154,34 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
             message = f"must be {_predicate_text(error['msg'])}, got {_short(got)}"
         case "dataclass_type" | "dataclass_exact_type":
             message = f"must be a mapping of keys to values, got {_short(got)}"
-        case "too_long":
-            message = f"must have at most {error['ctx']['max_length']} items"
         case "too_short":
             message = f"must have at least {error['ctx']['min_length']} items"
+        case "tuple_type":
+            message = f"must be a list, got {_short(got)}"
+            if isinstance(got, str):
+                message += f"; write [{got[:60]}]"
         case _:
             text = error["msg"].removeprefix("Input should be ")
             message = f"must be {text}, got {_short(got)}"
     return location, f"{_dotted(location)}: {message}"
 
 
+def _given(data: Any, location: _Location) -> _Location:
+    """Returns a location without marks, and places in pairs that one number is for."""
+    found: list[str | int] = []
+    for part in location:
+        if part == "[key]" or (isinstance(part, int) and not isinstance(data, list)):
+            continue
+        found.append(part)
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+    return tuple(found)
+
+
 def _predicate_text(message: str) -> str:
-    """Gives what a predicate of the schema asks for."""
+    """Returns what a predicate of the schema asks for."""
     name = message.split("'")[1].rpartition(".")[2]
     return values.asked(_NAMED[name])
 
@@ -178,7 +213,7 @@ def _short(value: Any) -> str:
 
 
 def save_resolved(resolved: ResolvedSpec) -> bytes:
-    """Gives the JSON that is kept with the data as `spec.json`."""
+    """Returns the JSON that is kept with the data as `spec.json`."""
     return pydantic.TypeAdapter(ResolvedSpec).dump_json(resolved)
 
 

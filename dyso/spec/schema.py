@@ -2,8 +2,8 @@
 
 Lengths are metres, angles degrees, lens sizes millimetres, as people write them in
 YAML; `dyso.sampling` turns angles into radians. A range is `[low, high]` and is drawn
-from uniformly. Where the papers publish no figure, the default is this project's
-choice, and `specs/dyso.yaml` says so.
+from uniformly; one number stands for both. Where the papers publish no figure, the
+default is this project's choice, and `specs/dyso.yaml` says so.
 """
 
 from __future__ import annotations
@@ -16,12 +16,25 @@ from annotated_types import Ge, Le, Len, Lt, Predicate
 from dyso.spec.cameras import Cameras
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.layout import Layout
-from dyso.spec.values import STRICT, CountRange, Name, Positive, Share, Version
+from dyso.spec.values import (
+    MOST_BOXES,
+    MOST_PIXELS,
+    MOST_SAMPLED,
+    MOST_SCENES,
+    STRICT,
+    CountRange,
+    Name,
+    PositiveMetres,
+    Share,
+    Size,
+    Split,
+    Version,
+)
 
 
-def _has_scenes(value: dict[str, int]) -> bool:
-    """At least one split, and every split with at least one scene."""
-    return bool(value) and min(value.values()) >= 1
+def _countable(value: dict[str, int]) -> bool:
+    """At most 1,000,000,000 scenes in all splits together."""
+    return sum(value.values()) <= MOST_SCENES
 
 
 def _image_layers(value: tuple[str, ...]) -> bool:
@@ -51,7 +64,7 @@ class Objects:
 
     catalog: str = "starter"
     count: CountRange = (1, 1)
-    size: Positive = 2.0
+    size: PositiveMetres = 2.0
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.1
     categories: tuple[str, ...] = ()
     __pydantic_config__ = STRICT
@@ -75,8 +88,8 @@ class Backgrounds:
     catalog: str = "starter"
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.0
     backdrop: Literal["dome", "environment"] = "dome"
-    dome_radius: Positive = 25.0
-    dome_height: Positive = 3.0
+    dome_radius: PositiveMetres = 25.0
+    dome_height: PositiveMetres = 3.0
     assets: tuple[str, ...] = ()
     __pydantic_config__ = STRICT
 
@@ -123,9 +136,6 @@ class Render:
     __pydantic_config__ = STRICT
 
 
-Pixels = Annotated[int, Ge(8), Le(8192)]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """A dataset, named and described whole.
@@ -146,9 +156,11 @@ class Spec:
     description: str = ""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     splits: Annotated[
-        dict[Name, Annotated[int, Le(2**40)]], Len(1), Predicate(_has_scenes)
+        dict[Split, Annotated[int, Ge(1), Le(MOST_SCENES)]],
+        Len(1),
+        Predicate(_countable),
     ]
-    resolution: tuple[Pixels, Pixels] = (128, 128)
+    resolution: Size = (128, 128)
     objects: Objects = field(default_factory=Objects)
     backgrounds: Backgrounds = field(default_factory=Backgrounds)
     dynamics: Dynamics = field(default_factory=Dynamics)
@@ -185,6 +197,34 @@ class Spec:
             raise ValueError(
                 f"dynamics.contact: must be free where dynamics.motion is physics, "
                 f"which decides what touches the floor; got {self.dynamics.contact}"
+            )
+        self._check_extent()
+
+    def _check_extent(self) -> None:
+        """Checks that a scene can be sampled, held in memory and stored.
+
+        Raises:
+          ValueError: it is too large; it begins with the key.
+        """
+        objects = self.objects.count[1]
+        boxes = objects * self.views
+        if boxes > MOST_BOXES:
+            raise ValueError(
+                f"cameras.count: must leave at most {MOST_BOXES:,} views times objects "
+                f"in a scene, got {self.views:,} views of up to {objects}"
+            )
+        attempts = self.visibility.attempts
+        if boxes * attempts > MOST_SAMPLED:
+            raise ValueError(
+                f"visibility.attempts: must leave at most {MOST_SAMPLED:,} attempts "
+                f"times views times objects, got {attempts:,} attempts at "
+                f"{self.views:,} views of up to {objects}"
+            )
+        height, width = self.resolution
+        if height * width * self.views > MOST_PIXELS:
+            raise ValueError(
+                f"resolution: must leave at most {MOST_PIXELS:,} pixels in a scene, or "
+                f"no record can hold it; got {self.views:,} views of {height} x {width}"
             )
 
     @property

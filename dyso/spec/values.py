@@ -1,37 +1,101 @@
-"""What values of a spec may be: ranges, shares, names.
+"""What values of a spec may be: ranges, shares, names, and the bounds of every number.
 
 The docstring of a check is what an error says that the value must be.
+
+Bounds are far beyond any use. Within them no scene has a number that is not finite,
+and none is sampled for hours.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le, Predicate
+import pydantic
+from annotated_types import Ge, Le, Predicate
+from pydantic_core import PydanticCustomError, core_schema
 
 PHYSICS_RATE = 240
 """Steps a second of the physics, of which dynamics steps are some."""
+
+LEAST = 1e-6
+"""Of what must be above 0: scenes are rounded to 1e-9."""
+MOST_METRES = 100_000.0
+MOST_DEGREES = 36_000.0
+MOST_PERCENT = 10_000.0
+MOST_SPEED = 10_000.0  # metres a second
+MOST_WEIGHT = 1e6
+MOST_FACTOR = 1000.0
+LENS = 1e-3, 10_000.0  # millimetres
+MOST_OBJECTS = 254
+"""Instances are bytes, and 0 is the background."""
+MOST_SCENES = 1_000_000_000
+"""Of a dataset: a million shards."""
+MOST_PIXELS = 2**30
+"""Of a scene in all its views: its record must have less than 2 GiB."""
+MOST_BOXES = 1_000_000
+"""Objects times views of a scene: of each, 27 points are projected at once."""
+MOST_SAMPLED = 20_000_000
+"""Objects times views times attempts: minutes for a scene that is never seen."""
+MOST_NAME = 80
+"""Of a dataset and of a split: both, and more, are in the name of a file, of which file
+systems allow 255 bytes."""
 
 # pydantic reads this on stdlib dataclasses: unknown keys and NaN are errors.
 STRICT = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 
 
 def asked(check: Callable[..., bool]) -> str:
-    """Gives what a check asks for, to follow "must be": its docstring."""
-    text = (check.__doc__ or "").strip().rstrip(".")
+    """Returns what a check asks for, to follow "must be": its docstring."""
+    text = " ".join((check.__doc__ or "").split()).rstrip(".")
     return text[:1].lower() + text[1:]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers; one alone stands for both.
+
+    Attributes:
+      names: of the two, for errors.
+    """
+
+    names: str = "low, high"
+
+    def _read(self, value: Any) -> Any:
+        if _is_number(value):
+            return value, value
+        if isinstance(value, list | tuple) and len(value) == 2:
+            return tuple(value)
+        raise PydanticCustomError(
+            "pair", "two numbers [{names}], or one for both", {"names": self.names}
+        )
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Reads a value before it is checked as a tuple."""
+        return core_schema.no_info_before_validator_function(
+            self._read, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Returns the schema of both forms, whose keywords do not meet."""
+        pair = handler(schema)
+        one = pair["prefixItems"][0]
+        return one | pair | {"type": [one["type"], "array"]}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _ordered(value: tuple[float, float]) -> bool:
     """[low, high] with low <= high."""
     return value[0] <= value[1]
-
-
-def _positive(value: tuple[float, float]) -> bool:
-    """[low, high] with both above 0."""
-    return min(value) > 0
 
 
 def _whole_steps(value: int) -> bool:
@@ -40,29 +104,60 @@ def _whole_steps(value: int) -> bool:
 
 
 def _safe_name(value: str) -> bool:
-    """A lower-case name of letters, digits and underscores."""
-    return value.isidentifier() and value == value.lower()
+    """A letter from a to z, then at most 79 such letters, digits and underscores."""
+    return re.fullmatch(_NAME, value) is not None
+
+
+def _not_all(value: str) -> bool:
+    """Another name than `all`, which readers take for all splits together."""
+    return value != "all"
 
 
 def _semantic(value: str) -> bool:
-    """A version such as 1.0.0."""
-    return re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){2}", value) is not None
+    """A version such as 1.0.0, without leading zeros."""
+    return re.fullmatch(_VERSION, value) is not None
 
 
-NonNegative = Annotated[float, Ge(0)]
-Positive = Annotated[float, Gt(0)]
+_NAME = f"[a-z][a-z0-9_]{{0,{MOST_NAME - 1}}}"
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_VERSION = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
+
+
+def _pattern(text: str) -> Any:
+    """Has the JSON Schema say what a check does."""
+    return pydantic.Field(json_schema_extra={"pattern": f"^{text}$"})
+
+
 Share = Annotated[float, Ge(0), Le(1)]
-FrameRate = Annotated[int, Ge(1), Predicate(_whole_steps)]
-CountRange = Annotated[
-    tuple[Annotated[int, Ge(1)], Annotated[int, Le(254)]], Predicate(_ordered)
+Weight = Annotated[float, Ge(0), Le(MOST_WEIGHT)]
+Metres = Annotated[float, Ge(0), Le(MOST_METRES)]
+PositiveMetres = Annotated[float, Ge(LEAST), Le(MOST_METRES)]
+Millimetres = Annotated[float, Ge(LENS[0]), Le(LENS[1])]
+Degrees = Annotated[float, Ge(0), Le(MOST_DEGREES)]
+FrameRate = Annotated[int, Ge(1), Le(PHYSICS_RATE), Predicate(_whole_steps)]
+_PositiveDegrees = Annotated[float, Ge(LEAST), Le(MOST_DEGREES)]
+_Count = Annotated[int, Ge(1), Le(MOST_OBJECTS)]
+_Factor = Annotated[float, Ge(LEAST), Le(MOST_FACTOR)]
+_Percent = Annotated[float, Ge(0), Le(MOST_PERCENT)]
+_Speed = Annotated[float, Ge(0), Le(MOST_SPEED)]
+_Elevation = Annotated[float, Ge(-90), Le(90)]
+_Pixels = Annotated[int, Ge(8), Le(8192)]
+CountRange = Annotated[tuple[_Count, _Count], Predicate(_ordered), Pair()]
+MetresRange = Annotated[tuple[Metres, Metres], Predicate(_ordered), Pair()]
+PositiveMetresRange = Annotated[
+    tuple[PositiveMetres, PositiveMetres], Predicate(_ordered), Pair()
 ]
-PositiveRange = Annotated[
-    tuple[float, float], Predicate(_ordered), Predicate(_positive)
+DegreesRange = Annotated[tuple[Degrees, Degrees], Predicate(_ordered), Pair()]
+PositiveDegreesRange = Annotated[
+    tuple[_PositiveDegrees, _PositiveDegrees], Predicate(_ordered), Pair()
 ]
-NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], Predicate(_ordered)]
-ElevationRange = Annotated[
-    tuple[Annotated[float, Ge(-90), Le(90)], Annotated[float, Ge(-90), Le(90)]],
-    Predicate(_ordered),
+FactorRange = Annotated[tuple[_Factor, _Factor], Predicate(_ordered), Pair()]
+PercentRange = Annotated[tuple[_Percent, _Percent], Predicate(_ordered), Pair()]
+SpeedRange = Annotated[tuple[_Speed, _Speed], Predicate(_ordered), Pair()]
+ElevationRange = Annotated[tuple[_Elevation, _Elevation], Predicate(_ordered), Pair()]
+Size = Annotated[tuple[_Pixels, _Pixels], Pair("height, width")]
+Name = Annotated[str, Predicate(_safe_name), _pattern(_NAME)]
+Split = Annotated[
+    str, Predicate(_safe_name), Predicate(_not_all), _pattern(f"(?!all$){_NAME}")
 ]
-Name = Annotated[str, Predicate(_safe_name)]
-Version = Annotated[str, Predicate(_semantic)]
+Version = Annotated[str, Predicate(_semantic), _pattern(_VERSION)]

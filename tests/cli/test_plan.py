@@ -1,10 +1,13 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-from dyso.cli import plan
+from dyso.cli import generate, plan
 from dyso.spec import UserError
 
+SPECS = Path(__file__).parents[2] / "specs"
 SPEC = """
 name: tiny
 splits: {train: 30, test: 10}
@@ -23,9 +26,7 @@ def spec(tmp_path):
     return path
 
 
-def test_without_a_pilot_it_counts_and_needs_no_assets(tmp_path, capsys):
-    spec = tmp_path / "tiny.yaml"
-    spec.write_text(SPEC.replace("{held_out: 0.2}", "{catalog: /none/objects.json}"))
+def test_without_a_pilot_it_counts(spec, capsys):
     assert plan.main(spec, pilot=0) == 0
     [line] = capsys.readouterr().out.splitlines()
     assert "40 scenes (train 30, test 10) of 6 views, 240 views of 16 x 24" in line
@@ -33,6 +34,68 @@ def test_without_a_pilot_it_counts_and_needs_no_assets(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["scenes"], found["views"]) == (40, 240)
     assert found["estimates"] == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            "{catalog: none.json, held_out: 0.2}",
+            ["5: objects.catalog: FOLDER/none.json: no such manifest; `dyso"],
+        ),
+        (
+            "{catalog: tiny.yaml}",
+            ["5: objects.catalog: FOLDER/tiny.yaml: cannot read this manifest: Expect"],
+        ),
+        (
+            "{\n  categories: [boat]}\nbackgrounds: {assets: [hall]}",
+            [
+                "6: objects.categories: boat: not in the catalog starter_objects",
+                "7: backgrounds.assets: hall: not in the catalog starter_hdris, wh",
+            ],
+        ),
+        (
+            "{}\nbackgrounds:\n  assets: [interior]\n  held_out: 0.5",
+            ["8: backgrounds.held_out: 0.5 leaves a split without assets: 1 to choose"],
+        ),
+    ],
+)
+def test_it_says_what_generate_would(section, said, spec):
+    spec.write_text(SPEC.replace("{held_out: 0.2}", section))
+    found = []
+    for command, options in (
+        (plan.main, {"pilot": 0}),
+        (generate.main, {"out": str(spec.parent / "data")}),
+    ):
+        with pytest.raises(UserError) as caught:
+            command(spec, **options)
+        found.append(str(caught.value))
+    assert found[0] == found[1]
+    for line, begin in zip(found[0].splitlines(), said, strict=True):
+        assert line.startswith(f"{spec}:{begin}".replace("FOLDER", str(spec.parent)))
+    assert not (spec.parent / "data").exists()
+
+
+@pytest.mark.parametrize("name", ["dyso", "msn"])
+def test_a_spec_whose_catalogs_are_not_there_runs_with_what_is(name, tmp_path, capsys):
+    text = (SPECS / f"{name}.yaml").read_text()
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        plan.main(path, pilot=0)
+    lines = str(caught.value).splitlines()
+    wrong = [
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.startswith("  catalog: ")
+    ]
+    for line, number, action in zip(lines, wrong, ["shapenet", "hdris"], strict=True):
+        assert line.startswith(f"{path}:{number}: ")
+        assert f"`dyso assets {action}` makes one" in line
+        assert "or write `catalog: starter`" in line
+    path.write_text(re.sub(r"  catalog: .*", "  catalog: starter", text))
+    assert plan.main(path, pilot=0) == 0
+    assert "views" in capsys.readouterr().out
 
 
 def test_bad_numbers_are_one_line(spec):

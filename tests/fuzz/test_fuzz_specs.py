@@ -4,8 +4,11 @@ import dataclasses
 import json
 import math
 import os
+import re
 from pathlib import Path
 
+import hypothesis
+import numpy as np
 import pytest
 import yaml
 from hostile import DEEP, NAMES, VALUES, damaged, edited
@@ -18,7 +21,9 @@ from dyso.assets.manifest import is_inside, read_catalog
 from dyso.reading import Dataset
 from dyso.records import RecordError, read_splits
 from dyso.records.synthetic import synthetic_views
+from dyso.sampling import Scene, UnseenScene, sample_scene
 from dyso.spec import Spec, UserError, load_resolved, load_spec, save_resolved
+from dyso.spec.json_schema import json_schema
 from dyso.validation import Validation
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -75,6 +80,16 @@ def test_a_manifest_is_read_or_refused(folder, data) -> None:
         assert is_inside(asset.id) and asset.id.isprintable()
         assert asset.category.isprintable() and len(asset.checksum) in (0, 64)
         assert all(math.isfinite(x) for corner in asset.bounds for x in corner)
+
+
+@pytest.mark.parametrize("side", [1e-320, 1e-31, 1e31, 1.7e308])
+def test_bounds_of_no_size_that_can_be_scaled_are_refused(folder, side) -> None:
+    whole = json.loads(json.dumps(MANIFEST))
+    whole["assets"]["other"]["kwargs"]["bounds"] = [[-side] * 3, [side, 0, 0]]
+    path = folder / "bounds.json"
+    path.write_text(json.dumps(whole))
+    with pytest.raises(UserError, match="'other': the longest side of its bounds must"):
+        read_catalog(str(path), "FileBasedObject")
 
 
 @given(NAMES)
@@ -168,6 +183,110 @@ def test_a_spec_is_read_or_refused(folder, data) -> None:
         assert isinstance(load_spec(path), Spec)
     except UserError as error:
         assert str(error).startswith(str(path))
+
+
+SCHEMA = json_schema()
+
+
+def numbers(entry=SCHEMA, where=""):
+    """Every number of a spec, as (key, its JSON Schema)."""
+    if "$ref" in entry:
+        entry = SCHEMA["definitions"][entry["$ref"].rpartition("/")[2]]
+    kind = entry.get("type")
+    if {"number", "integer"} & {*([kind] if isinstance(kind, str) else kind or ())}:
+        yield where, entry
+    inner = [*entry.get("properties", {}).items()]
+    inner += [("*", each) for each in entry.get("patternProperties", {}).values()]
+    inner += [("", each) for each in entry.get("anyOf", [])]
+    items = entry.get("items", [])
+    inner += [("", each) for each in (items if isinstance(items, list) else [items])]
+    for key, each in inner:
+        yield from numbers(each, f"{where}.{key}" if key else where)
+
+
+def test_every_number_has_bounds() -> None:
+    found = list(numbers())
+    assert len(found) > 80
+    for where, entry in found:
+        assert {"minimum", "exclusiveMinimum"} & entry.keys(), where
+        assert {"maximum", "exclusiveMaximum"} & entry.keys(), where
+
+
+# Larger, these only take longer.
+FEW = {"steps": 6, "count": 6, "held_out": 1, "attempts": 3}
+
+
+@st.composite
+def extreme(draw: st.DrawFn, entry=SCHEMA, key: str = ""):
+    """A spec whose numbers are at their bounds, or anywhere between."""
+    if "$ref" in entry:
+        entry = SCHEMA["definitions"][entry["$ref"].rpartition("/")[2]]
+    if "enum" in entry:
+        return draw(st.sampled_from(entry["enum"]))
+    if key in ("name", "version", "catalog", "categories", "assets", "layers"):
+        return entry.get("default", "x")
+    if "anyOf" in entry:
+        return draw(extreme(draw(st.sampled_from(entry["anyOf"])), key))
+    kind = entry["type"]
+    match draw(st.sampled_from(kind)) if isinstance(kind, list) else kind:
+        case "null" | "string":
+            return entry.get("default")
+        case "boolean":
+            return draw(st.booleans())
+        case "array":
+            return sorted(draw(extreme(each, key)) for each in entry["items"])
+        case "object" if key == "splits":
+            return {"train": 1}
+        case "object":
+            return {
+                name: draw(extreme(each, name))
+                for name, each in entry["properties"].items()
+                if draw(st.integers(0, 3))
+            }
+    low = entry.get("minimum", 0)
+    high = entry.get("maximum", entry.get("exclusiveMaximum", 1) - 1)
+    if "integer" in kind:
+        return draw(st.sampled_from([low, min(high, FEW.get(key, high))]))
+    return draw(st.sampled_from([float(low), float(high)]) | st.floats(low, high))
+
+
+@hypothesis.settings(max_examples=40)
+@given(extreme(), st.booleans())
+def test_what_is_accepted_is_sampled(folder, make_resolved, values, easy) -> None:
+    values |= {"name": "x", "splits": {"train": 1}}
+    dynamics = values.setdefault("dynamics", {})
+    if dynamics.get("motion") == "physics":
+        dynamics["contact"] = "free"
+    cameras = values.setdefault("cameras", {})
+    if cameras.get("paired"):
+        cameras |= {"count": dynamics.get("steps", 5), "held_out": 0}
+    if easy:  # Or few scenes would be seen.
+        values["visibility"] = {"share": 0.0, "views": 0.0, "attempts": 3}
+        values.setdefault("backgrounds", {})["backdrop"] = "environment"
+        cameras["min_height"] = least("min_height")
+    path = folder / "extreme.yaml"
+    path.write_text(yaml.safe_dump(values))
+    try:
+        spec = load_spec(path)
+    except UserError as error:
+        # What numbers say of one another.
+        assert re.search("at least one pattern|must leave", str(error)), error
+        hypothesis.reject()
+    resolved = dataclasses.replace(make_resolved(assets=3, hdris=2), spec=spec)
+    try:
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            scene = sample_scene(resolved, "train", 0)
+    except UnseenScene:
+        hypothesis.event("not seen")
+        return
+    assert Scene.from_json(scene.to_json()) == scene
+    assert all(camera.focal_length > 0 for camera in scene.cameras)
+
+
+def least(key: str) -> float:
+    """The least that a number may be."""
+    [entry] = [each for where, each in numbers() if where.endswith(f".{key}")]
+    return entry["minimum"]
 
 
 @pytest.fixture(scope="module")

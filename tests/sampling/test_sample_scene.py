@@ -441,3 +441,16 @@ def test_most_first_attempts_of_the_projects_specs_can_be_shown(name, make_resol
     resolved = replace(make_resolved(), spec=load_spec(SPECS / f"{name}.yaml"))
     attempts = [sample_scene(resolved, "train", i).attempt for i in range(40)]
     assert attempts.count(0) > 0.8 * len(attempts)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_scene_has_no_number_that_is_not_finite(wrong, resolved):
+    scene = sample_scene(resolved, "train", 0)
+    [first, *others] = scene.cameras
+    pose = replace(first.pose, position=(0.0, wrong, 0.0))
+    cameras = (replace(first, pose=pose), *others)
+    with pytest.raises(ValueError, match="finite"):
+        replace(scene, cameras=cameras)
+    text = scene.to_json().replace(f'"size":{scene.objects[0].size}', '"size":NaN')
+    with pytest.raises(ValueError, match="finite"):
+        Scene.from_json(text)

@@ -163,5 +163,7 @@ def test_a_split_without_assets_is_an_error(fields, section, make_resolved):
     resolved = make_resolved(**fields)
     of = resolved.objects_of if section == "objects" else resolved.backgrounds_of
     for split in ("train", "test"):
-        with pytest.raises(UserError, match=f"^{section}: .* leaves a split without"):
+        with pytest.raises(
+            UserError, match=rf"^{section}\.held_out: .* leaves a split"
+        ):
             of(split)

@@ -1,9 +1,19 @@
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
+import tensorflow_datasets as tfds
 import yaml
+from datasets import NamedSplit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made import write_dataset
 
+from dyso.reading import Dataset
+from dyso.records import shard_name
+from dyso.records.files import replacing
+from dyso.records.synthetic import synthetic_views
 from dyso.spec import (
     Backgrounds,
     Cameras,
@@ -57,8 +67,8 @@ dynamics: {steps: 2.5, contact: glue}
 render: {layers: [color, depth]}
 """
     assert errors(tmp_path, text) == [
-        "1: name: must be a lower-case name of letters, digits and underscores, "
-        'got "Bad Name"',
+        "1: name: must be a letter from a to z, then at most 79 such letters, digits "
+        'and underscores, got "Bad Name"',
         "2: version: must be a valid string, got 1.0",
         '3: splits.val: must be a valid integer, got "x"',
         "4: sed: unknown key; did you mean 'seed'?",
@@ -66,8 +76,9 @@ render: {layers: [color, depth]}
         "7: objects.count: must be [low, high] with low <= high, got [3, 1]",
         "9: objects.held_out: must be less than 1, got 1.0",
         "10: objects.size: is given twice",
-        "12: cameras.distance: must be [low, high] with both above 0, got [0, 5]",
-        "13: cameras.elevation: must have at most 2 items",
+        "12: cameras.distance.0: must be greater than or equal to 0.000001, got 0",
+        "13: cameras.elevation: must be two numbers [low, high], or one for both, got "
+        "[10, 20, 30]",
         "14: cameras.focal_length: must be a finite number, got NaN",
         "16: cameras.patterns.zoom.by: must be 'position' or 'focal_length', "
         'got "time"',
@@ -88,10 +99,75 @@ render: {layers: [color, depth]}
         ("name: a\nsplits: {}", "2: splits: must have at least 1 items"),
         (
             "name: a\nsplits:\n  train: 0",
-            "2: splits: must be at least one split, and every split with at least "
-            'one scene, got {"train": 0}',
+            "3: splits.train: must be greater than or equal to 1, got 0",
         ),
         (MINIMAL + "objects: null", "3: objects: must be a mapping of keys to values"),
+        *(
+            (f"name: {name}\nsplits: {{train: 1}}", "1: name: must be a letter from a")
+            for name in ("_a", "größe", "a" * 81, "9a", "a-b", '"a\\n"', "\u0915\u094d")
+        ),
+        ("name: a\nsplits: {_: 1}", "2: splits._: must be a letter from a to z"),
+        ("name: a\nsplits: {'train[': 1}", "2: splits.train[: must be a letter"),
+        (
+            "name: a\nsplits: {train: 1, all: 1}",
+            "2: splits.all: must be another name than `all`, which readers take for "
+            'all splits together, got "all"',
+        ),
+        (
+            MINIMAL + 'version: "01.2.3"',
+            "3: version: must be a version such as 1.0.0, without leading zeros, got "
+            '"01.2.3"',
+        ),
+        (
+            "name: a\nsplits: {train: 1_000_000_000, test: 1}",
+            "2: splits: must be at most 1,000,000,000 scenes in all splits together",
+        ),
+        (
+            MINIMAL + "cameras: {patterns: {pan: {weight: 1.0e+308}}}",
+            "3: cameras.patterns.pan.weight: must be less than or equal to 1000000",
+        ),
+        (
+            MINIMAL + "cameras: {focal_length: 1.0e-9}",
+            "3: cameras.focal_length: must be greater than or equal to 0.001, got",
+        ),
+        (
+            MINIMAL + "cameras: {count: 1000}\ndynamics: {steps: 1000}\n"
+            "objects: {count: 2}",
+            "3: cameras.count: must leave at most 1,000,000 views times objects in a "
+            "scene, got 1,000,000 views of up to 2",
+        ),
+        (
+            MINIMAL + "visibility: {attempts: 10_000}\ncameras: {count: 1000}",
+            "3: visibility.attempts: must leave at most 20,000,000 attempts times "
+            "views times objects, got 10,000 attempts at 5,000 views of up to 1",
+        ),
+        (
+            MINIMAL + "resolution: 8192",
+            "3: resolution: must leave at most 1,073,741,824 pixels in a scene, or no "
+            "record can hold it; got 25 views of 8192 x 8192",
+        ),
+        (
+            MINIMAL + "resolution: [96]",
+            "3: resolution: must be two numbers [height, width], or one for both, got "
+            "[96]",
+        ),
+        (
+            MINIMAL + "resolution: 4",
+            "3: resolution: must be greater than or equal",
+        ),
+        (
+            MINIMAL + "objects: {count: two}",
+            "3: objects.count: must be two numbers [low, high], or one for both, got "
+            '"two"',
+        ),
+        (
+            MINIMAL + "objects: {count: 2.5}",
+            "3: objects.count: must be a valid int",
+        ),
+        (
+            MINIMAL + "objects: {categories: toy}",
+            '3: objects.categories: must be a list, got "toy"; write [toy]',
+        ),
         (MINIMAL + "seed: -1", "3: seed: must be greater than or equal to 0, got -1"),
         (MINIMAL + "seed: 2020-01-01", "3: seed: must be a valid integer"),
         (MINIMAL + "seed: true", "3: seed: must be a valid integer, got true"),
@@ -146,6 +222,54 @@ def test_one_line_says_what_is_wrong(tmp_path, text, error):
     assert line.startswith(error)
 
 
+def test_one_number_stands_for_two(tmp_path, make_resolved):
+    path, specs = tmp_path / "spec.yaml", []
+    for count, size, distance in ("2", "96", "5"), ("[2, 2]", "[96, 96]", "[5.0, 5]"):
+        path.write_text(
+            f"{MINIMAL}resolution: {size}\nobjects: {{count: {count}}}\n"
+            f"cameras: {{distance: {distance}}}\n"
+        )
+        specs.append(load_spec(path))
+    assert specs[0].objects.count == (2, 2) and specs[0].cameras.distance == (5.0, 5.0)
+    hashes = {
+        dataclasses.replace(make_resolved(), spec=spec).hash: type(
+            spec.cameras.distance[0]
+        )
+        for spec in specs
+    }
+    assert list(hashes.values()) == [float]
+
+
+@settings(max_examples=50)
+@given(st.just("all") | st.from_regex(r"[\w\-]{1,81}") | st.from_regex("[a-z_0-9]+"))
+def test_what_is_accepted_as_a_name_readers_accept(tmp_path_factory, name):
+    path = tmp_path_factory.getbasetemp() / "names.yaml"
+    path.write_text(yaml.safe_dump({"name": name, "splits": {name: 1}}))
+    try:
+        load_spec(path)
+    except UserError:
+        return
+    assert tfds.core.naming.is_valid_dataset_and_class_name(name)
+    assert re.fullmatch(r"\w{1,200}", name) and name == str(NamedSplit(name))
+    assert tfds.core.splits.AbstractSplit.from_spec(name).split_name == name
+
+
+# tfds calls what protobuf has deprecated.
+@pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
+def test_the_longest_names_fit_a_file_system(tmp_path, make_resolved):
+    name, split = "n" * 80, "s" * 80
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: {name}\nsplits: {{{split}: 1}}\nresolution: 16\n")
+    resolved = dataclasses.replace(make_resolved(), spec=load_spec(path))
+    folder = write_dataset(tmp_path / "data", resolved, synthetic_views)
+    assert len(Dataset(folder)[split]) == 1
+    assert len(tfds.builder_from_directory(folder).as_data_source(split)) == 1
+    # A shard is never of less than one scene, and may be written beside itself.
+    last = shard_name(name, split, 10**9 - 1, 10**9)
+    with replacing(tmp_path / last) as temporary:
+        temporary.write_bytes(b"")
+
+
 def test_a_small_file_of_nested_aliases_does_not_grow(tmp_path):
     levels = ["a0: &a0 [x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
@@ -176,7 +300,7 @@ def test_any_spec_can_be_written_as_yaml_and_read_back(tmp_path):
         version="2.0.1",
         description="all but the defaults",
         seed=2**63 - 1,
-        splits={"train": 7, "extra": 2**40},
+        splits={"train": 7, "extra": 10**9 - 7},
         resolution=(64, 8192),
         objects=Objects(count=(2, 254), size=1.0, held_out=0.0, categories=("a", "b")),
         backgrounds=Backgrounds(held_out=0.5, backdrop="environment"),
