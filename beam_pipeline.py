@@ -3,6 +3,7 @@
 import sys
 
 from dyso.pipeline.command import main
+from dyso.streams import run_command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

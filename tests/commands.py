@@ -20,15 +20,23 @@ def wait_until(condition, seconds=120):
 class Command:
     """`dyso ...` as people run it, and the processes that it starts."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, before=(), first="", **environment):
+        """Starts it.
+
+        Args:
+          args: of the command.
+          before: a command that becomes this one, such as `unshare`.
+          first: Python to run in it first.
+          environment: its variables, in addition to ours.
+        """
         self.tag = uuid.uuid4().hex
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from dyso.cli import main; main()"]
+            [*before, sys.executable, "-c", f"{first}from dyso.cli import main; main()"]
             + [str(arg) for arg in args],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "DYSO_TEST_TAG": self.tag},
+            env={**os.environ, **environment, "DYSO_TEST_TAG": self.tag},
         )
 
     def workers(self):

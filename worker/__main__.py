@@ -27,6 +27,8 @@ from typing import Any, TextIO, get_args
 from dyso.render import Device
 from dyso.render.system import end_with_parent, scratch_parent
 
+_ROOM = 1_000_000  # bytes that must be free, beyond what a picture takes
+
 
 def main() -> int:
     """Parses the command line and serves or renders; gives the exit status."""
@@ -138,20 +140,60 @@ def _answer(
             say({"views": views})
             said = time.monotonic()
 
+    room = _ROOM
     try:
         scene = Scene.from_json(json.dumps(request["scene"]))
+        height, width = scene.resolution
+        room += 16 * height * width  # Blender's picture: four float32 a pixel
         views = stage.render(scene, between)
         np.savez(request["output"], **views.arrays())
-    except AssetError as error:
-        return _refusal("asset", str(error), error.asset)
     except StorageError as error:
         return _refusal("storage", str(error))
     except UnseenError as error:
         return _refusal("unseen", str(error))
     except Exception as error:
+        fault = _machines_fault(error, Path(request["output"]).parent, room)
+        if fault is not None:
+            return _refusal("machine", _say_error(fault))
+        if isinstance(error, AssetError):
+            return _refusal("asset", str(error), error.asset)
         traceback.print_exc()
-        return _refusal("error", f"{type(error).__name__}: {error}")
+        return _refusal("error", _say_error(error))
     return {"ok": True, "timings": views.timings, "versions": views.versions}
+
+
+def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException | None:
+    """Returns what this machine did that may have led to an error, or None.
+
+    Blender and the libraries that read its files seldom say why they fail: on a full
+    disk, one finds "0 parts" in a picture. So the folder for them is tried, too.
+
+    Args:
+      error: what a scene ended with.
+      folder: of temporary files.
+      room: bytes that a file there needs.
+    """
+    from .errors import is_machines
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, room)
+    except OSError as full:
+        full.filename = str(folder)
+        return full
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or is_machines(cause):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _say_error(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _refusal(reason: str, message: str, asset: str = "") -> dict[str, Any]:

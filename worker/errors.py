@@ -41,7 +41,7 @@ class UnseenError(Exception):
     """What physics made of a scene cannot be shown; another may be sampled."""
 
 
-def is_machines(error: Exception) -> bool:
+def is_machines(error: BaseException) -> bool:
     """Says whether an error is the machine's, such as a full disk, not a file's."""
     return (
         isinstance(error, OSError)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 import bpy
 import kubric as kb
 import numpy as np
+from kubric.utils import next_global_count
 
 from dyso import geometry
 from dyso.render import Device, Views
@@ -46,6 +49,9 @@ class Stage:
           renders_with: what Cycles renders with.
         """
         self._scratch, self._device = scratch, renders_with
+        # Kubric's own lock is one of processes, and needs a /dev/shm to write to.
+        next_global_count.counter = collections.defaultdict(int)
+        next_global_count.lock = threading.Lock()
         self._objects = Assets.open(objects)
         self._backgrounds = Assets.open(backgrounds)
 

@@ -9,6 +9,7 @@ import sys
 import tyro
 
 from dyso.spec import UserError
+from dyso.streams import run_command
 
 COMMANDS = {
     "assets": "turn ShapeNet, mesh and HDRI folders into catalogs; keep the cache",
@@ -45,19 +46,7 @@ def usage() -> str:
 
 def main() -> None:
     """Runs the command line; exits with 2 on bad input, 130 on Ctrl-C."""
-    try:
-        status = _run(sys.argv[1:])
-        sys.stdout.flush()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        status = 2
-    except BrokenPipeError:  # `dyso show ... | head` has read enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = 130
-    sys.exit(status)
+    sys.exit(run_command(lambda: _run(sys.argv[1:])))
 
 
 def _run(arguments: list[str]) -> int | None:

@@ -18,6 +18,7 @@ from dyso.looking.page import SCENES, page
 from dyso.looking.scenes import Sight, choose, look
 from dyso.reading import Dataset
 from dyso.spec import UserError
+from dyso.storage import inside
 
 OVERVIEW = 12
 """Scenes of the sheets and of the animation."""
@@ -45,10 +46,15 @@ def main(
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")
     subject = Dataset(dataset)
-    out = out or dataset / "preview"
+    out, own = out or dataset / "preview", out is None
     chosen = choose(subject, scenes)
     counts = {name: len(split) for name, split in subject.splits.items()}
     try:
+        # What is in a stranger's dataset must not lead elsewhere.
+        if own:
+            inside(dataset, "preview/")
+        for name in ("sheets/", f"{SCENES}/"):
+            inside(out, name)
         out.mkdir(parents=True, exist_ok=True)
         kept = _write_pictures(out, subject, chosen[:OVERVIEW])
         entries = _prepare(subject, chosen, out / SCENES)

@@ -65,6 +65,8 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
             )
         return 1
     print(f"{dataset}: sound: {shards}, {looked}")
+    if uncertain := subject.uncertain():
+        print(f"warning: {uncertain}")
     if count:
         print(
             f"geometry: at least {100 * subject.least:.2f} % of a scene's visible "

@@ -21,6 +21,7 @@ from PIL import Image
 from dyso import geometry, records
 from dyso.looking.scenes import SIDE, Sight, fitted, look, tiled
 from dyso.reading import Dataset
+from dyso.storage import inside
 
 FORMAT = 1
 """Of a scene's files; those of another are written anew."""
@@ -78,7 +79,7 @@ def prepare(dataset: Dataset, split: str, index: int, folder: Path) -> Entry:
     )
     digest = hashlib.blake2b(dataset[split].record(index), digest_size=16)
     mark = f"// {FORMAT} {digest.hexdigest()}\n"
-    own = folder / entry.folder
+    own = inside(folder, f"{entry.folder}/")
     if not _begins_with(own / "scene.js", mark):
         write(own, look(dataset, split, index), mark)
     return entry

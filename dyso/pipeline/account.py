@@ -6,7 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pydantic
@@ -48,6 +48,8 @@ class Account:
       retries: all other attempts that failed.
       objects: what the records show, in order, as indices in the catalog of objects.
       backgrounds: likewise of HDRIs; there are none in accounts of old.
+      repeated: tries that failed, by reason, at attempts that then were rendered: of
+        no consequence for the records.
     """
 
     spec_hash: str
@@ -63,6 +65,7 @@ class Account:
     retries: tuple[Failure, ...]
     objects: tuple[int, ...] = ()
     backgrounds: tuple[int, ...] = ()
+    repeated: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks that no scene is missing."""
@@ -112,6 +115,7 @@ def summarize(accounts: Collection[Account]) -> dict[str, Any]:
         "rendered": sum(a.records for a in accounts),
         "failed": dict(sum((a.reasons for a in accounts), Counter[str]())),
         "resampled": sum(a.resampled for a in accounts),
+        "repeated": sum_repeated(accounts),
         "bytes": sum(a.bytes for a in accounts),
         "render_seconds": round(sum(a.seconds for a in accounts), 1),
         "core_seconds": round(sum(a.core_seconds for a in accounts), 1),
@@ -119,6 +123,11 @@ def summarize(accounts: Collection[Account]) -> dict[str, Any]:
             failure for a in accounts for failure in (*a.failures, *a.retries)
         ),
     }
+
+
+def sum_repeated(accounts: Iterable[Account]) -> dict[str, int]:
+    """Returns the repeated tries of accounts, by reason."""
+    return dict(sum((Counter(a.repeated) for a in accounts), Counter[str]()))
 
 
 def _blamed(failures: Iterable[Failure]) -> dict[str, dict[str, Any]]:
@@ -159,6 +168,7 @@ def metadata(accounts: Mapping[str, Account]) -> dict[str, Any]:
             "core_seconds": account.core_seconds,
             "objects": account.objects,
             "backgrounds": account.backgrounds,
+            "repeated": account.repeated,
         }
         for file, account in accounts.items()
     ]
@@ -201,7 +211,8 @@ def shown(
     # Each record has a background.
     if any(account.records and not account.backgrounds for account in accounts):
         return range(many)
-    return set().union(*(getattr(account, name) for account in accounts))
+    every = set[int]().union(*(getattr(account, name) for account in accounts))
+    return every & set(range(many))
 
 
 def say_failures(failed: Mapping[str, int]) -> str:

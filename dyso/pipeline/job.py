@@ -114,7 +114,7 @@ def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> 
     if engine.local and job.renderer is None:
         require_system_libraries()
     with open_work(job.resolved, job.output) as work:
-        if is_whole(job.output):
+        if is_whole(job.resolved, job.output):
             return  # `open_work` removes what the last job could not any more
         shards = shards_of(work, job.resolved, job.scenes_per_shard)
         accounts = dict(zip(shards, work.shard_accounts(shards), strict=True))
@@ -123,7 +123,8 @@ def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> 
             finish(shards, job.resolved, work)
             return
         progress = Progress(work, shards)
-        progress.write("running")
+        with suppress(OSError):
+            progress.write("running")
         try:
             _run_beam(job, engine, work, todo, progress, watch)
         except BaseException as error:
@@ -141,7 +142,7 @@ def is_complete(job: Job) -> bool:
       UserError: the output holds something else.
     """
     check_output(job.resolved, job.output)
-    return is_whole(job.output) and FOLDER not in job.output.entries()
+    return is_whole(job.resolved, job.output) and FOLDER not in job.output.entries()
 
 
 def _run_beam(
@@ -169,10 +170,14 @@ def _run_beam(
         threading.Thread(target=wait, name="beam", daemon=True).start()
         try:
             while not ended.is_set() and not session.stopped:
-                progress.read()
+                # What cannot be counted, noted or shown just now decides nothing.
+                with suppress(OSError):
+                    progress.read()
                 check_failures(progress.failed(), job.resolved, work)
-                progress.write("running")
-                watch(progress)
+                with suppress(OSError):
+                    progress.write("running")
+                with suppress(OSError):
+                    watch(progress)
                 ended.wait(POLL_SECONDS)
         finally:
             deadline = time.monotonic() + STOP_SECONDS
@@ -181,7 +186,8 @@ def _run_beam(
             while not ended.is_set() and time.monotonic() < deadline:
                 session.stop()
                 ended.wait(0.1)
-        watch(progress)
+        with suppress(OSError):
+            watch(progress)
     error = session.error or next(map(engine.explain, errors), None)
     if error is not None:
         raise error

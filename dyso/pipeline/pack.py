@@ -10,7 +10,14 @@ from dataclasses import asdict, dataclass
 from dyso import records
 from dyso.assets.credits import NAME as ATTRIBUTION
 from dyso.assets.credits import attribution
-from dyso.pipeline.account import Account, metadata, say_failures, shown, to_json
+from dyso.pipeline.account import (
+    Account,
+    metadata,
+    say_failures,
+    shown,
+    sum_repeated,
+    to_json,
+)
 from dyso.pipeline.plan import Part, Shard, plan_parts
 from dyso.pipeline.work import COMPLETED, Work, layout
 from dyso.spec import ResolvedSpec, UserError
@@ -54,6 +61,7 @@ def pack_shard(shard: Shard, work: Work) -> None:
         retries=tuple(each for account in accounts for each in account.retries),
         objects=_merged(account.objects for account in accounts),
         backgrounds=_merged(account.backgrounds for account in accounts),
+        repeated=sum_repeated(accounts),
     )
     work.output.write(work.shard_account_file(shard), to_json(asdict(total)))
     work.output.remove_folder(work.parts_folder(shard))

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pydantic
+
 from dyso.pipeline.account import Account, to_json
 from dyso.pipeline.pack import Failed
 from dyso.pipeline.plan import Shard
@@ -71,6 +73,24 @@ class Counts:
     def worked(self) -> float:
         """Scenes, those in the making by their shares."""
         return self.done + self.making
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What is there of a part in the making; in its file, as JSON."""
+
+    rendered: int
+    failed: dict[str, int]
+    making: float
+
+    def counts(self) -> Counts:
+        """Counts it."""
+        return Counts(
+            rendered=self.rendered, failed=Counter(self.failed), making=self.making
+        )
+
+
+_NOTE = pydantic.TypeAdapter(Note)
 
 
 def _sum(counts: Sequence[Counts]) -> Counts:
@@ -147,13 +167,9 @@ class Progress:
         ]
         unfinished = []
         for text in work.output.read_all(making).values():
-            note = json.loads(text)
-            counts = Counts(
-                rendered=note["rendered"],
-                failed=Counter(note["failed"]),
-                making=note["making"],
-            )
-            unfinished.append(counts)
+            # Anything else there counts for nothing.
+            with contextlib.suppress(ValueError, RecursionError):
+                unfinished.append(_NOTE.validate_json(text).counts())
         return _sum([self._finished[name] for name in valid] + unfinished)
 
     def write(self, state: str, message: str = "") -> None:

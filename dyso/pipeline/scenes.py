@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 from dyso import records
@@ -13,13 +15,20 @@ from dyso.pipeline.account import Account, Failure, to_json
 from dyso.pipeline.plan import Part
 from dyso.pipeline.session import SceneRenderer
 from dyso.pipeline.work import Work
-from dyso.render import RenderError, Views
+from dyso.render import SCENES, UNCERTAIN, RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
 from dyso.spec import Catalog, ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
+# An uncertain failure is the scene's if it comes so often in a row, each time but the
+# first in a fresh process.
+REPEATS = 3
+# Seconds before each further try at a scene that did not fail by its own doing.
+PAUSES = (0.0, 1.0, 4.0, 15.0, 30.0)
+POLL_SECONDS = 0.1  # between looks, in a pause, at whether to stop
 PROGRESS_SECONDS = 5.0  # between notes on a part in the making
+_LOG = logging.getLogger(__name__)
 STDERR_LENGTH = 1000  # characters of a worker's last words that are kept
 
 
@@ -48,8 +57,10 @@ def make_part(
             return
         reasons = Counter(failure.reason for failure in maker.failures)
         value = {"rendered": maker.rendered, "failed": reasons, "making": making}
-        work.output.write(work.part_file(part, "progress"), to_json(value))
         noted = time.monotonic()
+        # Progress decides nothing: what the part itself needs says what is wrong.
+        with contextlib.suppress(OSError):
+            work.output.write(work.part_file(part, "progress"), to_json(value))
 
     maker = SceneMaker(resolved, renderer, check, note)
     with work.output.scratch() as scratch:
@@ -70,9 +81,11 @@ def make_part(
         retries=tuple(maker.retries),
         objects=tuple(sorted(maker.objects)),
         backgrounds=tuple(sorted(maker.backgrounds)),
+        repeated=dict(maker.repeated),
     )
     work.output.write(work.part_file(part, "json"), to_json(asdict(account)))
-    work.output.remove(work.part_file(part, "progress"))
+    with contextlib.suppress(OSError):
+        work.output.remove(work.part_file(part, "progress"))
     return account
 
 
@@ -91,6 +104,7 @@ class SceneMaker:
       rendered: how many records there are.
       failures: the scenes that were given up, by their last attempts.
       retries: all other attempts that failed.
+      repeated: tries that failed, by reason, at attempts that then were rendered.
       seconds: of rendering, summed over scenes.
       core_seconds: of sampling, rendering and encoding.
       objects: what the records show, as indices in the catalog of objects.
@@ -118,6 +132,7 @@ class SceneMaker:
         self.rendered = 0
         self.failures: list[Failure] = []
         self.retries: list[Failure] = []
+        self.repeated = Counter[str]()
         self.seconds = self.core_seconds = 0.0
         self.objects, self.backgrounds = set[int](), set[int]()
         self._objects = _indices(resolved.objects)
@@ -127,7 +142,8 @@ class SceneMaker:
         """Gives a scene's record; None if it is now among the failures.
 
         Raises:
-          UserError: no scene at all can be rendered here.
+          UserError: no scene at all can be rendered here, or this machine keeps this
+            one from being rendered.
         """
         start = time.thread_time()
         record, failed = self._attempt(split, index)
@@ -151,7 +167,7 @@ class SceneMaker:
                     failed.append(_failure(index, attempt, "unseen", error))
                 break
             try:
-                record = records.encode(scene, self._render(scene))
+                record = self._render(scene)
                 self._note(scene)
                 return record, failed
             except RenderError as error:
@@ -170,17 +186,44 @@ class SceneMaker:
         self.objects |= {self._objects[item.asset_id] for item in scene.objects}
         self.backgrounds.add(self._backgrounds[scene.background.asset_id])
 
-    def _render(self, scene: Scene) -> Views:
-        try:
-            return self._timed_render(scene)
-        except RenderError as error:
-            if error.reason not in ("crash", "timeout", "memory"):
-                raise
-        # These may be the machine's doing (memory, load, a kill) and not the scene's.
-        # Sampling again at once would make the data depend on that.
-        return self._timed_render(scene)
+    def _render(self, scene: Scene) -> bytes:
+        """Returns a scene's record, rendered again until the machine lets it be.
 
-    def _timed_render(self, scene: Scene) -> Views:
+        Raises:
+          RenderError: the scene cannot be rendered, wherever it is tried.
+          ValueError: the format cannot store its views.
+          UserError: the machine keeps it from being rendered.
+        """
+        name = f"{scene.split} scene {scene.index}"
+        failed: list[RenderError] = []
+        start = time.monotonic()
+        for pause in (0.0, *PAUSES):
+            self._wait(pause)
+            try:
+                record = self._timed_render(scene)
+            except RenderError as error:
+                failed.append(error)
+                if error.final or error.reason in SCENES or _is_scenes(failed):
+                    raise
+                if len(failed) == 1:
+                    _LOG.warning("%s: %s; trying again", name, _one_line(error))
+            else:
+                self.repeated.update(error.reason for error in failed)
+                return record
+        raise UserError(
+            f"{name}: {_one_line(failed[-1])} (tried {len(failed)} "
+            f"times in {time.monotonic() - start:.0f} s); the machine is "
+            "to blame and not the scene, which is therefore not sampled again; mend "
+            "that, then the same command goes on from here"
+        ) from failed[-1]
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._check()
+            time.sleep(min(left, POLL_SECONDS))
+
+    def _timed_render(self, scene: Scene) -> bytes:
         self._check()
         start = time.monotonic()
         # A worker that fails tells no core-seconds; one core is what it has for sure.
@@ -191,7 +234,7 @@ class SceneMaker:
                 scene, lambda made: self._watch(min(1.0, max(0, made) / total))
             )
             spent = views.timings.get("cpu")
-            return views
+            return _encoded(scene, views)
         except RenderError:
             # A renderer that was closed to stop the job is no failure of the scene.
             self._check()
@@ -200,6 +243,28 @@ class SceneMaker:
             seconds = time.monotonic() - start
             self.seconds += seconds
             self.core_seconds += seconds if spent is None else spent
+
+
+def _encoded(scene: Scene, views: Views) -> bytes:
+    try:
+        return records.encode(scene, views)
+    except MemoryError as error:
+        raise RenderError("machine", "no memory for the record is left") from error
+
+
+def _is_scenes(failed: Sequence[RenderError]) -> bool:
+    """Says whether the last failures, which are uncertain, are the scene's own.
+
+    They are the machine's unless they come again and again in the same way. That does
+    not prove it: what they then decide is noted, and `dyso validate` tells of it.
+    """
+    last = failed[-REPEATS:]
+    kinds = {(error.reason, error.kind) for error in last}
+    return len(last) == REPEATS and len(kinds) == 1 and failed[-1].reason in UNCERTAIN
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:300]
 
 
 def _indices(catalog: Catalog) -> dict[str, int]:
@@ -216,6 +281,6 @@ def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure
         attempt=attempt,
         reason=reason,
         asset=asset,
-        message=(str(error).splitlines() or [""])[0][:300],
+        message=_one_line(error),
         stderr=told[-STDERR_LENGTH:],
     )

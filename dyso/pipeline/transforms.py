@@ -18,7 +18,7 @@ from dyso.pipeline.pack import Failed, check_failures, finish, pack_shard
 from dyso.pipeline.plan import Part, Shard
 from dyso.pipeline.scenes import make_part
 from dyso.pipeline.session import SceneRenderer, Session, find_session
-from dyso.pipeline.work import SPEC, Work, check_versions, shards_of
+from dyso.pipeline.work import SPEC, Work, begun_shards, check_versions
 from dyso.spec import ResolvedSpec, UserError, parse_resolved
 from dyso.storage import Folder
 
@@ -157,5 +157,5 @@ class Finish(beam.DoFn):
         """Gives the dataset's folder."""
         with find_session(self._key).guarding():
             resolved = _resolved(self._work.output, self._work.spec_hash)
-            finish(shards_of(self._work, resolved), resolved, self._work)
+            finish(begun_shards(self._work, resolved), resolved, self._work)
             yield str(self._work.output)

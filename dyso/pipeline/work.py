@@ -13,6 +13,9 @@
 A part or shard counts only with its account, which is written after it. `.work` goes
 when the dataset is complete. A dataset that has lost shards since is begun anew with
 the shards that it still has, whose accounts its metadata.json keeps.
+
+What a folder says of itself may be anybody's: files have the names that the plan of
+the spec gives them, and what is noted counts where it has one of these.
 """
 
 from __future__ import annotations
@@ -76,12 +79,22 @@ class Work:
         """Gives the shards' accounts; None for those that are not finished."""
         files = {self.shard_account_file(s): self.shard_file(s) for s in shards}
         found = dict(self.accounts(files, self.output.sizes()))
-        return [found.get(name) for name in files]
+        accounts = zip(shards, map(found.get, files), strict=True)
+        return [account if _is_of(account, s) else None for s, account in accounts]
 
     def part_accounts(self, shard: Shard) -> dict[str, Account]:
         """Gives the accounts of a shard's finished parts by their names."""
-        sizes = self.output.sizes(self.parts_folder(shard))
-        return dict(self.accounts(account_files(sizes), sizes))
+        sizes, found = self.output.sizes(self.parts_folder(shard)), {}
+        for name, account in self.accounts(account_files(sizes), sizes):
+            part = Part(shard=shard, start=account.start, stop=account.stop)
+            inside = shard.start <= part.start < part.stop <= shard.stop
+            if (
+                inside
+                and _is_of(account, part)
+                and name == self.part_file(part, "json")
+            ):
+                found[name] = account
+        return found
 
     def accounts(
         self, files: Mapping[str, str], sizes: Mapping[str, int]
@@ -102,13 +115,15 @@ class Work:
 
     def shard_account(self, shard: Shard) -> Account | None:
         """Gives a shard's account if the shard is finished."""
-        return self._account(self.shard_account_file(shard), self.shard_file(shard))
+        found = self._account(self.shard_account_file(shard), self.shard_file(shard))
+        return found if _is_of(found, shard) else None
 
     def part_account(self, part: Part) -> Account | None:
         """Gives a part's account if the part is finished."""
-        return self._account(
+        found = self._account(
             self.part_file(part, "json"), self.part_file(part, "array_record")
         )
+        return found if _is_of(found, part) else None
 
     def _account(self, name: str, file: str) -> Account | None:
         """Gives one account, without listing what else is there."""
@@ -123,6 +138,16 @@ class Work:
         """Gives the shard's parts: the finished ones, and new ones in the gaps."""
         done = self.part_accounts(shard).values()
         return plan_parts(shard, scenes_per_part, [(a.start, a.stop) for a in done])
+
+
+def _is_of(account: Account | None, planned: Shard | Part) -> bool:
+    """Says whether an account is of exactly the scenes that are planned."""
+    shard = planned if isinstance(planned, Shard) else planned.shard
+    return account is not None and (account.split, account.start, account.stop) == (
+        shard.split,
+        planned.start,
+        planned.stop,
+    )
 
 
 def account_files(names: Iterable[str]) -> dict[str, str]:
@@ -149,7 +174,8 @@ def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
             stack.enter_context(output.hold(_LOCK))
         except OSError as error:
             raise UserError(
-                f"{output}: cannot be written: {error.strerror}; choose another folder"
+                f"{error.filename or output}: cannot be written: {error.strerror}; "
+                "choose another folder"
             ) from error
         # Again, now that nobody else can begin here in between.
         check_output(resolved, output)
@@ -159,37 +185,43 @@ def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
                 output.remove(name)
         # Always anew: the same catalogs may lie elsewhere on this machine.
         output.write(SPEC, save_resolved(resolved))
-        if output.size(METADATA) is not None and not is_whole(output):
-            _reopen(work)
+        if output.size(METADATA) is not None and not is_whole(resolved, output):
+            _reopen(work, resolved)
         yield work
         if output.size(COMPLETED) is not None:
             output.clean()
             output.remove_folder(FOLDER)
 
 
-def is_whole(output: Folder) -> bool:
+def is_whole(resolved: ResolvedSpec, output: Folder) -> bool:
     """Says whether a dataset is complete and still has all of its shards."""
     if output.size(COMPLETED) is None:
         return False
     try:
-        shards = json.loads(output.read(METADATA))["shards"]
-        return all(output.size(each["file"]) == each["bytes"] for each in shards)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        noted = json.loads(output.read(METADATA))
+        sizes = {each["file"]: each["bytes"] for each in noted["shards"]}
+        shards = _planned(resolved, _parse_layout(noted))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return False
+    names = [shard.filename(resolved.spec.name) for shard in shards]
+    return sizes.keys() == {*names} and all(
+        output.size(name) == sizes[name] for name in names
+    )
 
 
-def _reopen(work: Work) -> None:
+def _reopen(work: Work, resolved: ResolvedSpec) -> None:
     """Goes back to before the end, with the shards that are there."""
     output = work.output
     text = output.read(METADATA)
-    with contextlib.suppress(ValueError):
-        for file, account in accounts_of(text, work.spec_hash):
-            # NAME-SPLIT.array_record-00000-of-00004 is the shard SPLIT-00000-of-00004.
-            name = f"{account.split}-{file.rpartition('.array_record-')[2]}"
-            output.write(f"{FOLDER}/{name}.json", to_json(asdict(account)))
-        noted = json.loads(text)
-        fixed = {name: noted[name] for name in _FIXED}
+    with contextlib.suppress(ValueError, RecursionError):
+        fixed = _parse_layout(json.loads(text)) | {"spec_hash": work.spec_hash}
         output.write(_LAYOUT, to_json(fixed))
+        shards = {work.shard_file(shard): shard for shard in _planned(resolved, fixed)}
+        for file, account in accounts_of(text, work.spec_hash):
+            shard = shards.get(file)
+            if shard is not None and _is_of(account, shard):
+                name = work.shard_account_file(shard)
+                output.write(name, to_json(asdict(account)))
     output.remove(COMPLETED)
     output.remove(METADATA)
 
@@ -225,8 +257,8 @@ def _noted_hash(output: Folder) -> str | None:
     """Gives the identity that a job left, without reading large catalogs for it."""
     with contextlib.suppress(OSError):
         return output.read(COMPLETED).decode(errors="replace").strip()
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(output.read(_LAYOUT))["spec_hash"])
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        return str(_parse_layout(json.loads(output.read(_LAYOUT)))["spec_hash"])
     return None
 
 
@@ -260,10 +292,37 @@ def layout(work: Work) -> dict[str, Any]:
     """Gives what the first job in the folder fixed.
 
     Raises:
-      FileNotFoundError: none has begun.
+      FileNotFoundError: none has begun, or somebody has removed what it wrote.
+      UserError: it is damaged.
     """
-    found: dict[str, Any] = json.loads(work.output.read(_LAYOUT))
-    return found
+    text = work.output.read(_LAYOUT)
+    try:
+        return _parse_layout(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{work.output}/{_LAYOUT}: is damaged; remove it, then the same command "
+            "goes on from here"
+        ) from error
+
+
+def _parse_layout(value: Any) -> dict[str, Any]:
+    """Gives the part of a layout.json, or of a metadata.json, that is fixed.
+
+    Raises:
+      ValueError: it is none.
+    """
+    match value:
+        case {
+            "spec_hash": str(),
+            "scenes_per_shard": int(per_shard),
+            "versions": dict(versions),
+        } if per_shard > 0 and all(isinstance(v, str) for v in versions.values()):
+            return {name: value[name] for name in _FIXED}
+    raise ValueError("not a layout")
+
+
+def _planned(resolved: ResolvedSpec, fixed: Mapping[str, Any]) -> list[Shard]:
+    return list(plan_shards(resolved.spec.splits, fixed["scenes_per_shard"]))
 
 
 def shards_of(
@@ -287,6 +346,7 @@ def shards_of(
             "scenes_per_shard": per_shard or SCENES_PER_SHARD,
             "versions": _installed(),
         }
+        _refuse_other_cut(work, resolved, _planned(resolved, fixed))
         work.output.write(_LAYOUT, to_json(fixed))
     if per_shard not in (None, fixed["scenes_per_shard"]):
         raise UserError(
@@ -294,17 +354,50 @@ def shards_of(
             f"shard, got {per_shard}; leave the option out, or choose another folder"
         )
     check_versions(work)
-    return list(plan_shards(resolved.spec.splits, fixed["scenes_per_shard"]))
+    return _planned(resolved, fixed)
+
+
+def begun_shards(work: Work, resolved: ResolvedSpec) -> list[Shard]:
+    """Gives all shards of a job that runs, as it has fixed them.
+
+    Raises:
+      UserError: somebody has removed what it wrote.
+    """
+    check_versions(work)
+    return _planned(resolved, layout(work))
+
+
+def _refuse_other_cut(
+    work: Work, resolved: ResolvedSpec, shards: Sequence[Shard]
+) -> None:
+    """Refuses a folder whose `.work` is gone, and with it how its shards are cut."""
+    names = {work.shard_file(shard) for shard in shards}
+    own = tuple(f"{work.dataset}-{s}.array_record-" for s in resolved.spec.splits)
+    for name in work.output.entries():
+        if name.startswith(own) and name not in names:
+            raise UserError(
+                f"{work.output}: {FOLDER} was removed, and {name} is cut in another "
+                f"way than what is made now; give the scenes per shard that it "
+                "was begun with, or choose another folder"
+            )
 
 
 def check_versions(work: Work) -> None:
     """Refuses to mix what different versions render.
 
     Raises:
-      UserError: the folder was begun with others than are installed here.
+      UserError: the folder was begun with others than are installed here, or somebody
+        has removed what it was begun with.
     """
     own = _installed()
-    for name, version in layout(work)["versions"].items():
+    try:
+        begun = layout(work)["versions"]
+    except FileNotFoundError:
+        raise UserError(
+            f"{work.output}/{_LAYOUT}: was removed while the job ran; leave {FOLDER} "
+            "to it, then the same command goes on from here"
+        ) from None
+    for name, version in begun.items():
         if own.get(name, version) != version:
             raise UserError(
                 f"{work.output}: was begun with {name} {version}, which may give other "

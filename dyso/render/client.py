@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
 
-from dyso.render.process import RenderError, WorkerProcess
+from dyso.render.process import SCENES, RenderError, WorkerProcess
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import UserError
@@ -86,15 +86,21 @@ class Renderer:
 
         Raises:
           RenderError: the worker crashed, hung, took too much memory, answered
-            nonsense, or reported an error. The next call starts a fresh process.
+            nonsense, reported an error, or could not be started. The next call starts
+            a fresh process, but after a reason in `SCENES`.
         """
         if self._worker is not None and self._worker.served >= self._recycle:
             self.close()
         if self._worker is None:
             environment = _environment(self._device)
-            self._worker = WorkerProcess(
-                self._command, environment, self._memory, self._cpu
-            )
+            try:
+                self._worker = WorkerProcess(
+                    self._command, environment, self._memory, self._cpu
+                )
+            except OSError as error:
+                raise RenderError(
+                    "machine", f"the worker could not be started: {error}"
+                ) from error
         try:
             timeout = self._timeout or scene_seconds(scene)
             return self._worker.render(scene, timeout, watch)
@@ -102,7 +108,7 @@ class Renderer:
             # After a reported error too, for Blender's state may be anything; and where
             # `watch` raised, for the answer is yet to come.
             known = isinstance(error, RenderError) and error.reason
-            if known not in ("asset", "unseen"):
+            if known not in SCENES:
                 self.close()
             raise
 

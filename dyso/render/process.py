@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dyso.render.system import process_memory, scratch_folder
+from dyso.render.system import Activity, activity, process_memory, scratch_folder
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 
@@ -31,28 +32,59 @@ LINE_BYTES = 100_000
 ANSWERS = 8
 VIEWS = b'{"views":'  # begins a line that is no answer yet
 
+SCENES = ("asset", "unseen")
+"""Reasons that are the scene's own: the same on every machine."""
+UNCERTAIN = ("crash", "error", "memory", "timeout")
+"""Reasons that may be the scene's or the machine's; only repetition can tell."""
+FINAL = ("device", "manifest", "storage")
+"""Reasons for which no scene can be rendered, whatever is tried."""
+REASONS = (*SCENES, *UNCERTAIN, "machine", *FINAL)
+
+# A mesh can bring Blender to these. All others come from elsewhere: SIGKILL from the
+# kernel where memory is short, SIGBUS from a full file system in memory.
+_SCENES_SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE)
+_WHEN: dict[int, str] = {
+    signal.SIGKILL: ", as the kernel does when memory is short",
+    signal.SIGBUS: ", as the kernel does when /dev/shm is full",
+}
+# A worker that ran less than this share of its time, and waited for a CPU more than
+# that share, was kept from its work.
+_RAN, _WAITED = 0.9, 0.1
+
 
 class RenderError(Exception):
     """A scene could not be rendered.
 
     Attributes:
-      reason: one word for counting: `crash`, `timeout`, `memory`, `asset`, `unseen`
-        (physics moves the objects out of sight) or `error`; or `device` (this machine
-        has none of the kind), `manifest` (it cannot be read) or `storage` (assets
-        cannot be fetched), so that no scene can be rendered.
+      reason: one word for counting. The scene's own: `asset` or `unseen` (physics moves
+        the objects out of sight). The scene's or the machine's: `crash`, `error` (a
+        Python exception), `memory` (more than the limit) or `timeout`. The machine's:
+        `machine`, such as a full disk, a killed worker or one that got no CPU. And
+        `device` (this machine has none of the kind), `manifest` (it cannot be read)
+        and `storage` (assets cannot be fetched), so that no scene can be rendered.
+      kind: tells failures of the same reason apart, such as the exit status.
       asset: the id of the asset that is to blame, or empty.
       stderr: the tail of the worker's standard error.
     """
 
-    def __init__(self, reason: str, message: str, *, asset: str = "", stderr: str = ""):
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        kind: str = "",
+        asset: str = "",
+        stderr: str = "",
+    ):
         super().__init__(message)
-        self.reason, self.asset, self.stderr = reason, asset, stderr
+        self.reason, self.kind = reason, kind
+        self.asset, self.stderr = asset, stderr
 
     @property
     def final(self) -> bool:
         """Whether no scene can be rendered, whatever is tried."""
         # Sampling again while a storage is down would make the data depend on that.
-        return self.reason in ("device", "manifest", "storage")
+        return self.reason in FINAL
 
 
 class WorkerProcess:
@@ -76,6 +108,9 @@ class WorkerProcess:
           environment: of the process.
           memory: bytes that it may take.
           cpu: pin it to this CPU.
+
+        Raises:
+          OSError: this machine has no room for the folder, or for the process.
         """
         self.served = 0
         self._memory = memory
@@ -83,6 +118,7 @@ class WorkerProcess:
         self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
         self._answers: queue.Queue[bytes | None] = queue.Queue(ANSWERS)
         self._told: bytes | None = None  # last, of the views that there are
+        self._began = Activity()
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(scratch_folder())
             command = [*command, "--scratch", str(self._folder)]
@@ -121,6 +157,7 @@ class WorkerProcess:
         request = f'{{"scene":{scene.to_json()},"output":{json.dumps(str(path))}}}\n'
         deadline, what = time.monotonic() + timeout, f"{timeout:g} s"
         self._told = None
+        self._began = activity(self._process.pid)
         self._send(request.encode(), deadline, what)
         answer = self._next_answer(deadline, what, watch)
         try:
@@ -128,7 +165,7 @@ class WorkerProcess:
             path.unlink()
         except Exception as error:  # anything may be in that file
             message = f"the worker's views are not the scene's: {error}"
-            raise self._error("crash", message) from error
+            raise self._error("machine", message) from error
         return Views(
             **arrays,
             timings=self._start_timings | answer["timings"],
@@ -144,7 +181,7 @@ class WorkerProcess:
             poll.register(pipe, select.POLLOUT)
             for start in range(0, len(request), select.PIPE_BUF):
                 if not poll.poll(1000 * max(0.0, deadline - time.monotonic())):
-                    raise self._late(what)
+                    raise self._late(deadline, what)
                 pipe.write(request[start : start + select.PIPE_BUF])
                 pipe.flush()
         except (OSError, ValueError) as error:  # it is gone, or `close` was called
@@ -169,9 +206,13 @@ class WorkerProcess:
                 }
             reason, message = str(answer["reason"]), str(answer["message"])
             asset = str(answer["asset"])
+            if reason not in REASONS:
+                raise ValueError(reason)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise self._nonsense(line) from None
-        raise self._error(reason, message, asset)
+        # Of an exception's message, what follows its name may name temporary files.
+        kind = message.partition(":")[0] if reason == "error" else ""
+        raise self._error(reason, message, kind=kind, asset=asset)
 
     def _next_line(
         self, deadline: float, what: str, watch: Callable[[int], None]
@@ -196,13 +237,28 @@ class WorkerProcess:
             with contextlib.suppress(queue.Empty):
                 return self._answers.get(timeout=min(WATCH_SECONDS, max(0.0, left)))
             if left <= 0:
-                raise self._late(what)
+                raise self._late(deadline, what)
 
     def _nonsense(self, line: bytes) -> RenderError:
-        return self._error("crash", f"the worker's answer is none: {line[:80]!r}")
+        return self._error("machine", f"the worker's answer is none: {line[:80]!r}")
 
-    def _late(self, what: str) -> RenderError:
-        return self._error("timeout", f"the worker did not answer within {what}")
+    def _late(self, deadline: float, what: str) -> RenderError:
+        """Says why no answer came in time; `what` is that time, in words."""
+        late = f"the worker did not answer within {what}"
+        if not self.served:
+            return self._error("machine", late)
+        now = activity(self._process.pid)
+        seconds = time.monotonic() - self._began.at
+        ran, waited = now.ran - self._began.ran, now.waited - self._began.waited
+        if now.halted:
+            return self._error("machine", f"{late}: it is stopped, or waits for a disk")
+        if ran < _RAN * seconds and waited > _WAITED * seconds:
+            return self._error(
+                "machine",
+                f"{late}: of {seconds:.0f} s it ran {ran:.0f} s and waited "
+                f"{waited:.0f} s for a CPU, which is busy with something else",
+            )
+        return self._error("timeout", late)
 
     def _crash(self) -> RenderError:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -211,11 +267,22 @@ class WorkerProcess:
         status = self._process.returncode
         tail = self._tail()
         last = tail.splitlines()[-1] if tail else "no message"
-        ended = f"ended with status {status}" if status is not None else "went silent"
-        return self._error("crash", f"the worker {ended}: {last}")
+        if status is None:
+            return self._error("machine", f"the worker went silent: {last}")
+        if status < 0 and -status not in _SCENES_SIGNALS:
+            name, when = _signal_name(-status), _WHEN.get(-status, "")
+            return self._error("machine", f"the worker was ended by {name}{when}")
+        # At its start it knows of no scene.
+        return self._error(
+            "crash" if self.served else "machine",
+            f"the worker ended with status {status}: {last}",
+            kind=str(status),
+        )
 
-    def _error(self, reason: str, message: str, asset: str = "") -> RenderError:
-        return RenderError(reason, message, asset=asset, stderr=self._tail())
+    def _error(
+        self, reason: str, message: str, *, kind: str = "", asset: str = ""
+    ) -> RenderError:
+        return RenderError(reason, message, kind=kind, asset=asset, stderr=self._tail())
 
     def _tail(self) -> str:
         return "".join(self._stderr.copy())
@@ -268,6 +335,13 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         self._files.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:

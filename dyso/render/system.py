@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib.util
 import math
 import os
@@ -12,8 +13,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dyso.spec import UserError
@@ -29,7 +32,8 @@ PACKAGES = {
     "libXfixes.so.3": "libxfixes3",
 }
 WORKER_BYTES = 1_200_000_000  # of memory, but for the views
-SCRATCH_BYTES = 1_000_000_000
+SCRATCH_BYTES = 1_000_000_000  # free in memory, or temporary files go to a disk
+LEAST_BYTES = 16_000_000  # free where they go, or nothing is started
 CLAIM = "dyso-cpu"
 
 
@@ -146,6 +150,39 @@ def process_memory(pid: int) -> int:
     return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What a process has done since its start, as the kernel counts it.
+
+    Attributes:
+      ran: seconds on a CPU, all threads together.
+      waited: seconds in which threads were ready to run and got no CPU.
+      halted: it is stopped, or waits for a disk.
+      at: when this was so, on the monotonic clock.
+    """
+
+    ran: float = 0.0
+    waited: float = 0.0
+    halted: bool = False
+    at: float = field(default_factory=time.monotonic)
+
+
+def activity(pid: int) -> Activity:
+    """Returns what a process has done; nothing, where the kernel does not tell."""
+    ran, waited, halted = 0.0, 0.0, False
+    with suppress(OSError, ValueError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        # What follows the name, which may hold anything: see proc(5).
+        state, *numbers = stat.rpartition(")")[2].split()
+        halted = state in "DTt"
+        ran = sum(map(int, numbers[10:12])) / os.sysconf("SC_CLK_TCK")
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                text = (thread / "schedstat").read_text(encoding="ascii")
+                waited += int(text.split()[1]) / 1e9
+    return Activity(ran=ran, waited=waited, halted=halted)
+
+
 def end_with_parent() -> None:
     """Has the kernel kill this process when the thread that made it ends.
 
@@ -169,9 +206,14 @@ def scratch_folder() -> Iterator[Path]:
     """Gives a folder for temporary files, in memory where there is much of it.
 
     It is removed at the end; those that killed processes left are removed before.
+
+    Raises:
+      OSError: there is no room in it.
     """
-    here = Path(scratch_parent() or tempfile.gettempdir())
     for parent in (Path("/dev/shm"), Path(tempfile.gettempdir())):
         scratch.clean(parent)
+    here = Path(scratch_parent() or tempfile.gettempdir())
+    if shutil.disk_usage(here).free < LEAST_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(here))
     with scratch.made(here) as folder:
         yield folder

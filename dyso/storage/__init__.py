@@ -1,7 +1,7 @@
 """Folders on local disk and in buckets, whose files appear whole or not at all."""
 
 from dyso.storage.folder import Folder, Held
-from dyso.storage.local import LocalFolder
+from dyso.storage.local import LocalFolder, inside
 from dyso.storage.opening import open_folder, open_source
 
-__all__ = ["Folder", "Held", "LocalFolder", "open_folder", "open_source"]
+__all__ = ["Folder", "Held", "LocalFolder", "inside", "open_folder", "open_source"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -61,6 +62,7 @@ class LocalFolder(Folder):
         """See `Folder.put`."""
         del sha256
         with _told(self.path / name):
+            inside(self.path, name)
             self.path.mkdir(parents=True, exist_ok=True)
             if file.stat().st_dev == self.path.stat().st_dev:
                 self._move(file, name)
@@ -74,7 +76,7 @@ class LocalFolder(Folder):
         # Or a machine that loses power may keep the name and lose the content.
         with file.open("rb") as written:
             os.fsync(written.fileno())
-        target = self.path / name
+        target = inside(self.path, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, target)
 
@@ -87,22 +89,22 @@ class LocalFolder(Folder):
 
     def remove(self, name: str) -> None:
         """See `Folder.remove`."""
-        (self.path / name).unlink(missing_ok=True)
+        inside(self.path, name).unlink(missing_ok=True)
 
     def remove_folder(self, prefix: str) -> None:
         """See `Folder.remove_folder`."""
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.path / prefix)
+            shutil.rmtree(inside(self.path, f"{prefix}/"))
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """See `Folder.scratch`."""
-        with scratch.made(self.path / _SCRATCH) as folder:
+        with scratch.made(inside(self.path, f"{_SCRATCH}/")) as folder:
             yield folder
 
     def clean(self) -> None:
         """See `Folder.clean`."""
-        scratch.clean(self.path / _SCRATCH)
+        scratch.clean(inside(self.path, f"{_SCRATCH}/"))
         # Not empty, if another process makes something.
         with contextlib.suppress(OSError):
             (self.path / _SCRATCH).rmdir()
@@ -110,10 +112,10 @@ class LocalFolder(Folder):
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[Callable[[], None]]:
         """See `Folder.hold`; the kernel lets go of it when the process ends."""
-        path = self.path / name
+        path = inside(self.path, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            with path.open("a+b") as file:
+            with open(path, "a+b", opener=_open_no_link) as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
@@ -134,6 +136,38 @@ class LocalFolder(Folder):
                 return
 
 
+def inside(root: Path, name: str) -> Path:
+    """Returns the path of a file to write or remove below a folder.
+
+    What is in the folder may be a stranger's: no name and no symbolic link leads out
+    of it. The folder itself may be a link.
+
+    Args:
+      root: the folder.
+      name: of the file, relative to it; a folder's ends with `/`.
+
+    Raises:
+      OSError: the name leads out of the folder, or over a symbolic link.
+    """
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts:
+        raise OSError(errno.EINVAL, f"leads out of {root}", name)
+    path = root
+    for part in parts[:-1]:
+        path /= part
+        if path.is_symlink():
+            raise OSError(
+                errno.ELOOP,
+                "is a symbolic link, which may lead anywhere; remove it",
+                str(path),
+            )
+    return path / parts[-1]
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def _say_held(folder: Folder, document: bytes) -> str:
     try:
         holder = Holder.parse(document)
@@ -151,7 +185,7 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
         name = prefix + entry.name
         # Files may come and go meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            if not entry.is_dir():
+            if not entry.is_dir(follow_symlinks=False):
                 yield name, entry.stat().st_size
             elif name != _SCRATCH:
                 yield from _files(Path(entry.path), f"{name}/")

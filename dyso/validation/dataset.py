@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from dyso import records
+from dyso.render import UNCERTAIN
 from dyso.spec import ResolvedSpec, UserError, load_resolved
 from dyso.validation.record import Finding, check_record
+
+NAMED = 5  # scenes in a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,28 @@ class Validation:
                     f"split {split!r}: {there} scenes and {failed} failures are not "
                     f"the {planned} planned",
                 )
+
+    def uncertain(self) -> str:
+        """Returns a line on scenes that may be others elsewhere, or nothing.
+
+        They were sampled again, or given up, after what may be the machine's doing.
+        """
+        splits, found = self.resolved.spec.splits, {}
+        for failure in (*self._list("failures"), *self._list("retries")):
+            match failure:
+                case {"split": str(split), "index": int(index), "reason": str(reason)}:
+                    if split in splits and reason in UNCERTAIN:
+                        found[f"{split} {index}"] = reason
+        if not found:
+            return ""
+        planned = sum(self.resolved.spec.splits.values())
+        named = [f"{scene} ({reason})" for scene, reason in found.items()]
+        if len(named) > NAMED:
+            named[NAMED:] = ["..."]
+        return (
+            f"failures that another machine may not have decided {len(found)} of "
+            f"{planned} scenes: {', '.join(named)}"
+        )
 
     def check_shard(self, shard: Shard) -> Iterator[Problem]:
         """Checks a shard's file: there, whole, of the noted size and checksum."""

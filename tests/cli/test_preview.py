@@ -1,3 +1,6 @@
+import re
+import shutil
+
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
@@ -69,3 +72,19 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(synthetic, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written.*--out"):
         main(synthetic, out=tmp_path / "file" / "b")
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["preview", "preview/sheets", "preview/scenes", "preview/scenes/train-00000"],
+)
+def test_links_in_a_dataset_lead_no_picture_out_of_it(synthetic, tmp_path, link):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    shutil.copytree(synthetic, data, ignore=shutil.ignore_patterns("preview"))
+    elsewhere.mkdir()
+    (data / link).parent.mkdir(parents=True, exist_ok=True)
+    (data / link).symlink_to(elsewhere)
+    told = f"{data / link}: cannot be written: is a symbolic link"
+    with pytest.raises(UserError, match=re.escape(told)):
+        main(data, scenes=1)
+    assert list(elsewhere.iterdir()) == []

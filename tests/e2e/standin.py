@@ -1,11 +1,13 @@
-"""`python standin.py KIND ...`: a process in a worker's place that goes wrong.
+"""`python standin.py KIND [FILE TIMES] ...`: a process that goes wrong as a worker may.
 
 It answers requests as a worker does, with made-up views, but for scenes 1 of a split:
 what it does with those is the KIND. Kinds that begin with `start-` go wrong at once.
+With a FILE, which counts, that happens so many TIMES in all, and then no more.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -100,6 +102,21 @@ def endless_views(request):
         time.sleep(0.01)
 
 
+def busy(request):
+    while True:
+        pass
+
+
+def signalled(number):
+    return lambda request: os.kill(os.getpid(), number)
+
+
+def refuses(reason, message):
+    return lambda request: say(
+        {"ok": False, "reason": reason, "message": message, "asset": ""}
+    )
+
+
 def memory(request):
     held = []
     while True:
@@ -129,11 +146,30 @@ KINDS = {
     "odd views": lambda request: say({"views": float("inf")}),
     "silent": lambda request: time.sleep(60),
     "memory": memory,
+    "killed": signalled(signal.SIGKILL),
+    "terminated": signalled(signal.SIGTERM),
+    "full memory file": signalled(signal.SIGBUS),
+    "refuses oddly": refuses("whim", "no"),
+}
+# Left out of the test of what is no answer, where they are none, or take their time.
+MORE_KINDS = {
+    "busy": busy,
+    "error": refuses("error", "ValueError: it is odd"),
+    "full disk": refuses("machine", "/dev/shm/w: No space left on device"),
 }
 
 
+def more(counter, times):
+    """Says whether it shall happen once more, and notes that."""
+    if counter.startswith("--"):
+        return True
+    with open(counter, "a") as file:
+        file.write("x")
+        return file.tell() <= int(times)
+
+
 def main():
-    kind = sys.argv[1]
+    kind, counter, times = sys.argv[1:4]
     if kind == "start-deaf":
         say({"ok": True, "timings": {"start": 0.0}})
         time.sleep(60)
@@ -143,8 +179,8 @@ def main():
     say({"ok": True, "timings": {"start": 0.0}})
     for line in sys.stdin:
         request = json.loads(line)
-        if request["scene"]["index"] == 1:
-            KINDS[kind](request)
+        if request["scene"]["index"] == 1 and more(counter, times):
+            (KINDS | MORE_KINDS)[kind](request)
         else:
             render(request)
             for views in range(100):

@@ -22,8 +22,12 @@ from dyso.spec import Cameras
 from dyso.storage import open_folder
 
 REASONS = {
-    **dict.fromkeys(["silent", "endless words", "endless views"], "timeout"),
-    "memory": "memory",
+    "crash": {"crash"},
+    "silent": {"timeout"},
+    # On a busy machine these wait for a CPU.
+    "endless words": {"timeout", "machine"},
+    "endless views": {"timeout", "machine"},
+    "memory": {"memory"},
 }
 COMMAND = (sys.executable, standin.__file__)
 
@@ -45,12 +49,12 @@ def open_files():
 def test_what_is_no_answer_is_one_failure_and_nothing_is_left(kind):
     resolved, before = small(), open_files()
     # Time for imports on a busy machine, but where it is to run out.
-    timeout = 1.5 if REASONS.get(kind) == "timeout" else 60
+    timeout = 1.5 if "timeout" in REASONS.get(kind, ()) else 60
     with stand_in(kind, timeout=timeout, memory=400_000_000) as renderer:
         start = time.monotonic()
         with pytest.raises(RenderError) as caught:
             renderer.render(sample_scene(resolved, "train", 1))
-        assert caught.value.reason == REASONS.get(kind, "crash")
+        assert caught.value.reason in REASONS.get(kind, {"machine"})
         assert time.monotonic() - start < 50
         assert len(str(caught.value)) < 1000 and len(caught.value.stderr) < 10**7
         if kind == "crash":
@@ -86,13 +90,13 @@ def test_a_worker_that_reads_nothing_ends_at_the_time_out():
     assert time.monotonic() - start < 30
 
 
-def test_a_start_that_says_something_else_is_a_crash():
+def test_a_start_that_says_something_else_is_the_machines():
     with (
         stand_in("start-junk") as renderer,
         pytest.raises(RenderError, match=r"none: b.Blender 4\.5 ") as caught,
     ):
         renderer.render(sample_scene(small(), "train", 0))
-    assert caught.value.reason == "crash"
+    assert caught.value.reason == "machine"
 
 
 def pinned_stand_in(kind, *, cpu, **options):
@@ -142,14 +146,18 @@ def test_real_workers_are_harmed_and_no_byte_changes(spec, tmp_path):
         *("--scenes-per-part", 1, "--timeout", 20),
     )
     gone, wanted = set(), 1
-    for harm in (signal.SIGSEGV, signal.SIGKILL, signal.SIGSTOP):
+    for harm, more in (
+        (signal.SIGSEGV, 2),
+        (signal.SIGKILL, 0),  # and once more in the same scene
+        (signal.SIGKILL, 2),
+        (signal.SIGSTOP, 0),
+    ):
         # In a scene: one that serves goes from scene to scene without a pause.
         run.wait_for(lambda n=wanted: len(faults.accounts(harmed)) >= n)
         [worker] = run.wait_for(lambda: set(run.workers()) - gone)
         os.kill(worker, harm)
         gone.add(worker)
-        # Not in the same one again: harmed twice, it is another scene.
-        wanted = len(faults.accounts(harmed)) + 2
+        wanted = len(faults.accounts(harmed)) + more
     status, out, err = run.end()
     assert status == 0, err
     assert "12 of 12 scenes rendered, 0 failed" in out

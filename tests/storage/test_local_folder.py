@@ -102,3 +102,24 @@ def test_cleaning_leaves_no_trace(folder: LocalFolder) -> None:
     folder.write("a", b"1")
     folder.clean()
     assert [path.name for path in folder.path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "a/.."])
+def test_no_name_leads_out_of_the_folder(folder: LocalFolder, name: str) -> None:
+    folder.write("a/b", b"")
+    (folder.path.parent / "x").write_bytes(b"mine")
+    for change in (
+        lambda: folder.write(name, b""),
+        lambda: folder.remove(name),
+        lambda: folder.remove_folder(name),
+    ):
+        with pytest.raises(OSError, match="leads out of"):
+            change()
+    assert (folder.path.parent / "x").read_bytes() == b"mine"
+
+
+def test_a_loop_of_links_is_no_endless_listing(folder: LocalFolder) -> None:
+    folder.write("a/b", b"1")
+    (folder.path / "a" / "up").symlink_to(folder.path)
+    assert {name for name in folder.sizes() if "up" not in name} == {"a/b"}
+    assert len(folder.sizes()) <= 2

@@ -1,0 +1,103 @@
+"""Standard streams that are closed, full, or have nobody at their other end."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from dyso.spec.errors import UserError
+
+
+def run_command(command: Callable[[], int | None]) -> int:
+    """Runs a command line, whatever its standard streams are; returns its exit status.
+
+    That is the command's own, 2 on bad input, 130 on Ctrl-C, and 1 instead of 0 if what
+    the command printed could not be written. A reader that has read enough, such as
+    `head`, is no error. What cannot be written to standard error is dropped.
+    """
+    _open_closed()
+    stdout = _Stream(1, quiet=False)
+    sys.stdout = _replaced(sys.stdout, sys.__stdout__, stdout)
+    sys.stderr = _replaced(sys.stderr, sys.__stderr__, _Stream(2, quiet=True))
+    status = 0
+    try:
+        try:
+            status = command() or 0
+        except SystemExit as error:  # of a parser of arguments
+            status = (
+                error.code
+                if isinstance(error.code, int)
+                else int(error.code is not None)
+            )
+        sys.stdout.flush()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
+    except OSError:
+        if stdout.lost is None:
+            raise
+    if stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError):
+        print(f"standard output: {stdout.lost.strerror}", file=sys.stderr)
+        return status or 1
+    return status
+
+
+def _open_closed() -> None:
+    """Opens on nothing those of the standard streams that are closed.
+
+    Else the next file that is opened would get the number of one, and in it would end
+    what libraries print.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def _replaced(current: TextIO | None, real: TextIO | None, raw: _Stream) -> TextIO:
+    """Returns a text stream over `raw`, unless somebody has replaced the real one."""
+    if current is not None and current is not real:
+        return current
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=getattr(current, "encoding", None),
+        errors=getattr(current, "errors", "backslashreplace"),
+        line_buffering=raw.quiet or raw.isatty(),
+    )
+
+
+class _Stream(io.FileIO):
+    """A standard stream that remembers what went wrong with it.
+
+    Attributes:
+      quiet: drop what cannot be written, instead of raising.
+      lost: why something could not be written; what comes after it is dropped.
+    """
+
+    def __init__(self, number: int, *, quiet: bool):
+        super().__init__(number, "w", closefd=False)
+        self.quiet = quiet
+        self.lost: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Writes, see `quiet`."""
+        size = memoryview(data).nbytes
+        if self.lost is not None and not self.quiet:
+            return size
+        try:
+            written = super().write(data)
+        except OSError as error:
+            self.lost = error
+            if not self.quiet:
+                raise
+            return size
+        # None, where nobody reads just now, and nobody must.
+        return size if written is None and self.quiet else written
