@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from dyso.spec.errors import UserError
+from dyso.terminal import say_error
 
 
 def run_command(command: Callable[[], int | None]) -> int:
@@ -34,7 +35,7 @@ def run_command(command: Callable[[], int | None]) -> int:
             )
         sys.stdout.flush()
     except UserError as error:
-        print(error, file=sys.stderr)
+        say_error(error)
         status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from dyso.images import open_image
+
 from .pictures import MAX_PIXELS
 
 MAX_SIDE = 4096
@@ -20,7 +22,6 @@ _MAPS = re.compile(r"(?:map_\w+|bump|norm|refl|disp)\Z", re.IGNORECASE)
 # A map's option takes numbers, a switch or a channel's name.
 _VALUE = r"(?:[-+.\d][-+.\deE]*|on|off|[rgbmlz])(?=\s)"
 _OPTIONS = re.compile(rf"(?:-[a-zA-Z_]+(?:\s+{_VALUE})*\s+)*")
-_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA", "GIF")
 
 
 @dataclass
@@ -148,7 +149,7 @@ class _Pictures:
 def _encoded(path: Path, side: int) -> tuple[str, bytes]:
     """Gives a picture of at most `side` pixels a side, after its suffix."""
     data = path.read_bytes()
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with open_image(io.BytesIO(data)) as image:
         plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
         kept = image.format in ("PNG", "JPEG") and max(image.size) <= side and plain
         image.load()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import OpenEXR
 from PIL import Image, UnidentifiedImageError
 
+from dyso.images import open_image
+
 from .errors import AssetError
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def measure(asset_id: str, file: BinaryIO, most: int) -> int:
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of sizes and metadata
-                with Image.open(file, formats=_FORMATS) as image:
+                with open_image(file, _FORMATS) as image:
                     pixels = math.prod(image.size)
     except Image.DecompressionBombError as error:
         raise AssetError(asset_id, f"has too large an image: {error}") from error

@@ -12,8 +12,8 @@ import numpy as np
 import OpenEXR
 from kubric.renderer.blender import AttributeSetter, Blender, register_object3d_setters
 from kubric.renderer.blender_utils import prepare_blender_object
-from PIL import Image
 
+from dyso.images import open_image
 from dyso.spec import Render
 
 from .errors import AssetError
@@ -125,7 +125,7 @@ class CyclesView(Blender):
         file = Path(self.scratch_dir) / "display.png"
         image.save_render(str(file), scene=self.blender_scene)
         bpy.data.images.remove(image)
-        with Image.open(file) as shown:
+        with open_image(file, ("PNG",)) as shown:
             return np.asarray(shown)
 
     def add_asset(self, asset: kb.Asset) -> Any:

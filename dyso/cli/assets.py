@@ -15,6 +15,7 @@ import tyro
 
 from dyso.cli.bar import Bar
 from dyso.spec import Catalog, UserError
+from dyso.terminal import say
 
 NAMED = 5  # of what is broken
 
@@ -182,13 +183,13 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
         *((count, f"ignored: {what}") for what, count in found.ignored.items()),
     ):
         if count:
-            print(f"{count} {what}")
+            say(f"{count} {what}")
     if found.broken:
         reasons = Counter(found.broken.values()).most_common(NAMED)
         print(f"{len(found.broken)} broken, see {out / BROKEN}:")
         for reason, count in reasons:
             first = next(k for k, each in found.broken.items() if each == reason)
-            print(f"  {count} {reason}: {first}{' ...' if count > 1 else ''}")
+            say(f"  {count} {reason}: {first}{' ...' if count > 1 else ''}")
     return 0
 
 
@@ -202,15 +203,15 @@ def show(source: tyro.conf.Positional[str], /) -> int:
 
     for catalog in _catalogs(source):
         ids = [asset.id for asset in catalog.assets]
-        print(f"{catalog.name}: {len(ids)} assets, {catalog.manifest}")
+        say(f"{catalog.name}: {len(ids)} assets, {catalog.manifest}")
         kinds = Counter(asset.category for asset in catalog.assets)
         for name, number in catalog.category_ids.items():
             if name:
-                print(f"  category {number:3} {name}: {kinds[name]}")
+                say(f"  category {number:3} {name}: {kinds[name]}")
         found = read_credits(catalog.manifest, ids).values()
         licenses = Counter(credit.license or UNKNOWN for credit in found)
         for license, count in licenses.most_common():
-            print(f"  licence {license}: {count}")
+            say(f"  licence {license}: {count}")
     return 0
 
 
@@ -279,7 +280,7 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
                 broken[request["id"]] = answer.message
             bar.show(done, len(requests), len(broken))
     for name, message in sorted(broken.items()):
-        print(f"{name}: {message}")
+        say(f"{name}: {message}")
     print(f"{len(requests)} assets, {len(broken)} broken")
     return int(bool(broken))
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dyso import pipeline
 from dyso.render import Device
 from dyso.storage import open_folder
+from dyso.terminal import say
 
 LINE_SECONDS = 10.0
 
@@ -73,7 +74,7 @@ def main(
     finally:
         bar.close()
     seconds = time.monotonic() - start
-    print(
+    say(
         f"{accounts['rendered']} of {accounts['planned']} scenes rendered, "
         f"{pipeline.say_failures(accounts['failed'])} failed, "
         f"{accounts['bytes'] / 1e6:.1f} MB, {seconds / 60:.1f} min: {out}"
@@ -81,7 +82,7 @@ def main(
     if accounts["failed"]:
         print(f"which failed and why: {out}/metadata.json")
     for line in pipeline.say_assets(accounts["assets"]):
-        print(line)
+        say(line)
     print(f"next: {_next(out)}")
     return 0
 

@@ -15,7 +15,9 @@ from dyso import geometry
 from dyso.reading import Dataset
 from dyso.records.sizes import stored_bytes
 from dyso.spec import Layout, UserError
+from dyso.terminal import say
 
+LONGEST = 500  # characters of a line about versions
 IMAGES = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 
 
@@ -43,9 +45,10 @@ def main(
         raise UserError(f"{dataset}: {error}") from error
     sizes = stored_bytes(data)
     if json:
-        print(_json(record, sizes, len(data)))
+        say(_json(record, sizes, len(data)))
     else:
-        print("\n".join(_lines(record, layout, sizes, len(data))))
+        for line in _lines(record, layout, sizes, len(data)):
+            say(line)
     return 0
 
 
@@ -56,11 +59,19 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
         if name not in IMAGES
     }
     for name in ("scene", "versions"):
-        values[name] = json_module.loads(values[name])
+        values[name] = _parsed(values[name])
     images = {name: list(record[name].shape) for name in IMAGES if name in record}
     near, far = _depth_range(record)
     extra = {"images": images, "depth_range": [near, far]}
     return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
+
+
+def _parsed(text: str) -> Any:
+    """Reads JSON in a record; what is none is shown as it is."""
+    try:
+        return json_module.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _depth_range(record: dict[str, Any]) -> tuple[float, float] | tuple[None, None]:
@@ -122,8 +133,10 @@ def _lines(
     yield "provenance"
     yield f"  spec hash   {record['spec_hash']}"
     yield f"  scene       index {record['index']}, attempt {record['attempt']}"
-    versions = json_module.loads(str(record["versions"]))
-    yield f"  versions    {', '.join(f'{k} {v}' for k, v in versions.items())}"
+    versions = _parsed(str(record["versions"]))
+    if isinstance(versions, dict):
+        versions = ", ".join(f"{name} {value}" for name, value in versions.items())
+    yield f"  versions    {str(versions)[:LONGEST]}"
 
 
 def _row(values: np.ndarray, width: int = 9) -> str:

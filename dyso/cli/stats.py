@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import tyro
@@ -13,6 +14,7 @@ from dyso.looking.scenes import spread
 from dyso.looking.statistics import report, statistics
 from dyso.reading import Dataset
 from dyso.spec import UserError
+from dyso.terminal import say
 
 
 def main(
@@ -41,7 +43,10 @@ def main(
     found = statistics(subject, chosen)
     total = sum(map(len, subject.splits.values()))
     if json:
-        print(json_module.dumps(found | {"scenes_in_all": total}, indent=1))
+        text = json_module.dumps(found | {"scenes_in_all": total}, indent=1)
+        lines: Iterable[str] = text.split("\n")
     else:
-        print("\n".join(report(found, total)))
+        lines = report(found, total)
+    for line in lines:
+        say(line)
     return 0

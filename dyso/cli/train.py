@@ -14,6 +14,7 @@ from typing import Annotated
 import tyro
 
 from dyso.spec import UserError
+from dyso.terminal import say_error
 from dyso.train.presets import PRESETS, Config
 
 
@@ -87,7 +88,7 @@ def main(
             say=lambda metrics: print(describe(metrics, config), flush=True),
         )
     except run.ProcessLost as error:
-        print(error, file=sys.stderr, flush=True)
+        say_error(error)
         # An ordinary end waits a minute for a process that is gone, then aborts.
         os._exit(1)
     if step < config.training.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from dyso import validation
 from dyso.spec import UserError
+from dyso.terminal import printable, say
 
 
 def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -> int:
@@ -33,42 +35,49 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
     positions = validation.chosen(subject, scenes)
     count = sum(map(len, positions))
     wrong: list[validation.Problem] = []
+    looked_at = 0
     with tqdm(
         total=count, unit="scene", file=sys.stderr, disable=not sys.stderr.isatty()
     ) as bar:
 
         def report(problem: validation.Problem) -> None:
             wrong.append(problem)
-            bar.write(str(problem), file=sys.stdout)
+            bar.write(printable(str(problem)), file=sys.stdout)
+
+        def tick() -> None:
+            nonlocal looked_at
+            looked_at += 1
+            bar.update()
 
         for problem in subject.check_folder():
             report(problem)
         for shard, own in zip(subject.shards, positions, strict=True):
             for problem in subject.check_shard(shard):
                 report(problem)
-            for problem in subject.check_records(shard, own, bar.update):
+            for problem in subject.check_records(shard, own, tick):
                 report(problem)
     shards = f"{len(subject.shards)} shards"
     if not subject.noted:
         shards += " (no checksums to compare with: their maker kept none)"
-    looked = f"{count} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
+    looked = f"{looked_at} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
     if wrong:
-        print(f"{dataset}: {len(wrong)} problems in {shards}, {looked}")
+        say(f"{dataset}: {len(wrong)} problems in {shards}, {looked}")
         broken = {problem.file for problem in wrong}
         files = [shard.path for shard in subject.shards if shard.path.name in broken]
         if files:
-            there = " ".join(str(path) for path in files if path.exists())
-            print(
+            there = [str(path) for path in files if path.exists()]
+            say(
                 f"to make {'these' if len(files) > 1 else 'this'} alone again: "
-                + (f"rm {there}; then " if there else "")
-                + f"the command that made it, as in: dyso generate SPEC --out {dataset}"
+                + (f"{shlex.join(['rm', '--', *there])}; then " if there else "")
+                + "the command that made it, as in: dyso generate SPEC --out "
+                + shlex.quote(str(dataset))
             )
         return 1
-    print(f"{dataset}: sound: {shards}, {looked}")
+    say(f"{dataset}: sound: {shards}, {looked}")
     if uncertain := subject.uncertain():
-        print(f"warning: {uncertain}")
+        say(f"warning: {uncertain}")
     if count:
-        print(
+        say(
             f"geometry: at least {100 * subject.least:.2f} % of a scene's visible "
             f"points agree between views (required: {100 * validation.REQUIRED:.0f} %)"
             f", depth within {validation.TOLERANCE:g} of what 3 x 3 pixels span"

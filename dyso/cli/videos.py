@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import tyro
 
 from dyso.cli.bar import Bar
 from dyso.spec import UserError
+from dyso.terminal import say
 
 NAMED = 5  # failures
 
@@ -93,12 +95,12 @@ def ingest(
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
     for line in summary(found):
-        print(line)
-    print(f"{(time.monotonic() - start) / 60:.1f} min: {out}")
+        say(line)
+    say(f"{(time.monotonic() - start) / 60:.1f} min: {out}")
     if found["failures"]:
-        print(f"which failed and why: {out}/metadata.json")
-    where = "CLIPS, a copy of them on a disk" if "://" in out else out
-    print(f"next: dyso train dyst --data DATASET --workdir RUN --videos {where}")
+        say(f"which failed and why: {out}/metadata.json")
+    where = "CLIPS, a copy of them on a disk" if "://" in out else shlex.quote(out)
+    say(f"next: dyso train dyst --data DATASET --workdir RUN --videos {where}")
     return 0
 
 

@@ -6,7 +6,6 @@ a script that hands facts to the page, for pages opened from a disk may not read
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -23,8 +22,6 @@ from dyso.looking.scenes import SIDE, Sight, fitted, look, tiled
 from dyso.reading import Dataset
 from dyso.storage import inside
 
-FORMAT = 1
-"""Of a scene's files; those of another are written anew."""
 THUMB = 96
 """Longest side of a thumbnail, in pixels."""
 # The largest side of a WebP image.
@@ -56,7 +53,7 @@ class Entry:
 
 
 def prepare(dataset: Dataset, split: str, index: int, folder: Path) -> Entry:
-    """Writes a scene's files, unless they are there and show the record as it is.
+    """Writes a scene's files, whatever is there: it may be a stranger's.
 
     Args:
       dataset: the dataset.
@@ -68,8 +65,8 @@ def prepare(dataset: Dataset, split: str, index: int, folder: Path) -> Entry:
       RecordError: the scene is damaged.
       OSError: a file cannot be written.
     """
-    texts = ("camera_pattern", "objects/category", "background/asset_id")
-    record = dataset[split].read(index, fields=texts)
+    sight = look(dataset, split, index)
+    record = sight.record
     entry = Entry(
         split=split,
         index=index,
@@ -77,21 +74,16 @@ def prepare(dataset: Dataset, split: str, index: int, folder: Path) -> Entry:
         categories=tuple(sorted(set(map(str, record["objects/category"])))),
         hdri=str(record["background/asset_id"]),
     )
-    digest = hashlib.blake2b(dataset[split].record(index), digest_size=16)
-    mark = f"// {FORMAT} {digest.hexdigest()}\n"
-    own = inside(folder, f"{entry.folder}/")
-    if not _begins_with(own / "scene.js", mark):
-        write(own, look(dataset, split, index), mark)
+    write(inside(folder, f"{entry.folder}/"), sight)
     return entry
 
 
-def write(folder: Path, sight: Sight, mark: str = "") -> None:
-    """Writes a scene's files; `scene.js`, which says that all are there, last.
+def write(folder: Path, sight: Sight) -> None:
+    """Writes a scene's files; `scene.js`, without which the page shows none, last.
 
     Args:
       folder: is made if it is not there.
       sight: the scene.
-      mark: the first line of `scene.js`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     middle = sight.layers["color"][0, len(sight.cameras) // 2]
@@ -107,22 +99,13 @@ def write(folder: Path, sight: Sight, mark: str = "") -> None:
             temporary.write_bytes(data)
     facts = {"facts": _scene_facts(sight), "views": _view_facts(sight)}
     with records.replacing(folder / "scene.js") as temporary:
-        text = f"{mark}receive({to_json(facts)});\n"
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(f"receive({to_json(facts)});\n", encoding="utf-8")
 
 
 def to_json(value: Any) -> str:
     """Gives JSON that neither HTML nor scripts take for anything else."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _begins_with(path: Path, line: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(line)) == line.encode()
-    except FileNotFoundError:
-        return False
 
 
 def _webp(image: UInt8[np.ndarray, "H W 3"], **options: Any) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -163,15 +165,15 @@ def spread(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
     sizes = [len(split) for split in dataset.splits.values()]
     total = sum(sizes)
     count = min(scenes, total)
-    picked = np.arange(count) * total // count
-    ends = np.cumsum(sizes)
+    ends = list(itertools.accumulate(sizes))
     names = list(dataset.splits)
-    return [
-        (names[which], int(index - ends[which] + sizes[which]))
-        for index, which in zip(
-            picked, np.searchsorted(ends, picked, side="right"), strict=True
-        )
-    ]
+    found = []
+    for number in range(count):
+        # Not numpy's, which overflow: a stranger's dataset may claim any size.
+        index = number * total // count
+        which = bisect.bisect_right(ends, index)
+        found.append((names[which], index - ends[which] + sizes[which]))
+    return found
 
 
 def fitted(

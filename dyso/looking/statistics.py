@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dyso import records
 from dyso.reading import Dataset
+from dyso.records import RecordError
 
 FIELDS = (
     "depth",
@@ -57,6 +58,8 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
         flat = finite.reshape(len(finite), -1)
         seen = flat[~np.isnan(flat).all(1)]
         depths += zip(np.nanmin(seen, 1), np.nanmax(seen, 1), strict=True)
+    if not shares:
+        raise RecordError(f"{dataset.folder}: holds no scenes")
     by_view = np.concatenate([own.ravel() for own in shares])
     visible = np.concatenate([(own > 0).mean(1) for own in shares])
     in_view = by_view[by_view > 0]
@@ -91,8 +94,14 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
 
 def failures(folder: Path) -> dict[str, int]:
     """Gives the scenes that the job gave up, by reason; from metadata.json."""
-    text = (folder / "metadata.json").read_text(encoding="utf-8")
-    return dict(json.loads(text).get("failed", {}))
+    path = folder / "metadata.json"
+    try:
+        found = records.read_json(path).get("failed", {})
+        return {str(reason): int(count) for reason, count in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise RecordError(f"{path}: not a dataset's metadata") from error
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:

@@ -19,6 +19,7 @@ from dyso.render import Device, image_bytes
 from dyso.render.system import default_workers
 from dyso.spec import ResolvedSpec, Spec, UserError
 from dyso.storage import open_folder
+from dyso.terminal import say_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         register_options(argv)
     except UserError as error:
-        print(error, file=sys.stderr)
+        say_error(error)
         return 2
     # Beam drops options that it does not know; a misspelt one must not go unseen.
     _parser(beam=True).parse_args(argv)
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         accounts = run(job, flags)
     except UserError as error:
-        print(error, file=sys.stderr)
+        say_error(error)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

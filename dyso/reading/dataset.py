@@ -122,12 +122,15 @@ class Split(Sequence[dict[str, Any]]):
           RecordError: the scene is damaged.
         """
         return self._with(
-            index, lambda data: records.decode(data, fields=fields, views=views)
+            index,
+            lambda data: records.decode(
+                data, fields=fields, views=views, spec=self.spec
+            ),
         )
 
     def scene(self, index: SupportsIndex) -> Scene:
         """Gives the `Scene` that one scene was rendered from; see `read`."""
-        return self._with(index, records.scene_of)
+        return self._with(index, lambda data: records.scene_of(data, self.spec))
 
     def record(self, index: SupportsIndex) -> bytes:
         """Gives one scene's `tf.train.Example`; see `read`."""

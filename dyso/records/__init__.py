@@ -9,7 +9,12 @@ from dyso.records.depth import DEPTH_ERROR
 from dyso.records.errors import RecordError
 from dyso.records.fields import FIELDS, Field, fields_of
 from dyso.records.files import replacing
-from dyso.records.metadata import read_splits, write_metadata
+from dyso.records.metadata import (
+    feature_faults,
+    read_json,
+    read_splits,
+    write_metadata,
+)
 from dyso.records.shards import (
     ShardInfo,
     ShardReader,
@@ -29,7 +34,9 @@ __all__ = [
     "checksum",
     "decode",
     "encode",
+    "feature_faults",
     "fields_of",
+    "read_json",
     "read_shard",
     "read_splits",
     "replacing",

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
+from dyso.images import DAMAGED, open_image
 from dyso.records.errors import RecordError
 
 # Videos have lost more by compression already. Without the halved resolution of colour
@@ -69,18 +70,11 @@ def encode_frame(image: Image.Image) -> bytes:
 
 def _decode_frame(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        with open_image(io.BytesIO(data), ("JPEG",)) as image:
             if image.mode != "RGB":
                 raise ValueError(f"mode {image.mode}")
             return np.asarray(image)
-    # Pillow's decoder answers damaged data with any of these.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,  # where warnings are errors
-    ) as error:
+    except DAMAGED as error:
         raise RecordError(f"not a frame: {error}") from error
 
 

@@ -16,10 +16,12 @@ from dyso.records.fields import FIELDS, Field, fields_of
 from dyso.records.images import decode_image, encode_image
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
-from dyso.spec import REQUIRED_LAYERS, UserError
+from dyso.spec import REQUIRED_LAYERS, Spec, UserError
 
 _BY_NAME = {field.name: field for field in FIELDS}
 _REQUIRED = fields_of(REQUIRED_LAYERS)
+# Of a scene's JSON; one that is sampled takes 1500 and a tenth of these.
+SCENE_CHARACTERS, POSE_CHARACTERS = 10_000, 2_000
 MAX_BYTES = 1 << 32
 """That `decode` gives at once, so that a few kilobytes cannot fill the memory. All of
 25 views of 4096 x 4096 pixels are as many."""
@@ -68,6 +70,7 @@ def decode(
     *,
     fields: Iterable[str] | None = None,
     views: Sequence[int] | None = None,
+    spec: Spec | None = None,
 ) -> dict[str, Any]:
     """Reads fields of a record; only the images that are asked for are decoded.
 
@@ -76,12 +79,15 @@ def decode(
       fields: names from `FIELDS`; None is every field that the record has.
       views: indices of the views to keep, in this order; None keeps all. Every axis
         V of the field table becomes as long as `views`.
+      spec: the dataset's, whose axes the record must have: what it says of them is
+        looked at before anything is decoded.
 
     Returns:
       Arrays by field name, of the table's dtypes and shapes; text is `numpy.str_`.
 
     Raises:
-      RecordError: the record is damaged, or has more than `MAX_BYTES`.
+      RecordError: the record is damaged, has more than `MAX_BYTES`, or is not of this
+        spec.
       UserError: a field that it does not have, or a view out of range.
     """
     features = _parse(data)
@@ -94,6 +100,10 @@ def decode(
     count = len(features["color"].bytes_list.value)
     indices = _checked_views(views, count)
     sizes = {"V": count, "N": len(features["objects/category_id"].int64_list.value)}
+    if spec is not None:
+        _check_counts(sizes["V"], sizes["N"], spec)
+        height, width = spec.resolution
+        sizes |= {"T": spec.dynamics.steps, "H": height, "W": width}
     decoded, left = {}, MAX_BYTES
     for field in chosen:
         try:
@@ -105,16 +115,65 @@ def decode(
     return decoded
 
 
-def scene_of(data: bytes) -> Scene:
+def scene_of(data: bytes, spec: Spec | None = None) -> Scene:
     """Gives the scene that a record was rendered from.
 
+    Args:
+      data: what `encode` gave.
+      spec: the dataset's, whose numbers of objects, cameras and steps it must have.
+
     Raises:
-      RecordError: the record is damaged.
+      RecordError: the record is damaged, or is not of this spec.
     """
+    text = str(decode(data, fields=["scene"])["scene"])
+    if spec is not None:
+        poses = spec.objects.count[1] * (1 + spec.dynamics.steps) + spec.cameras.count
+        if len(text) > SCENE_CHARACTERS + POSE_CHARACTERS * poses:
+            raise RecordError(
+                f"damaged field 'scene': {len(text)} characters are more than a scene "
+                "of its spec takes"
+            )
     try:
-        return Scene.from_json(decode(data, fields=["scene"])["scene"])
+        scene = Scene.from_json(text)
     except ValueError as error:
         raise RecordError("damaged field 'scene': not a scene's JSON") from error
+    if spec is not None:
+        _check_scene(scene, spec)
+    return scene
+
+
+def _check_counts(views: int, objects: int, spec: Spec) -> None:
+    fewest, most = spec.objects.count
+    if views != spec.views:
+        raise RecordError(f"has {views} views, its spec says {spec.views}")
+    if not fewest <= objects <= most:
+        raise RecordError(f"has {objects} objects, its spec says {_span(fewest, most)}")
+
+
+def _check_scene(scene: Scene, spec: Spec) -> None:
+    """Checks all that decides how much there is of a scene."""
+    fewest, most = spec.objects.count
+    steps, cameras = spec.dynamics.steps, spec.cameras.count
+    height, width = spec.resolution
+    poses = [len(item.poses) for item in scene.objects] or [0]
+    counts: dict[str, tuple[list[int], int, int]] = {
+        "objects": ([len(scene.objects)], fewest, most),
+        "dynamics steps": (poses, steps, steps),
+        "cameras": ([len(scene.cameras)], cameras, cameras),
+        "cameras paired": ([scene.paired], spec.cameras.paired, spec.cameras.paired),
+        "height": ([scene.resolution[0]], height, height),
+        "width": ([scene.resolution[1]], width, width),
+    }
+    for name, (found, low, high) in counts.items():
+        if not low <= min(found) <= max(found) <= high:
+            raise RecordError(
+                f"damaged field 'scene': {name}: {_span(min(found), max(found))}, its "
+                f"spec says {_span(low, high)}"
+            )
+
+
+def _span(low: int, high: int) -> str:
+    return f"{low:d}" if low == high else f"{low:d} to {high:d}"
 
 
 def _parse(data: bytes) -> Any:
@@ -176,9 +235,11 @@ def _decode_field(
         images = features[keys[0]].bytes_list.value
         if len(images) != sizes["V"]:
             raise ValueError(f"{len(images)} images, not {sizes['V']}")
+    # None where the spec is not known: then the first image decides.
+    size = (sizes["H"], sizes["W"]) if "H" in sizes else None
     if field.encoding == "image":
         kind = field.dtype, int(field.shape[-1])
-        return np.stack(list(_decode_images(images, views, *kind, most)))
+        return np.stack(list(_decode_images(images, views, *kind, most, size)))
     if field.encoding == "depth":
         focal_lengths = features[keys[1]].float_list.value
         # Below this, depth would be past what float32 holds.
@@ -186,7 +247,7 @@ def _decode_field(
         if len(focal_lengths) != sizes["V"] or not plausible:
             raise ValueError("its focal lengths are not one a view, above 0")
         # Depth takes twice the bytes of its codes.
-        decoded = _decode_images(images, views, "uint16", 1, most // 2)
+        decoded = _decode_images(images, views, "uint16", 1, most // 2, size)
         return np.stack(
             [
                 decode_depth(codes[..., 0], focal_lengths[view])[..., None]
@@ -209,16 +270,20 @@ def _decode_field(
 
 
 def _decode_images(
-    images: Sequence[bytes], views: Sequence[int], dtype: str, channels: int, most: int
+    images: Sequence[bytes],
+    views: Sequence[int],
+    dtype: str,
+    channels: int,
+    most: int,
+    size: tuple[int, int] | None,
 ) -> Iterator[np.ndarray]:
     """Gives images of one size, which is looked at before they are decoded."""
-    first = None
-    for view in views:
-        size = None if first is None else first.shape[:2]
+    for at, view in enumerate(views):
         image = decode_image(images[view], dtype, channels, size)
-        if first is None:
-            first = image
-            _check_room(first.nbytes * len(views), most)
+        if at == 0:
+            _check_room(image.nbytes * len(views), most)
+            height, width, _ = image.shape
+            size = height, width
         yield image
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
 
+from dyso.images import DAMAGED, open_image
 from dyso.records.errors import RecordError
 
 # Pillow's mode and the file's format by dtype and number of channels.
@@ -57,7 +58,7 @@ def decode_image(
     """
     mode, form = _KINDS[dtype, channels]
     try:
-        with Image.open(io.BytesIO(data), formats=(form,)) as image:
+        with open_image(io.BytesIO(data), (form,)) as image:
             if image.mode != mode or max(image.size) > _MAX_SIDE:
                 raise RecordError(
                     f"expected a {dtype} image with {channels} channels, "
@@ -66,15 +67,6 @@ def decode_image(
             if size is not None and image.size != size[::-1]:
                 raise RecordError(f"expected size {size[::-1]}, got {image.size}")
             array = np.asarray(image)
-    # Pillow's decoder answers damaged data with any of these.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,  # where warnings are errors
-    ) as error:
+    except DAMAGED as error:
         raise RecordError(f"not a {form} image: {error}") from error
     return array.reshape(*array.shape[:2], channels)

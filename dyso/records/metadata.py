@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dyso.records.errors import RecordError
 from dyso.records.shards import shard_name
-from dyso.spec import ResolvedSpec, save_resolved
+from dyso.spec import ResolvedSpec, Spec, save_resolved
 from dyso.storage import Folder, open_folder
+
+MAX_JSON = 1 << 28
+"""Bytes of a file beside the shards; for a million scenes they are some millions."""
 
 
 def write_metadata(
@@ -82,6 +87,57 @@ def write_metadata(
     folder.clean()
 
 
+def read_json(path: Path) -> Any:
+    """Reads a file beside the shards, which may be a stranger's.
+
+    Raises:
+      OSError: it cannot be read, or is no file.
+      ValueError: it is not JSON, or has more than `MAX_JSON` bytes.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "is not a file", str(path))
+    if found.st_size > MAX_JSON:
+        raise ValueError(f"has {found.st_size} bytes, more than {MAX_JSON}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+
+
+def feature_faults(directory: str | Path, spec: Spec) -> Iterator[str]:
+    """Says what is wrong with a dataset's features.json; tfds imports what it names."""
+    from dyso.records.features import tfds_features
+
+    with tempfile.TemporaryDirectory() as scratch:
+        tfds_features(spec).save_config(scratch)
+        expected = dict(_kinds(read_json(Path(scratch) / "features.json")))
+    try:
+        found = dict(_kinds(read_json(Path(directory) / "features.json")))
+    except OSError as error:
+        yield f"cannot be read: {error.strerror}"
+        return
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        yield "is not what tfds reads"
+        return
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
+            is_, should = (
+                "not there" if kind is None else f"of {kind}"
+                for kind in (found.get(name), expected.get(name))
+            )
+            yield f"{name}: is {is_}, and should be {should}"
+
+
+def _kinds(feature: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Gives the class of each feature of features.json, by the feature's name."""
+    yield name or "features", str(feature["pythonClassName"])
+    if "sequence" in feature:
+        yield from _kinds(feature["sequence"]["feature"], f"{name}[]")
+    for key, inner in feature.get("featuresDict", {"features": {}})["features"].items():
+        yield from _kinds(inner, f"{name}/{key}" if name else key)
+
+
 def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]]:
     """Gives each split's shards: the path and the number of records.
 
@@ -90,7 +146,7 @@ def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]
     """
     path = Path(directory) / "dataset_info.json"
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = read_json(path)
         dataset, splits = _word(info["name"]), {}
         for split in info["splits"]:
             name = _word(split["name"])

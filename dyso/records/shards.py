@@ -87,6 +87,11 @@ class ShardReader:
                 raise RecordError(
                     f"{path}: not a whole shard: {reason}; fetch or make it again"
                 ) from error
+        size = self._path.stat().st_size
+        if self._count > size:
+            raise RecordError(
+                f"{path}: not a whole shard: {self._count} records in {size} bytes"
+            )
 
     def _open(self) -> array_record_module.ArrayRecordReader:
         return array_record_module.ArrayRecordReader(

@@ -21,6 +21,8 @@ from dyso.spec.schema import Spec
 
 MAX_BYTES = 1 << 18
 """Of a spec: reading YAML takes some seconds for as many."""
+MAX_RESOLVED = 1 << 28
+"""Bytes of a spec.json; an asset takes some 200."""
 MAX_DEPTH = 20
 """Of lists and mappings in one another, for which reading YAML takes the square."""
 _Used = TypeVar("_Used")
@@ -223,8 +225,13 @@ def load_resolved(path: str | Path) -> ResolvedSpec:
     Raises:
       UserError: it is missing or not a resolved spec.
     """
+    path = Path(path)
     try:
-        return parse_resolved(Path(path).read_bytes(), str(path))
+        # It may be a stranger's: a pipe would never end, nor a file full of holes.
+        if not path.is_file() or path.stat().st_size > MAX_RESOLVED:
+            path.stat()
+            raise UserError(f"{path}: no file of at most {MAX_RESOLVED} bytes")
+        return parse_resolved(path.read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 

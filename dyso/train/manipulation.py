@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dyso.images import DAMAGED, open_image
 from dyso.spec import UserError
 from dyso.train.predict import Predictor
 from dyso.train.ways import halves
@@ -52,7 +53,7 @@ def read_frames(
             timed = [(0.0, _still(path, resolution))]
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: not a video or picture of a known format") from error
-    except (VideoError, OSError) as error:
+    except (VideoError, *DAMAGED) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read as a video: {reason}") from error
     apart = np.diff([time for time, _ in timed])
@@ -63,7 +64,7 @@ def read_frames(
 
 def _still(path: Path, resolution: tuple[int, int]) -> Image.Image:
     height, width = resolution
-    with Image.open(path) as image:
+    with open_image(path) as image:
         upright = ImageOps.exif_transpose(image).convert("RGB")
     return ImageOps.fit(upright, (width, height))
 

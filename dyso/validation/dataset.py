@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dyso import records
 from dyso.render import UNCERTAIN
@@ -75,8 +72,7 @@ class Validation:
         self.folder = folder
         self.resolved: ResolvedSpec = load_resolved(folder / "spec.json")
         try:
-            text = (folder / "metadata.json").read_text(encoding="utf-8")
-            self._metadata = dict(json.loads(text))
+            self._metadata = dict(records.read_json(folder / "metadata.json"))
             noted = {entry["file"]: _typed(entry) for entry in self._list("shards")}
             for failure in self._list("failures"):
                 str(failure["split"])
@@ -106,17 +102,23 @@ class Validation:
     def check_folder(self) -> Iterator[Problem]:
         """Checks what is said of the whole dataset: identity, files, scenes."""
         completed = self.folder / "COMPLETED"
-        if completed.exists():
-            found = completed.read_text(encoding="utf-8", errors="replace").strip()
+        if completed.is_file():
+            with completed.open(encoding="utf-8", errors="replace") as file:
+                found = file.read(100).strip()
             if found != self.resolved.hash:
                 yield _whole(completed, f"says {found}, spec.json {self.resolved.hash}")
+        for what in records.feature_faults(self.folder, self.resolved.spec):
+            yield _whole(self.folder / "features.json", what)
         known = {shard.path.name for shard in self.shards}
         for path in sorted(self.folder.glob("*.array_record-*")):
             if path.name not in known:
                 yield _whole(path, "is no shard of this dataset")
+        info = self.folder / "dataset_info.json"
+        for split in sorted({shard.split for shard in self.shards}):
+            if split not in self.resolved.spec.splits:
+                yield _whole(info, f"split {split!r}: is none of the spec's")
         if not self.noted:
             return
-        info = self.folder / "dataset_info.json"
         for split, planned in self.resolved.spec.splits.items():
             there = sum(shard.count for shard in self.shards if shard.split == split)
             failed = sum(f["split"] == split for f in self._list("failures"))
@@ -172,7 +174,7 @@ class Validation:
             )
 
     def check_records(
-        self, shard: Shard, positions: range | list[int], tick: Callable[[], object]
+        self, shard: Shard, positions: Iterable[int], tick: Callable[[], object]
     ) -> Iterator[Problem]:
         """Checks records of a shard, each by itself and their order.
 
@@ -188,15 +190,16 @@ class Validation:
         low = int(shard.noted.get("start", 0))
         high = int(shard.noted.get("stop", 2**62))
         for position in positions:
-            if position < len(reader):
-                finding = self._check_record(shard, reader, position)
-                faults = list(finding.faults)
-                if finding.index is not None:
-                    if not low <= finding.index < high:
-                        faults.append(f"out of order: it is scene {finding.index}")
-                    low = max(low, finding.index + 1)
-                for what in faults:
-                    yield Problem(file=shard.path.name, record=position, what=what)
+            if position >= len(reader):
+                return  # `check_shard` has said that they are fewer
+            finding = self._check_record(shard, reader, position)
+            faults = list(finding.faults)
+            if finding.index is not None:
+                if not low <= finding.index < high:
+                    faults.append(f"out of order: it is scene {finding.index}")
+                low = max(low, finding.index + 1)
+            for what in faults:
+                yield Problem(file=shard.path.name, record=position, what=what)
             tick()
 
     def _check_record(
@@ -213,7 +216,30 @@ class Validation:
         return finding
 
 
-def chosen(validation: Validation, scenes: int | None) -> list[list[int]]:
+@dataclass(frozen=True, kw_only=True)
+class Positions:
+    """Positions in a shard, in order; as many as they may be, they take no memory.
+
+    Attributes:
+      start: of the shard, counted over all shards.
+      total: records in all shards.
+      count: how many of those are chosen.
+      numbers: which of the chosen ones lie in the shard.
+    """
+
+    start: int
+    total: int
+    count: int
+    numbers: range
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        return (n * self.total // self.count - self.start for n in self.numbers)
+
+
+def chosen(validation: Validation, scenes: int | None) -> list[Positions]:
     """Gives the positions to check in each shard.
 
     Args:
@@ -222,16 +248,16 @@ def chosen(validation: Validation, scenes: int | None) -> list[list[int]]:
     """
     total = validation.scenes
     count = total if scenes is None else min(scenes, total)
-    picked = np.arange(count) * total // max(count, 1)
-    ends = np.cumsum([shard.count for shard in validation.shards])
-    return [
-        (own - start).tolist()
-        for own, start in zip(
-            np.split(picked, np.searchsorted(picked, ends[:-1])),
-            [0, *ends[:-1].tolist()],
-            strict=True,
+    found, start = [], 0
+    for shard in validation.shards:
+        # Of the n * total // count, the first that is no less than each end.
+        first, last = (
+            -(-end * count // max(total, 1)) for end in (start, start + shard.count)
         )
-    ]
+        numbers = range(first, last)
+        found.append(Positions(start=start, total=total, count=count, numbers=numbers))
+        start += shard.count
+    return found
 
 
 def _typed(entry: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +33,7 @@ _FROM_SCENE = (
     "attempt",
 )
 _UNIT_ERROR = 1e-5
+_SIZE_ERROR = 1e-5  # of a size: rounding to float32
 _POSE_ERROR = 1e-5  # metres, or a quaternion's component: rounding to float32
 
 
@@ -59,16 +63,25 @@ def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
       split: the split of its shard.
     """
     try:
-        record, scene = records.decode(data), records.scene_of(data)
+        scene = records.scene_of(data, resolved.spec)
+        record = records.decode(data, spec=resolved.spec)
     except UserError as error:
         what = f"does not decode: {error}"
         return Finding(faults=(what,), index=None, share=None)
     index = int(record["index"])
     faults: list[str] = []
-    for check in (_provenance, _shapes, _follows_from_scene, _images, _poses):
+    for check in (
+        _provenance,
+        _shapes,
+        _numbers,
+        _follows_from_spec,
+        _follows_from_scene,
+        _images,
+        _poses,
+    ):
         found = list(check(record, scene, resolved, split))
         faults += found
-        if found and check is not _follows_from_scene:
+        if found and check not in (_follows_from_spec, _follows_from_scene):
             return Finding(faults=tuple(faults), index=index, share=None)
     proof = agreement(record)
     faults += _disagreements(proof)
@@ -108,6 +121,74 @@ def _shapes(
                 f"{field.name}: has shape {record[field.name].shape}, "
                 f"expected {expected}"
             )
+
+
+def _numbers(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    for field in records.FIELDS:
+        # Depth is infinite where nothing is hit; `_images` looks at it.
+        if field.encoding == "values" and not np.isfinite(record[field.name]).all():
+            yield f"{field.name}: has values that are not finite"
+    if not all(map(math.isfinite, _floats(dataclasses.asdict(scene)))):
+        yield "scene: has values that are not finite"
+    for i, sides in enumerate(record["objects/sizes"]):
+        longest = scene.objects[i].size
+        if not (sides >= 0).all() or not math.isclose(
+            sides.max(), longest, rel_tol=_SIZE_ERROR
+        ):
+            yield (
+                f"objects/sizes: the longest side of object {i} is {sides.max():g} m, "
+                f"not {longest:g}"
+            )
+    try:
+        versions = json.loads(str(record["versions"]))
+        if not {*map(type, versions.values())} == {str} or "dyso" not in versions:
+            raise TypeError(versions)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        yield "versions: is no JSON of names and versions"
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _floats(inner)
+
+
+def _follows_from_spec(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    """Compares what the spec alone decides; counts were looked at before."""
+    spec, background = resolved.spec, scene.background
+    for name, found, expected in (
+        ("dataset", scene.dataset, spec.name),
+        ("contact", scene.contact, spec.dynamics.contact),
+        ("settle_time", scene.settle_time, spec.dynamics.settle_time),
+        ("render", scene.render, spec.render),
+        ("backdrop", background.backdrop, spec.backgrounds.backdrop),
+        ("dome_radius", background.dome_radius, spec.backgrounds.dome_radius),
+        ("dome_height", background.dome_height, spec.backgrounds.dome_height),
+        ("physics", scene.physics is not None, spec.dynamics.motion == "physics"),
+    ):
+        if found != expected:
+            yield f"scene: {name}: {found!r} is not the spec's {expected!r}"
+    if any(item.size != spec.objects.size for item in scene.objects):
+        yield f"scene: an object's size is not the spec's {spec.objects.size:g} m"
+    width = spec.cameras.sensor_width / 1000
+    if any(camera.sensor_width != width for camera in scene.cameras):
+        yield f"scene: a camera's sensor_width is not the spec's {width:g} m"
+    if not all(camera.focal_length > 0 for camera in scene.cameras):
+        yield "scene: a camera's focal_length is not above 0"
+    if not spec.cameras.patterns.weights().get(scene.pattern, 0) > 0:
+        yield f"scene: pattern {scene.pattern!r} is none of the spec's"
+    for name, value, end in (
+        ("index", scene.index, spec.splits.get(split, 0)),
+        ("attempt", scene.attempt, spec.visibility.attempts),
+    ):
+        if not 0 <= value < end:
+            yield f"scene: {name} {value} is not one of the spec's {end}"
 
 
 def _follows_from_scene(

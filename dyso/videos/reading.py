@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
+from dyso import records
 from dyso.reading import Dataset, Split
 from dyso.reading.shards import Shards
 from dyso.records import RecordError
@@ -92,14 +92,14 @@ class ClipFolder:
         self.folder = Path(folder)
         path = self.folder / METADATA
         try:
-            self.metadata = json.loads(path.read_bytes())
+            self.metadata = records.read_json(path)
             if self.metadata["format"] != FORMAT:
                 raise ValueError(self.metadata["format"])
             height, width = map(int, self.metadata["options"]["resolution"])
             fewest = int(self.metadata["fewest_frames"])
             self.splits = {
                 name: ClipSplit(
-                    tuple((self._shard(s["file"]), s["count"]) for s in own),
+                    tuple((self._shard(s["file"]), _count(s["count"])) for s in own),
                     resolution=(height, width),
                     fewest_frames=fewest,
                 )
@@ -110,7 +110,10 @@ class ClipFolder:
                 f"{folder}: no finished folder of clips: {METADATA}: {error.strerror}; "
                 "make one by dyso videos ingest"
             ) from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (
+            *(ValueError, LookupError, TypeError, AttributeError),
+            OverflowError,
+        ) as error:
             raise RecordError(f"{path}: not the metadata of clips") from error
 
     def _shard(self, name: str) -> Path:
@@ -129,6 +132,12 @@ class ClipFolder:
                 f"{', '.join(self.splits)}"
             )
         return self.splits[name]
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**40:
+        raise ValueError(f"no number of clips: {value!r:.80}")
+    return value
 
 
 class ClipSplit(Sequence[Clip]):

@@ -26,7 +26,9 @@ def test_what_is_wrong_is_listed_and_the_status_is_1(synthetic, tmp_path, capsys
     assert missing.startswith(f"{train.name}: is missing")
     assert damaged == f"{test.name}: its checksum is not the one in metadata.json"
     assert summary.startswith(f"{folder}: 2 problems in 2 shards, 0 of 6 scenes")
-    assert advice.startswith(f"to make these alone again: rm {test}; then the command")
+    assert advice.startswith(
+        f"to make these alone again: rm -- {test}; then the command"
+    )
 
 
 def test_no_dataset_is_one_line(tmp_path):

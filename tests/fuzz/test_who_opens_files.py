@@ -1,11 +1,18 @@
 """Meshes, pictures and archives of strangers are opened in the worker alone."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import UnidentifiedImageError
 
-DYSO = Path(__file__).parents[2] / "dyso"
+from dyso.images import FORMATS, open_image
+
+ROOT = Path(__file__).parents[2]
+DYSO = ROOT / "dyso"
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 
 # What opens them, and where in `dyso` it may stand: for what this project writes, and
 # the picture that the user of `dyso manipulate` names.
@@ -13,7 +20,8 @@ OPENERS = {
     r"\btrimesh\b": set(),
     r"\bimageio\b": set(),
     r"(?m)^\s*(import|from) bpy\b": set(),
-    r"\bImage\.open\(": {
+    r"\bopen_image\(": {
+        "images.py",
         "records/images.py",
         "records/clips.py",
         "train/manipulation.py",
@@ -36,3 +44,16 @@ def test_only_the_worker_opens_what_strangers_made(pattern) -> None:
         if re.search(pattern, path.read_text(encoding="utf-8"))
     }
     assert found == OPENERS[pattern]
+
+
+def test_one_function_opens_every_image_and_none_that_runs_programs() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in (DYSO, ROOT / "worker")
+        for path in folder.rglob("*.py")
+        if re.search(r"\bImage(\w+)?\.open\(|\bImageFile\b", path.read_text("utf-8"))
+    }
+    assert found == {"dyso/images.py"}
+    for form in ("EPS", *FORMATS):
+        with pytest.raises(UnidentifiedImageError):
+            open_image(io.BytesIO(EPS), [form])

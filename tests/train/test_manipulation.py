@@ -1,5 +1,10 @@
 """Manipulated videos: which latents they are decoded with, and the files."""
 
+import os
+import struct
+import subprocess
+import sys
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -79,6 +84,39 @@ def test_videos_and_pictures_are_read_alike(videos, tmp_path):
     for name in ("text.mp4", "absent.mp4"):
         with pytest.raises(UserError, match=name):
             read_frames(tmp_path / name, (16, 16), 64)
+
+
+def test_no_file_starts_a_program(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text('#!/bin/sh\ntouch "$(dirname "$0")/ran"\n')
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
+    code = (
+        "import sys, pathlib; from dyso.train.manipulation import read_frames; "
+        "read_frames(pathlib.Path(sys.argv[1]), (16, 16), 4)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, clip],
+        env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert not (tmp_path / "bin" / "ran").exists()
+    assert "clip.mp4: not a video or picture of a known format" in ended.stderr
+
+
+def test_a_picture_that_would_fill_the_memory_is_one_line(tmp_path):
+    def chunk(kind, data):
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0))
+    path = tmp_path / "huge.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IEND", b""))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_frames(path, (16, 16), 4)
 
 
 def test_videos_stand_side_by_side():

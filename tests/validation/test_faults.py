@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from made import write_dataset
 from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso import records
+from dyso.records import feature_faults
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
 from dyso.spec import UserError
@@ -165,8 +167,8 @@ def test_a_scene_of_other_views_is_named(tmp_path, resolved):
 
     folder = changed(tmp_path, resolved, paired)
     assert problems(folder) == [
-        f"{SHARD}: record 0: {name}: is not what its scene says"
-        for name in ("intrinsics", "extrinsics")
+        f"{SHARD}: record 0: does not decode: damaged field 'scene': cameras paired: "
+        "1, its spec says 0"
     ]
 
 
@@ -221,6 +223,107 @@ def test_a_quaternion_that_is_no_rotation_is_named(tmp_path, resolved):
     ]
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0, 0.0])
+@pytest.mark.parametrize("name", ["sizes", "positions"])
+def test_sizes_and_places_that_cannot_be_are_named(tmp_path, resolved, wrong, name):
+    if name == "positions" and np.isfinite(wrong):
+        wrong = -np.inf
+
+    def change(values):
+        return np.full_like(values, wrong)
+
+    folder = changed(tmp_path, resolved, reencoded(resolved, **{name: change}))
+    found = problems(folder)
+    assert found[0].startswith(f"{SHARD}: record 0: objects/{name}: ")
+    assert np.isfinite(wrong) or found[0].endswith("not finite")
+
+
+def rewritten(resolved, change):
+    """Gives a change of record 0: rendered from a scene that the spec does not give."""
+    scene = change(sample_scene(resolved, "train", 0))
+    data = records.encode(scene, synthetic_views(scene))
+    return lambda own: [data, *own[1:]]
+
+
+def grown(scene):
+    [item] = scene.objects
+    return dataclasses.replace(scene, objects=(dataclasses.replace(item, size=3.0),))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: dataclasses.replace(s, objects=s.objects * 20),
+            "does not decode: damaged field 'scene': objects: 20, its spec says 1",
+        ),
+        (
+            lambda s: dataclasses.replace(s, cameras=s.cameras[:4]),
+            "does not decode: damaged field 'scene': cameras: 4, its spec says 5",
+        ),
+        (
+            lambda s: dataclasses.replace(s, resolution=(16, 16)),
+            "does not decode: damaged field 'scene': height: 16, its spec says 32",
+        ),
+        (
+            lambda s: dataclasses.replace(s, attempt=10**9),
+            "scene: attempt 1000000000 is not one of the spec's 100",
+        ),
+        (
+            lambda s: dataclasses.replace(s, contact="free"),
+            "scene: contact: 'free' is not the spec's 'rest'",
+        ),
+        (
+            lambda s: dataclasses.replace(s, pattern="dome"),
+            "scene: pattern 'dome' is none of the spec's",
+        ),
+        (
+            lambda s: dataclasses.replace(
+                s, render=dataclasses.replace(s.render, samples=1)
+            ),
+            "scene: render: Render(samples=1, ",
+        ),
+        (grown, "scene: an object's size is not the spec's 2 m"),
+        (
+            lambda s: dataclasses.replace(
+                s, background=dataclasses.replace(s.background, rotation=np.inf)
+            ),
+            "background/rotation: has values that are not finite",
+        ),
+    ],
+)
+def test_a_scene_that_is_not_the_specs_is_named(tmp_path, resolved, change, message):
+    found = problems(changed(tmp_path, resolved, rewritten(resolved, change)))
+    assert found and found[0].startswith(f"{SHARD}: record 0: {message}")
+
+
+def test_features_that_tfds_would_not_read_are_named(copy):
+    path = copy / "features.json"
+    document = json.loads(path.read_text())
+    features = document["featuresDict"]["features"]
+    features["depth"]["sequence"]["feature"]["pythonClassName"] = "antigravity.Fly"
+    del features["color"]
+    path.write_text(json.dumps(document))
+    found = problems(copy)
+    assert found[0].startswith("features.json: color: is not there, and should be ")
+    assert "features.json: depth[]: is of antigravity.Fly, " in "\n".join(found)
+    spec = Validation(copy).resolved.spec
+    for text in ("[]", "7", "{", "[" * 100_000):
+        path.write_text(text)
+        assert list(feature_faults(copy, spec)) == ["is not what tfds reads"]
+    path.unlink()
+    said = "cannot be read: No such file or directory"
+    assert problems(copy) == [f"features.json: {said}"]
+    os.mkfifo(path)
+    assert list(feature_faults(copy, spec)) == ["cannot be read: is not a file"]
+
+
+def test_splits_that_the_spec_does_not_have_are_named(copy):
+    path = copy / "dataset_info.json"
+    path.write_text(path.read_text().replace('"train"', '"other"'))
+    assert "dataset_info.json: split 'other': is none of the spec's" in problems(copy)
+
+
 def test_a_wrong_category_image_is_named_with_its_views(tmp_path, resolved):
     def change(category):
         category = category.copy()
@@ -256,7 +359,7 @@ def test_depth_of_nothing_in_a_dome_is_named(tmp_path, resolved):
 def test_scenes_are_chosen_evenly_and_once(sound, scenes, expected):
     positions = chosen(Validation(sound), scenes)
     assert sum(map(len, positions)) == expected
-    assert all(own == sorted(set(own)) for own in positions)
+    assert all(list(own) == sorted(set(own)) for own in positions)
     if scenes == 3:
         assert all(positions)
 

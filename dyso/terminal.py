@@ -1,0 +1,27 @@
+"""What commands print: lines in which no character does anything but show."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+
+def printable(text: str) -> str:
+    """Escapes what a terminal would act on, line breaks among it.
+
+    Names, messages and reasons come from datasets, videos and servers of strangers.
+    """
+    return "".join(
+        own if own.isprintable() else ascii(own).strip("'") for own in str(text)
+    )
+
+
+def say(line: str = "", file: TextIO | None = None) -> None:
+    """Prints one line, which stays one, whatever is in it."""
+    print(printable(line), file=file or sys.stdout, flush=True)
+
+
+def say_error(error: Exception) -> None:
+    """Prints a `UserError` on stderr, which may have several lines."""
+    for line in str(error).split("\n"):
+        say(line, sys.stderr)
