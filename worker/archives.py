@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import tarfile
 import zlib
 from io import BufferedIOBase
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO
 
 from dyso.assets.manifest import is_inside
 
-from .errors import AssetError, StorageError, is_machines
+from .errors import AssetError, blamed, quote
 
 # A mesh of a million triangles is about 100 MB of OBJ, a 4k texture 50 MB at most, a
 # 16k HDRI 400 MB: what people render with stays well below.
@@ -22,7 +23,12 @@ MAX_FILES = 4096
 """Files and folders in an archive; ShapeNet's and GSO's have tens, at most hundreds."""
 MAX_DEPTH = 16
 """Folders within folders."""
+MAX_HEADERS = 8 << 20
+"""Bytes of an archive's headers, all together: 2 KiB for each file."""
 _CHUNK = 1 << 20
+_EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+_RECORD = re.compile(rb"(\d{1,7}) [^=\n]{1,255}=")
+_DIGITS = re.compile(rb"\d{100}")
 
 
 def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> None:
@@ -45,10 +51,10 @@ def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> No
         folder.mkdir(parents=True)
         with gzip.open(archive, "rb") as zipped, plain.open("wb") as unzipped:
             copy(asset_id, zipped, unzipped)
-        with plain.open("rb") as file:
-            sips: Any = _Sips(file)
-            with tarfile.open(fileobj=sips, mode="r:") as tar:
-                found = _extract(asset_id, tar, folder)
+        with plain.open("rb") as file, plain.open("rb") as contents:
+            headers: Any = _Headers(file)
+            with tarfile.open(fileobj=headers, mode="r:") as tar:
+                found = _extract(asset_id, tar, contents, folder)
     except (
         tarfile.TarError,
         OSError,
@@ -58,9 +64,7 @@ def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> No
         RecursionError,
         zlib.error,
     ) as error:
-        if is_machines(error):
-            raise StorageError(f"{archive}: cannot be unpacked: {error}") from error
-        raise AssetError(asset_id, f"is no whole .tar.gz: {error}") from error
+        raise blamed(asset_id, "is no whole .tar.gz", error, archive) from error
     finally:
         plain.unlink(missing_ok=True)
     if checksum and checksum != found:
@@ -84,20 +88,49 @@ def copy(asset_id: str, source: BufferedIOBase | BinaryIO, target: BinaryIO) -> 
         target.write(data)
 
 
-class _Sips:
-    """A file that is read in sips: a tar's header may ask for any amount at once."""
+class _Headers:
+    """A tar of which the headers alone are read, within bounds.
+
+    A header may ask for any amount at once. `tarfile` takes the square of the time for
+    records that do not end where they say, and for long rows of digits.
+    """
 
     def __init__(self, file: BinaryIO):
-        self._file = file
+        self._file, self._left = file, MAX_HEADERS
+        self._extended = False
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _CHUNK:
-            raise tarfile.ReadError(f"a header of {size} bytes")
-        return self._file.read(size)
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise tarfile.ReadError(f"headers of more than {MAX_HEADERS} bytes")
+        data = self._file.read(size)
+        if self._extended:
+            _check_records(data)
+        self._extended = size == tarfile.BLOCKSIZE and data[156:157] in _EXTENDED
+        return data
 
 
-def _extract(asset_id: str, tar: tarfile.TarFile, folder: Path) -> str:
+def _check_records(data: bytes) -> None:
+    """Reads an extended header: records of their length, a blank, KEY=VALUE, newline.
+
+    Raises:
+      tarfile.ReadError: it is not made of these.
+    """
+    at = 0
+    while at < len(data) and data[at]:
+        match = _RECORD.match(data, at)
+        end = at + int(match[1]) if match else 0
+        if not match or end < match.end() + 1 or data[end - 1 : end] != b"\n":
+            raise tarfile.ReadError("a damaged extended header")
+        at = end
+    if _DIGITS.search(data):
+        raise tarfile.ReadError("an extended header with a number of 100 digits")
+
+
+def _extract(
+    asset_id: str, tar: tarfile.TarFile, contents: BinaryIO, folder: Path
+) -> str:
     """Gives the sha256 over the files in order: name, zero, length, zero, bytes."""
     digest = hashlib.sha256()
     for count, member in enumerate(tar):
@@ -105,20 +138,26 @@ def _extract(asset_id: str, tar: tarfile.TarFile, folder: Path) -> str:
         if count >= MAX_FILES:
             raise AssetError(asset_id, f"has more than {MAX_FILES} files")
         if not is_inside(member.name) or len(name.parts) > MAX_DEPTH:
-            raise AssetError(asset_id, f"has a file outside its folder: {name}")
+            raise AssetError(
+                asset_id, f"has a file outside its folder: {quote(member.name)}"
+            )
         if member.isdir():
             (folder / name).mkdir(parents=True, exist_ok=True)
             continue
         if not member.isreg() or member.issparse() or member.size < 0:
-            raise AssetError(asset_id, f"{name} is not a plain file")
+            raise AssetError(asset_id, f"{quote(member.name)} is not a plain file")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         digest.update(
             f"{member.name}\0{member.size}\0".encode(errors="surrogateescape")
         )
-        source = tar.extractfile(member)
-        assert source is not None
-        with source, (folder / name).open("wb") as target:
-            while data := source.read(_CHUNK):
+        contents.seek(member.offset_data)
+        left = member.size
+        with (folder / name).open("wb") as target:
+            while left:
+                data = contents.read(min(left, _CHUNK))
+                if not data:
+                    raise tarfile.ReadError("unexpected end of data")
+                left -= len(data)
                 digest.update(data)
                 target.write(data)
     return digest.hexdigest()

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +23,8 @@ from dyso.storage import Folder, LocalFolder, open_source
 
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
-from .errors import AssetError, StorageError, is_machines
-from .references import check_references
+from .errors import AssetError, StorageError, blamed, quote
+from .references import clean_copy, plain_file
 
 _IN_ASSET = "{asset_dir}/"
 _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")
@@ -72,6 +73,7 @@ class Assets:
         self._location, self._entries, self._data = location, entries, data
         self._cache = cache
         self._leases: dict[str, Lease] = {}
+        self._copies: list[Path] = []
 
     @classmethod
     def open(cls, location: str) -> Assets:
@@ -104,21 +106,25 @@ class Assets:
 
         entry = self._entry(asset_id)
         folder = self._fetch(asset_id, entry)
-        file = _checked(asset_id, entry, folder)
+        try:
+            self._copies.append(Path(tempfile.mkdtemp(prefix="mesh-")))
+        except OSError as error:
+            raise StorageError(f"the folder for copies: {error}") from error
+        file = _opened(asset_id, entry, folder, self._copies[-1] / "copy")
         if entry.get("asset_type") == "Texture":
             return kb.Texture(filename=str(file), **kwargs)
-        item = kb.FileBasedObject(
+        return kb.FileBasedObject(
             asset_id=asset_id,
             render_filename=str(file),
             render_import_kwargs=_axes(asset_id, entry["kwargs"]),
             simulation_filename=None,
             **kwargs,
         )
-        item.metadata["folder"] = str(folder)
-        return item
 
     def release(self) -> None:
         """Lets go of all files; for when no scene uses any."""
+        while self._copies:
+            shutil.rmtree(self._copies.pop(), ignore_errors=True)
         while self._leases:
             self._leases.popitem()[1].close()
 
@@ -133,7 +139,8 @@ class Assets:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary).resolve() / "asset"
             self._unpack(asset_id, entry, folder)
-            _checked(asset_id, entry, _flat(asset_id, folder))
+            copy = Path(temporary) / "copy"
+            _opened(asset_id, entry, _flat(asset_id, folder), copy)
 
     def _entry(self, asset_id: str) -> dict[str, Any]:
         entry = self._entries.get(asset_id)
@@ -192,10 +199,11 @@ class Assets:
             raise self._blamed(asset_id, name, error) from error
 
     def _blamed(self, asset_id: str, name: str, error: Exception) -> Exception:
+        place = f"{self._data}/{name}"
         # On a disk, a file alone may be to blame; of a bucket it would be said.
-        if is_machines(error) or not isinstance(self._data, LocalFolder):
-            return StorageError(f"{self._data}/{name}: {error}")
-        return AssetError(asset_id, f"cannot be fetched: {error}")
+        if not isinstance(self._data, LocalFolder):
+            return StorageError(f"{place}: {error}")
+        return blamed(asset_id, "cannot be fetched", error, place)
 
 
 def _checksum(asset_id: str, entry: dict[str, Any]) -> str:
@@ -204,31 +212,32 @@ def _checksum(asset_id: str, entry: dict[str, Any]) -> str:
     checksum = str(checksum or "")
     # It becomes the name of a folder.
     if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
-        raise AssetError(asset_id, f"its sha256 is {checksum!r}, not one")
+        raise AssetError(asset_id, f"its sha256 is {quote(checksum)}, not one")
     return checksum
 
 
 def _archive(asset_id: str, entry: dict[str, Any]) -> str:
     name = entry.get("path") or f"{asset_id}.tar.gz"
     if not isinstance(name, str) or not is_inside(name):
-        raise AssetError(asset_id, f"its path {name!r} is outside the data folder")
+        raise AssetError(asset_id, f"its path {quote(name)} is outside the data folder")
     return name
 
 
 def _flat(asset_id: str, folder: Path) -> Path:
     """Kubric knows flat archives and those with one folder named by the id."""
     nested = folder / Path(asset_id).name
-    return nested if nested.is_dir() else folder
+    return nested if os.path.isdir(nested) else folder
 
 
-def _checked(asset_id: str, entry: dict[str, Any], folder: Path) -> Path:
-    """Gives the file that an asset is opened by, after a look at what it refers to."""
-    texture = entry.get("asset_type") == "Texture"
-    key = "filename" if texture else "render_filename"
-    file = _file(asset_id, folder, entry["kwargs"].get(key))
-    if not texture:
-        check_references(asset_id, file, folder)
-    return file
+def _opened(asset_id: str, entry: dict[str, Any], folder: Path, copy: Path) -> Path:
+    """Returns the file that an asset is opened by: a mesh's clean copy, in `copy`."""
+    if entry.get("asset_type") == "Texture":
+        return _file(asset_id, folder, entry["kwargs"].get("filename"))
+    file = _file(asset_id, folder, entry["kwargs"].get("render_filename"))
+    try:
+        return clean_copy(asset_id, file, folder, copy)
+    except OSError as error:
+        raise blamed(asset_id, "cannot be read", error) from error
 
 
 def _file(asset_id: str, folder: Path, name: Any) -> Path:
@@ -238,13 +247,13 @@ def _file(asset_id: str, folder: Path, name: Any) -> Path:
     """
     if not isinstance(name, str):
         raise AssetError(
-            asset_id, f"{name!r} is not a name such as {_IN_ASSET}mesh.obj"
+            asset_id, f"{quote(name)} is not a name such as {_IN_ASSET}mesh.obj"
         )
     inner = name.removeprefix(_IN_ASSET)
     if not is_inside(inner):
-        raise AssetError(asset_id, f"its file {inner!r} is outside its folder")
-    if not (folder / inner).is_file():
-        raise AssetError(asset_id, f"has no file {inner}")
+        raise AssetError(asset_id, f"its file {quote(inner)} is outside its folder")
+    if plain_file(folder, folder / inner) is None:
+        raise AssetError(asset_id, f"has no file {quote(inner)}")
     return folder / inner
 
 
@@ -262,5 +271,7 @@ def _axes(asset_id: str, described: dict[str, Any]) -> dict[str, str]:
     }
     forward, up = axes.values()
     if not (forward in _AXES and up in _AXES) or forward[-1] == up[-1]:
-        raise AssetError(asset_id, f"its axes {forward!r} and {up!r} are not two axes")
+        raise AssetError(
+            asset_id, f"its axes {quote(forward)} and {quote(up)} are not two axes"
+        )
     return axes

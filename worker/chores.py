@@ -8,7 +8,6 @@ Blender nor Kubric.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
@@ -17,7 +16,8 @@ import re
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,19 @@ from dyso.spec import UserError
 
 from .archives import MAX_BYTES, MAX_FILES, copy
 from .assets import Assets
-from .errors import AssetError, StorageError
+from .errors import AssetError, StorageError, blamed
 
 Request = dict[str, Any]
+
+# What a zip's damaged entry brings out of its decoders.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+)
 
 
 def main() -> None:
@@ -62,15 +72,19 @@ def _convert(request: Request) -> dict[str, Any]:
     is known of it, and `up` of a mesh or `width` of an HDRI.
     """
     asset_id = request["id"]
-    with _source(request) as (path, root):
-        if request["do"] == "hdri":
-            from .skies import convert_hdri
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            path, root = _source(request, Path(temporary).resolve())
+            if request["do"] == "hdri":
+                from .skies import convert_hdri
 
-            made = convert_hdri(asset_id, path, request["width"])
-        else:
-            from .convert import convert_mesh
+                made = convert_hdri(asset_id, path, request["width"])
+            else:
+                from .convert import convert_mesh
 
-            made = convert_mesh(asset_id, path, root, request["up"])
+                made = convert_mesh(asset_id, path, root, request["up"])
+        except OSError as error:
+            raise blamed(asset_id, "cannot be read", error) from error
     entry = request["entry"]
     entry |= {"kwargs": made.kwargs, "metadata": entry["metadata"] | made.metadata}
     described = json.dumps(entry, indent=1, sort_keys=True).encode()
@@ -82,29 +96,30 @@ def _convert(request: Request) -> dict[str, Any]:
     return dict(entry)
 
 
-@contextlib.contextmanager
-def _source(request: Request) -> Iterator[tuple[Path, Path]]:
-    """Gives the file and the folder that all it refers to must lie in."""
+def _source(request: Request, folder: Path) -> tuple[Path, Path]:
+    """Returns the file and the folder that all it refers to must lie in.
+
+    Args:
+      request: see `_convert`.
+      folder: an empty one, where what lies in a zip is unpacked.
+    """
     if not request.get("zip"):
-        yield Path(request["source"]), Path(request["root"])
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary).resolve()
-        left = MAX_BYTES
-        zipped, root = _opened(request["zip"]), request["root"]
-        for name in _members(request["zip"]).get(root, ()):
-            info = zipped.getinfo(name)
-            left -= info.file_size
-            if left < 0 or not is_inside(name):
-                raise AssetError(request["id"], "is too large, or lies outside")
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with zipped.open(info) as source, target.open("wb") as file:
-                    copy(request["id"], source, file)  # type: ignore[arg-type]
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-                raise AssetError(request["id"], f"cannot be read: {error}") from error
-        yield folder / request["source"], folder / root
+        return Path(request["source"]), Path(request["root"])
+    left = MAX_BYTES
+    zipped, root = _opened(request["zip"]), request["root"]
+    for name in _members(request["zip"]).get(root, ()):
+        info = zipped.getinfo(name)
+        left -= info.file_size
+        if left < 0 or not is_inside(name):
+            raise AssetError(request["id"], "is too large, or lies outside")
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with zipped.open(info) as source, target.open("wb") as file:
+                copy(request["id"], source, file)  # type: ignore[arg-type]
+        except _DAMAGED as error:
+            raise blamed(request["id"], "cannot be read", error) from error
+    return folder / request["source"], folder / root
 
 
 @functools.lru_cache(maxsize=2)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import io
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import numpy as np
 import trimesh
 
-from dyso.assets.manifest import is_inside
+from dyso.assets.manifest import is_inside, mesh_kind
 
-from .archives import MAX_BYTES
-from .errors import AssetError
+from .errors import AssetError, describe, quote
 from .mtl import Materials, read_materials
-from .references import check_references
+from .references import plain_file, read_gltf, read_mesh, read_plain
 from .solid import extent, solid
 
 AXES = {"axis_forward": "Y", "axis_up": "Z"}
@@ -58,15 +56,18 @@ def convert_mesh(asset_id: str, path: Path, root: Path, up: str) -> Converted:
     Raises:
       AssetError: it cannot be read, or has nothing that can be shown.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise AssetError(asset_id, f"has more than {MAX_BYTES} bytes")
-    if path.suffix.lower() == ".obj":
-        return _convert_obj(asset_id, path, root, up)
-    return _convert_gltf(asset_id, path, root)
+    # The folder that the mesh lies in, and not that of a file that it is a link to.
+    path, root = path.parent.resolve() / path.name, root.resolve()
+    data = read_mesh(asset_id, path)
+    if mesh_kind(path.name) == ".obj":
+        return _convert_obj(asset_id, data, path, root, up)
+    return _convert_gltf(asset_id, data, path, root)
 
 
-def _convert_obj(asset_id: str, path: Path, root: Path, up: str) -> Converted:
-    text = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\\\n", b" ")
+def _convert_obj(
+    asset_id: str, data: bytes, path: Path, root: Path, up: str
+) -> Converted:
+    text = data.replace(b"\r\n", b"\n").replace(b"\\\n", b" ")
     vertices, faces = _geometry(asset_id, io.BytesIO(text), "obj")
     low, high = extent(asset_id, vertices, faces)
     turn = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]) if up == "Y" else np.eye(3)
@@ -74,7 +75,7 @@ def _convert_obj(asset_id: str, path: Path, root: Path, up: str) -> Converted:
     plain = PLAIN_SIDES[0] <= side <= PLAIN_SIDES[1]
     plain = plain and bool(np.abs(center).max() <= PLAIN_OFFSET * side)
     scale, origin = (1.0, np.zeros(3)) if plain else (1 / side, center)
-    found = _found_materials(text, path, root)
+    found = _found_materials(asset_id, text, path, root)
     mesh = b"\n".join(_rewritten(text, scale, origin, turn, bool(found.names)))
     files = {"visual_geometry.obj": mesh + b"\n"}
     if found.names:
@@ -111,7 +112,7 @@ def _geometry(
     except MemoryError:
         raise
     except Exception as error:  # Of a damaged file, trimesh raises whatever comes.
-        what = " ".join(f"{type(error).__name__}: {error}".split())
+        what = f"{type(error).__name__}: {describe(error)}"
         raise AssetError(asset_id, f"cannot be read: {what}") from error
     if not isinstance(mesh, trimesh.Trimesh):
         raise AssetError(asset_id, "has no faces")
@@ -145,7 +146,7 @@ def _rewritten(
     return [b"mtllib visual_geometry.mtl"] * shown + lines
 
 
-def _found_materials(text: bytes, path: Path, root: Path) -> Materials:
+def _found_materials(asset_id: str, text: bytes, path: Path, root: Path) -> Materials:
     used = {
         name.strip().decode(errors="replace")
         for name in re.findall(rb"(?m)^[ \t]*usemtl[ \t]+(.*)$", text)
@@ -154,31 +155,47 @@ def _found_materials(text: bytes, path: Path, root: Path) -> Materials:
     for line in re.findall(rb"(?m)^[ \t]*mtllib[ \t]+(.*)$", text):
         said = line.strip().decode(errors="replace").replace("\\", "/")
         for name in (said, *said.split()):
-            library = (path.parent / name).resolve()
-            if library.is_relative_to(root.resolve()) and library.is_file():
+            library = plain_file(root, path.parent / name)
+            if library is not None:
                 libraries.append(library)
-    if not libraries and path.with_suffix(".mtl").is_file():
-        libraries.append(path.with_suffix(".mtl"))
-    return read_materials(dict.fromkeys(libraries), root, used)
+    beside = plain_file(root, path.with_suffix(".mtl"))
+    if not libraries and beside is not None:
+        libraries.append(beside)
+    return read_materials(asset_id, dict.fromkeys(libraries), root, used)
 
 
-def _convert_gltf(asset_id: str, path: Path, root: Path) -> Converted:
-    check_references(asset_id, path, root.resolve())
-    name = f"visual_geometry{path.suffix.lower()}"
-    files = {name: path.read_bytes()}
-    document = _document(files[name])
-    for uri in _uris(document):
-        other = path.parent / uri
-        if not is_inside(uri) or uri in files or not other.is_file():
-            raise AssetError(asset_id, f"refers to {uri[:80]!r}, which is not there")
-        if other.stat().st_size > MAX_BYTES:
-            raise AssetError(asset_id, f"{uri[:80]!r} has more than {MAX_BYTES} bytes")
-        files[uri] = other.read_bytes()
-    with path.open("rb") as file:
-        resolver = trimesh.resolvers.FilePathResolver(str(path))
-        vertices, faces = _geometry(
-            asset_id, file, path.suffix.lower()[1:], resolver=resolver
-        )
+class _Files(trimesh.resolvers.Resolver):
+    """Files that a mesh names: those that were read, and no others."""
+
+    def __init__(self, files: dict[str, bytes]):
+        self._files = files
+
+    def get(self, name: str) -> bytes:
+        return self._files[unquote(name)]
+
+    def keys(self) -> Iterable[str]:
+        return self._files.keys()
+
+    def write(self, name: str, data: bytes) -> NoReturn:
+        raise NotImplementedError
+
+    def namespaced(self, namespace: str) -> NoReturn:
+        raise NotImplementedError
+
+
+def _convert_gltf(asset_id: str, data: bytes, path: Path, root: Path) -> Converted:
+    gltf = read_gltf(asset_id, path, root, data)
+    kind = mesh_kind(path.name)
+    name = f"visual_geometry{kind}"
+    files = {name: data}
+    for entry, file in gltf.external:
+        uri = unquote(entry["uri"])
+        if not is_inside(uri) or uri in files or file is None:
+            raise AssetError(asset_id, f"refers to {quote(uri)}, which is not there")
+        files[uri] = read_plain(asset_id, file)
+    vertices, faces = _geometry(
+        asset_id, io.BytesIO(data), kind[1:], resolver=_Files(files)
+    )
     body = solid(asset_id, vertices, faces)
     return Converted(
         files=body.files(name) | files,
@@ -186,23 +203,7 @@ def _convert_gltf(asset_id: str, path: Path, root: Path) -> Converted:
         metadata={
             "nr_faces": body.faces,
             "nr_vertices": body.vertices,
-            "textured": bool(document.get("materials")),
+            "textured": bool(gltf.document.get("materials")),
             "volume": body.volume,
         },
     )
-
-
-def _document(data: bytes) -> dict[str, Any]:
-    if data[:4] == b"glTF":
-        length = int.from_bytes(data[12:16], "little")
-        data = data[20 : 20 + length]
-    found: dict[str, Any] = json.loads(data)
-    return found
-
-
-def _uris(document: dict[str, Any]) -> Iterator[str]:
-    for kind in ("buffers", "images"):
-        for entry in document.get(kind, ()):
-            uri = entry.get("uri") or ""
-            if uri and not uri.startswith("data:"):
-                yield unquote(uri)

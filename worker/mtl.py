@@ -14,6 +14,7 @@ from PIL import Image
 from dyso.images import open_image
 
 from .pictures import MAX_PIXELS
+from .references import plain_file, read_plain
 
 MAX_SIDE = 4096
 """Pixels; larger textures are reduced."""
@@ -41,22 +42,26 @@ class Materials:
     missing: set[str] = field(default_factory=set)
 
 
-def read_materials(libraries: Iterable[Path], root: Path, used: set[str]) -> Materials:
+def read_materials(
+    asset_id: str, libraries: Iterable[Path], root: Path, used: set[str]
+) -> Materials:
     """Reads .mtl files.
 
     What is invisible is shown: masks and depth know it as a surface. A texture that is
     not there leaves the material's own colour.
 
     Args:
+      asset_id: whose they are, for errors.
       libraries: the files.
-      root: the folder that textures must lie in.
+      root: the folder, resolved, that textures must lie in.
       used: the names of the materials that count.
     """
     read = Materials()
-    pictures = _Pictures(root)
+    pictures = _Pictures(asset_id, root)
     lines: list[str] = []
     for library in libraries:
-        text = library.read_text(encoding="utf-8", errors="replace")
+        text = read_plain(asset_id, library).decode(errors="replace")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         blocks = re.split(r"(?m)^\s*newmtl[ \t]+(.*?)[ \t]*$", text)
         for name, block in zip(blocks[1::2], blocks[2::2], strict=True):
             if name in used and name not in read.names:
@@ -103,8 +108,8 @@ def _opacity(key: str, value: str) -> float | None:
 class _Pictures:
     """Textures as they are met; until all are, a zero and a number stand for each."""
 
-    def __init__(self, root: Path):
-        self._root = root.resolve()
+    def __init__(self, asset_id: str, root: Path):
+        self._asset_id, self._root = asset_id, root
         self._numbers: dict[Path, int] = {}
         self._names: dict[int, str] = {}
         self.textures: dict[str, bytes] = {}
@@ -120,20 +125,22 @@ class _Pictures:
 
     def _find(self, said: str, library: Path) -> Path | None:
         parts = said.strip().strip('"').replace("\\", "/").replace("\0", "")
-        path = (library.parent / parts).resolve()
-        if path.is_relative_to(self._root) and path.is_file():
+        path = plain_file(self._root, library.parent / parts)
+        if path is not None:
             return path
         # Moved since, or of a file system that does not tell A from a.
         name = Path(parts).name.lower()
         same = (p for p in self._root.rglob("*") if p.name.lower() == name)
-        return min((p for p in same if p.is_file()), default=None)
+        return min(
+            filter(None, (plain_file(self._root, p) for p in same)), default=None
+        )
 
     def encode(self) -> None:
         """Reads all textures, together no larger than the worker takes."""
         side = min(MAX_SIDE, math.isqrt(MAX_PIXELS // max(len(self._numbers), 1)))
         for path, number in self._numbers.items():
             try:
-                suffix, data = _encoded(path, side)
+                suffix, data = _encoded(read_plain(self._asset_id, path), side)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 self.missing.add(path.name)
                 continue
@@ -146,9 +153,8 @@ class _Pictures:
         return f"{match[1]}{name}\n" if name else ""
 
 
-def _encoded(path: Path, side: int) -> tuple[str, bytes]:
-    """Gives a picture of at most `side` pixels a side, after its suffix."""
-    data = path.read_bytes()
+def _encoded(data: bytes, side: int) -> tuple[str, bytes]:
+    """Returns a picture of at most `side` pixels a side, after its suffix."""
     with open_image(io.BytesIO(data)) as image:
         plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
         kept = image.format in ("PNG", "JPEG") and max(image.size) <= side and plain

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from dyso.images import open_image
 
-from .errors import AssetError
+from .errors import AssetError, quote
 
 if TYPE_CHECKING:
     import bpy
@@ -27,12 +27,12 @@ MAX_HDRI_PIXELS = 1 << 25
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA")
 
 
-def check_pictures(asset_id: str, root: Path, item: bpy.types.Object) -> None:
+def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
     """Looks at the textures of an imported object, which are not decoded yet.
 
     Args:
       asset_id: whose it is, for errors.
-      root: the asset's folder.
+      folder: that of the imported copy, see `references.clean_copy`.
       item: the object.
 
     Raises:
@@ -54,9 +54,10 @@ def check_pictures(asset_id: str, root: Path, item: bpy.types.Object) -> None:
             data = io.BytesIO(image.packed_file.data)
             left -= measure(asset_id, data, left)
             continue
-        path = Path(image.filepath_from_user()).resolve()
-        if not path.is_relative_to(root.resolve()):
-            raise AssetError(asset_id, f"its texture {image.filepath} is outside of it")
+        path = Path(image.filepath_from_user())
+        if path.parent != folder:
+            name = quote(image.filepath)
+            raise AssetError(asset_id, f"its texture {name} is outside of it")
         if path.is_file():
             with path.open("rb") as file:
                 left -= measure(asset_id, file, left)

@@ -1,114 +1,373 @@
 """What a mesh file asks its importer to open and to make, looked at beforehand.
 
-Blender's importers read whatever text or buffer a file names, and make as many
-vertices as it says. Pictures they only open; those are looked at afterwards, before
-they are decoded (see `pictures`).
+Blender's importers read whatever text or buffer a file names, and make as many vertices
+as it says. So they are given a copy that was parsed and written here, in which every
+name is that of a link beside it, to a regular file of the asset's own folder. Pictures
+are only opened by them; those are looked at afterwards, before they are decoded (see
+`pictures`).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import mmap
 import os
 import re
+import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
-from .errors import AssetError
+from dyso.assets.manifest import MESH_SUFFIXES, mesh_kind
+
+from .archives import MAX_BYTES
+from .errors import AssetError, describe, is_machines, quote
 
 MAX_TRIANGLES = 1 << 23
 """Of an object. ShapeNet's largest meshes have fewer than half as many; Blender and the
 ray caster take some GB for these."""
+MAX_PARTS = {
+    "nodes and instances": 1 << 14,
+    "primitives": 1 << 14,
+    "morph targets": 1 << 13,
+    "joints": 1 << 12,
+    "materials": 1 << 12,
+    "textures": 1 << 11,
+    "images": 1 << 11,
+    "buffers": 1 << 11,
+    "scenes": 1 << 8,
+    "animation channels": 1 << 14,
+    "animation keys": 1 << 20,
+}
+"""Of a glTF; of an OBJ, its materials. Blender takes seconds for so many of a kind, and
+for joints, materials and scenes the square of the time for more."""
+MAX_LIBRARIES = 256
+"""That an OBJ names."""
+MAX_MATERIALS_BYTES = 16 << 20
+"""Of these libraries together."""
 
-# What follows the word, with lines joined as Blender joins them.
-_LIBRARY = re.compile(rb"mtllib[\x00-\x20]((?:\\\r?\n|[^\n])*)")
-_SPACE = re.compile(rb"[\x00-\x20\"']+")
+_SPACES = bytes(32 if code < 32 and code != 10 else code for code in range(256))
+"""Turns what Blender takes for a blank into one, but for the ends of lines."""
+# Blender joins lines over blanks.
+_CONTINUED = re.compile(rb"\\ *\n")
+_NO_GEOMETRY = re.compile(rb"(?m)^(?! *(?:v|vn|vt|f|l|p|s|o|g|usemtl) )[^\n]*(?:\n|\Z)")
+_LIBRARY = re.compile(rb"(?m)^ *mtllib ([^\n]*)")
+_USED = re.compile(rb"(?m)^ *usemtl ([^\n]*)")
+_NOT_FINITE = re.compile(rb"(?im)^ *v [^\n]*(?:nan|inf)")
+_MATERIAL = re.compile(
+    rb" *(?:newmtl|K[adest]|Tf|N[is]|d|illum|P[rmsc]|Pcr|aniso|anisor) "
+)
+_MAP = re.compile(rb" *((?:map_\w+|refl|bump) )(.*)")
+_ARGUMENT = rb" +[^ ]+"
+_NUMBER = rb"(?: +[-+]?[.\d][-+.\deE]*(?= ))"
+# What Blender takes for a map's options, each with its arguments.
+_OPTIONS = re.compile(
+    rb"(?: *(?:-[os]%(n)s{0,3}|-bm%(n)s?|-mm%(a)s%(a)s|-t%(a)s%(a)s%(a)s"
+    rb"|-(?:type|blendu|blendv|boost|cc|clamp|imfchan|texres)%(a)s)(?= ))*"
+    % {b"n": _NUMBER, b"a": _ARGUMENT}
+)
 
 
-def check_references(asset_id: str, mesh: Path, root: Path) -> None:
-    """Looks at an OBJ or glTF file before an importer does.
+def plain_file(root: Path, path: Path) -> Path | None:
+    """Returns a file's real path if it is a regular file inside of `root`, else None.
+
+    Nothing is opened. `root` must be resolved.
+
+    Raises:
+      OSError: the machine is at fault.
+    """
+    try:
+        real = path.resolve(strict=True)
+        regular = stat.S_ISREG(real.lstat().st_mode)
+    except (ValueError, RuntimeError):  # of zeros, and links in a circle
+        return None
+    except OSError as error:
+        if is_machines(error):
+            raise
+        return None
+    return real if regular and real.is_relative_to(root) else None
+
+
+def read_plain(asset_id: str, path: Path) -> bytes:
+    """Reads a regular file, and waits for no other: a pipe's end may never come.
+
+    Raises:
+      AssetError: it is not a regular file, or has more than `MAX_BYTES`.
+      OSError: it cannot be read.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise AssetError(asset_id, f"{quote(path.name)} is not a plain file")
+        if found.st_size > MAX_BYTES:
+            raise AssetError(
+                asset_id, f"{quote(path.name)} has more than {MAX_BYTES} bytes"
+            )
+        return file.read(MAX_BYTES)
+
+
+def read_mesh(asset_id: str, path: Path) -> bytes:
+    """Reads a mesh file whose content is of the kind that its name says.
+
+    Raises:
+      AssetError: it is of no known kind, or its content is of another.
+      OSError: it cannot be read.
+    """
+    kind = mesh_kind(path.name)
+    if not kind:
+        expected = ", ".join(MESH_SUFFIXES)
+        raise AssetError(
+            asset_id, f"{quote(path.name)} is not OBJ or glTF; expected {expected}"
+        )
+    data = read_plain(asset_id, path.resolve(strict=True))
+    # By the first bytes, as Blender's importer of glTF chooses.
+    if (data[:4] == b"glTF") != (kind == ".glb"):
+        what = "is no glTF in binary form" if kind == ".glb" else "is a .glb by content"
+        raise AssetError(asset_id, f"{quote(path.name)} {what}")
+    return data
+
+
+def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
+    """Writes what an importer opens in a mesh's place.
 
     Args:
       asset_id: whose it is, for errors.
-      mesh: the file.
-      root: the asset's folder.
+      mesh: an OBJ or glTF file.
+      root: the asset's folder, resolved.
+      target: a new folder.
+
+    Returns:
+      The copy: `mesh.obj` with `mesh.mtl`, `mesh.glb` or `mesh.gltf`, in `target`. The
+      files that it names lie beside it, as links into the asset's folder.
 
     Raises:
-      AssetError: it refers to a file outside of the folder, asks for too many
-        vertices, or is no glTF.
+      AssetError: it refers to a file outside of the folder, asks for too many parts,
+        has coordinates that are not finite, or is not what its name says.
+      OSError: a file cannot be read, or the copy not be written.
     """
-    if mesh.suffix not in (".glb", ".gltf"):
-        _check_names(asset_id, mesh, root, _libraries(mesh))
-        return
+    kind = mesh_kind(mesh.name)
+    data = read_mesh(asset_id, mesh)
+    target.mkdir()
+    links = _Links(asset_id, root, target)
+    copy = target / f"mesh{kind}"
+    if kind == ".obj":
+        text, materials = _clean_obj(asset_id, data, mesh, links)
+        (target / "mesh.mtl").write_bytes(materials)
+        copy.write_bytes(text)
+        return copy
+    gltf = read_gltf(asset_id, mesh, root, data)
+    for entry, file in gltf.external:
+        entry["uri"] = links.to(file)
+    text = json.dumps(gltf.document).encode()
+    with copy.open("wb") as written:
+        if kind == ".gltf":
+            written.write(text)
+            return copy
+        chunks = [(b"JSON", text, b" ")]
+        if gltf.chunk is not None:
+            chunks.append((b"BIN\0", gltf.chunk, b"\0"))
+        padded = [(name, part + fill * (-len(part) % 4)) for name, part, fill in chunks]
+        length = 12 + sum(8 + len(part) for _, part in padded)
+        written.write(struct.pack("<4sII", b"glTF", 2, length))
+        for name, part in padded:
+            written.write(struct.pack("<I4s", len(part), name))
+            written.write(part)
+    return copy
+
+
+class _Links:
+    """Files of an asset under names of our own, beside the copy."""
+
+    def __init__(self, asset_id: str, root: Path, target: Path):
+        self._asset_id, self._root, self._target = asset_id, root, target
+        self._names: dict[Path | None, str] = {}
+
+    def find(self, folder: Path, name: str) -> Path | None:
+        """Returns the file of that name, None if there is none; see `_inside`."""
+        return plain_file(self._root, _inside(self._asset_id, self._root, folder, name))
+
+    def to(self, path: Path | None) -> str:
+        """Returns the name of a link to a file; of nothing, where there is no file."""
+        if path not in self._names:
+            self._names[path] = f"file_{len(self._names)}"
+            if path is not None:
+                (self._target / self._names[path]).symlink_to(path)
+        return self._names[path]
+
+
+def _inside(asset_id: str, root: Path, folder: Path, name: str) -> Path:
+    """Returns the path that a mesh in a folder means by a name.
+
+    Raises:
+      AssetError: it leads out of the asset's folder.
+    """
+    # Blender takes both kinds of slash.
+    path = Path(os.path.normpath(folder / name.replace("\\", "/")))
+    if not path.is_relative_to(root):
+        raise AssetError(asset_id, f"refers to {quote(name)}, outside its folder")
+    return path
+
+
+def _clean_obj(
+    asset_id: str, data: bytes, mesh: Path, links: _Links
+) -> tuple[bytes, bytes]:
+    """Returns the lines of an OBJ that make geometry, and of its materials."""
+    text = data.removeprefix(b"\xef\xbb\xbf").translate(_SPACES)
+    if b"\\" in text:
+        text = _CONTINUED.sub(b"  ", text)
+    said = [line.strip() for line in _LIBRARY.findall(text)]
+    names = [
+        name[1:-1] if len(name) > 2 and name[:1] == name[-1:] == b'"' else name
+        for name in said
+    ]
+    # Blender reads what has the mesh's own name last, whether it is named or not.
+    names.append(os.fsencode(mesh.with_suffix(".mtl").name))
+    names = list(dict.fromkeys(names))
+    _check_count(asset_id, "libraries", len(names), MAX_LIBRARIES)
+    found = [links.find(mesh.parent, os.fsdecode(name)) for name in names]
+    materials: list[bytes] = []
+    size = 0
+    for library in dict.fromkeys(file for file in found if file is not None):
+        described = read_plain(asset_id, library).translate(_SPACES)
+        size += len(described)
+        _check_count(asset_id, "bytes of materials", size, MAX_MATERIALS_BYTES)
+        materials += _clean_materials(described, library.parent, links)
+    used = len(set(_USED.findall(text)))
+    _check_count(asset_id, "materials", used, MAX_PARTS["materials"])
+    text = _NO_GEOMETRY.sub(b"", text)
+    # Blender's importer reads such a vertex as 0, without a word.
+    if _NOT_FINITE.search(text):
+        raise AssetError(asset_id, "the mesh has coordinates that are not finite")
+    return text, b"".join(line + b"\n" for line in materials)
+
+
+def _clean_materials(text: bytes, folder: Path, links: _Links) -> Iterator[bytes]:
+    """Yields the lines of a library that Blender reads, with names of our own."""
+    begun = False
+    for line in text.split(b"\n"):
+        line = line.rstrip(b" ")
+        begun = begun or line.lstrip(b" ").startswith(b"newmtl ")
+        if not begun:
+            continue
+        if _MATERIAL.match(line):
+            yield line
+        elif found := _MAP.match(line):
+            options = _OPTIONS.match(found[2])
+            assert options is not None
+            name = os.fsdecode(found[2][options.end() :].strip(b" "))
+            if name:
+                file = _texture(name, folder, links)
+                yield found[1] + options[0] + b" " + links.to(file).encode()
+
+
+def _texture(name: str, folder: Path, links: _Links) -> Path | None:
+    """Returns the picture that Blender would find by a name, None if there is none."""
+    bare = name.replace('"', "")
+    names = name, bare, Path(bare.replace("\\", "/")).name
+    found = (links.find(folder, each) for each in dict.fromkeys(names))
+    return next((file for file in found if file is not None), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gltf:
+    """A glTF that may be imported.
+
+    Attributes:
+      document: its JSON.
+      chunk: the buffer that a .glb brings; None if it brings none.
+      external: each buffer and image of the document that lies in a file, and the
+        file; None for an image's that is not there.
+    """
+
+    document: dict[str, Any]
+    chunk: bytes | None
+    external: list[tuple[dict[str, Any], Path | None]]
+
+
+def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
+    """Reads a glTF and checks what it asks for.
+
+    Args:
+      asset_id: whose it is, for errors.
+      path: the file.
+      root: the folder, resolved, that its buffers and images must lie in.
+      data: what `read_mesh` read.
+
+    Raises:
+      AssetError: see `clean_copy`; or a buffer is not there.
+      OSError: a file cannot be read.
+    """
     try:
-        document, rest = _document(mesh)
-        _check_names(asset_id, mesh, root, _uris(document))
-        corners = _corners(document)
-        if corners > 3 * MAX_TRIANGLES:
-            raise AssetError(
-                asset_id, f"has {corners} corners, at most {3 * MAX_TRIANGLES}"
-            )
+        document, chunk = _document(data)
+        _check_counts(asset_id, document)
+        external = []
+        for kind in ("buffers", "images"):
+            for entry in document.get(kind, ()):
+                uri = entry.get("uri") or ""
+                if not uri or _is_inline(uri):
+                    continue
+                name = unquote(uri)
+                file = plain_file(root, _inside(asset_id, root, path.parent, name))
+                if file is None and kind == "buffers":
+                    raise AssetError(asset_id, f"has no file {quote(name)}")
+                external.append((entry, file))
+        files = {id(entry): file for entry, file in external if file is not None}
+        listed = [files.get(id(entry)) for entry in document.get("buffers", ())]
+        size = sum(file.stat().st_size for file in listed if file is not None)
+        _check_count(asset_id, "bytes of buffers", size, MAX_BYTES)
+
+        def buffer(number: int) -> bytes:
+            entry = document["buffers"][number]
+            if id(entry) in files:
+                return read_plain(asset_id, files[id(entry)])
+            if entry.get("uri"):
+                return base64.b64decode(entry["uri"].partition(";base64,")[2])
+            return chunk or b""
+
         # Blender's importer reads what is not finite as 0, without a word.
-        if not all(np.isfinite(p).all() for p in _positions(document, rest, mesh)):
+        if not all(np.isfinite(p).all() for p in _positions(document, buffer)):
             raise AssetError(asset_id, "the mesh has coordinates that are not finite")
     except (
         AttributeError,
         LookupError,
-        OSError,
         OverflowError,
         RecursionError,
         TypeError,
         ValueError,
         struct.error,
     ) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise AssetError(asset_id, f"{mesh.name} is no glTF: {what}") from error
+        what = f"{type(error).__name__}: {describe(error)}"
+        raise AssetError(asset_id, f"{path.name} is no glTF: {what}") from error
+    return Gltf(document=document, chunk=chunk, external=external)
 
 
-def _check_names(asset_id: str, mesh: Path, root: Path, names: Iterable[str]) -> None:
-    for name in names:
-        # Blender takes both kinds of slash. No archive brings a link, so that what
-        # stays inside by its name does so on the disk.
-        path = os.path.normpath(mesh.parent / name.replace("\\", "/"))
-        if not Path(path).is_relative_to(root):
-            raise AssetError(asset_id, f"refers to {name[:80]!r}, outside its folder")
+def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """Returns the JSON of a .gltf or .glb, and the buffer that a .glb brings."""
+    text, chunk = data, None
+    if data[:4] == b"glTF":
+        length, kind = struct.unpack_from("<I4s", data, 12)
+        if kind != b"JSON":
+            raise ValueError("its first chunk is not JSON")
+        text = data[20 : 20 + length]
+        if 20 + length < len(data):
+            size, kind = struct.unpack_from("<I4s", data, 20 + length)
+            if kind == b"BIN\0":
+                chunk = data[28 + length : 28 + length + size]
+    # No other encoding, and no NaN: Blender refuses them too.
+    document = json.loads(text.decode(), parse_constant=_refuse_constant)
+    if not isinstance(document, dict):
+        raise ValueError("its JSON is no table")
+    return document, chunk
 
 
-def _libraries(mesh: Path) -> Iterator[str]:
-    """Gives what an OBJ's `mtllib` lines may mean: all of the line, or a word."""
-    if not mesh.stat().st_size:
-        return
-    with (
-        mesh.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
-    ):
-        for match in _LIBRARY.finditer(text):
-            for name in (match[1].strip(), *_SPACE.split(match[1])):
-                yield name.decode(errors="replace")
-
-
-def _document(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Gives the JSON of a .gltf or .glb, and the buffer that a .glb brings."""
-    data = path.read_bytes()
-    # By the first bytes, as the importer does.
-    if data[:4] != b"glTF":
-        return json.loads(data), b""
-    (length,) = struct.unpack_from("<I", data, 12)
-    return json.loads(data[20 : 20 + length]), data[28 + length :]
-
-
-def _uris(document: dict[str, Any]) -> Iterator[str]:
-    for kind in ("buffers", "images"):
-        for entry in document.get(kind, ()):
-            uri = entry.get("uri") or ""
-            if not _is_inline(uri):
-                yield unquote(uri)
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"its JSON has {text}")
 
 
 def _is_inline(uri: str) -> bool:
@@ -116,23 +375,9 @@ def _is_inline(uri: str) -> bool:
 
 
 def _positions(
-    document: dict[str, Any], rest: bytes, mesh: Path
+    document: dict[str, Any], buffer: Callable[[int], bytes]
 ) -> Iterator[np.ndarray]:
-    """Gives the vertices [n, 3] of all meshes, but for what is compressed."""
-    buffers: dict[int, bytes] = {}
-
-    def buffer(number: int) -> bytes:
-        if number not in buffers:
-            uri = document["buffers"][number].get("uri")
-            if not uri:
-                buffers[number] = rest
-            elif _is_inline(uri):
-                buffers[number] = base64.b64decode(uri.partition(";base64,")[2])
-            else:
-                name = unquote(uri.replace("\\", "/"))
-                buffers[number] = (mesh.parent / name).read_bytes()
-        return buffers[number]
-
+    """Yields the vertices [n, 3] of all meshes, but for what is compressed."""
     used = {
         attributes["POSITION"]
         for entry in document.get("meshes", ())
@@ -140,35 +385,78 @@ def _positions(
         for attributes in (primitive["attributes"], *primitive.get("targets", ()))
         if "POSITION" in attributes
     }
+    buffers: dict[int, bytes] = {}
     for number in sorted(used):
         accessor = document["accessors"][number]
         if accessor.get("componentType") == 5126 and "bufferView" in accessor:
             view = document["bufferViews"][accessor["bufferView"]]
+            which = view["buffer"]
+            if which not in buffers:
+                buffers[which] = buffer(which)
             start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
             shape, strides = (accessor["count"], 3), (view.get("byteStride") or 12, 4)
-            yield np.ndarray(shape, "<f4", buffer(view["buffer"]), start, strides)
+            yield np.ndarray(shape, "<f4", buffers[which], start, strides)
 
 
-def _corners(document: dict[str, Any]) -> int:
-    """Gives how much there is to make: of each mesh, as often as it is placed."""
+def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
+    """Counts what an importer would have to make.
+
+    Raises:
+      AssetError: there is too much.
+    """
     counts = [int(accessor["count"]) for accessor in document.get("accessors", ())]
     if min(counts, default=0) < 0:
         raise ValueError("a negative count")
+    meshes = [mesh["primitives"] for mesh in document.get("meshes", ())]
+    primitives = [primitive for mesh in meshes for primitive in mesh]
     sizes = [
-        sum(
-            counts[accessor]
-            for primitive in mesh["primitives"]
-            for accessor in _accessors(primitive)
-        )
-        for mesh in document.get("meshes", ())
+        sum(counts[number] for primitive in mesh for number in _accessors(primitive))
+        for mesh in meshes
     ]
-    placed = 0
-    for node in document.get("nodes", ()):
+    nodes = document.get("nodes", ())
+    placed, instances = 0, 0
+    for node in nodes:
         if "mesh" in node:
             extension = node.get("extensions", {}).get("EXT_mesh_gpu_instancing", {})
             copies = [counts[i] for i in extension.get("attributes", {}).values()]
             placed += sizes[node["mesh"]] * max(copies, default=1)
-    return max(placed, sum(counts))
+            instances += max(copies, default=0)
+    skins = document.get("skins", ())
+    channels = [
+        (animation["samplers"], channel)
+        for animation in document.get("animations", ())
+        for channel in animation["channels"]
+    ]
+    keys = [samplers[channel["sampler"]] for samplers, channel in channels]
+    listed = {
+        kind: len(document.get(kind, ()))
+        for kind in ("materials", "textures", "images", "buffers", "scenes")
+    }
+    found = {
+        "nodes and instances": len(nodes) + instances,
+        "primitives": len(primitives),
+        "morph targets": sum(len(each.get("targets", ())) for each in primitives),
+        "joints": sum(
+            max(len(skin["joints"]), counts[skin["inverseBindMatrices"]])
+            if "inverseBindMatrices" in skin
+            else len(skin["joints"])
+            for skin in skins
+        ),
+        **listed,
+        "animation channels": len(channels),
+        "animation keys": sum(
+            max(counts[key["input"]], counts[key["output"]]) for key in keys
+        ),
+    }
+    corners = max(placed, sum(counts))
+    for what, count in found.items():
+        _check_count(asset_id, what, count, MAX_PARTS[what])
+    _check_count(asset_id, "corners", corners, 3 * MAX_TRIANGLES)
+
+
+def _check_count(asset_id: str, what: str, count: int, most: int) -> None:
+    if count > most:
+        raise AssetError(asset_id, f"has {count} {what}, at most {most}")
 
 
 def _accessors(primitive: dict[str, Any]) -> Iterator[int]:

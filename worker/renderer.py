@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import OpenEXR
 from kubric.renderer.blender import AttributeSetter, Blender, register_object3d_setters
 from kubric.renderer.blender_utils import prepare_blender_object
 
+from dyso.assets.manifest import mesh_kind
 from dyso.images import open_image
 from dyso.spec import Render
 
@@ -142,11 +142,11 @@ class CyclesView(Blender):
         axes = asset.render_import_kwargs
         before = set(bpy.data.objects)
         try:
-            if path.endswith((".glb", ".gltf")):
+            kind = mesh_kind(path)
+            if kind in (".glb", ".gltf"):
                 # The importer turns y up into z up in the mesh data's parents.
                 bpy.ops.import_scene.gltf(filepath=path)
-            elif path.endswith(".obj"):
-                _refuse_nan(asset.asset_id, path)
+            elif kind == ".obj":
                 bpy.ops.wm.obj_import(
                     filepath=path,
                     use_split_objects=False,
@@ -159,16 +159,10 @@ class CyclesView(Blender):
             raise AssetError(asset.asset_id, f"cannot be read: {error}") from error
         added = [item for item in bpy.data.objects if item not in before]
         blender_object = _joined(asset.asset_id, added)
-        check_pictures(asset.asset_id, Path(asset.metadata["folder"]), blender_object)
+        check_pictures(asset.asset_id, Path(path).parent, blender_object)
         register_object3d_setters(asset, blender_object)
         asset.observe(AttributeSetter(blender_object, "scale"), "scale")
         return blender_object
-
-
-def _refuse_nan(asset_id: str, path: str) -> None:
-    """Blender's importer reads a vertex that is not a number as 0, without a word."""
-    if re.search(rb"(?im)^v[ \t][^\n]*(nan|inf)", Path(path).read_bytes()):
-        raise AssetError(asset_id, "the mesh has coordinates that are not finite")
 
 
 def _axis(name: str) -> str:

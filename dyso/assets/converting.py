@@ -17,7 +17,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,10 @@ MANIFEST = "manifest.json"
 BROKEN = "broken.json"
 JOURNAL = "journal.jsonl"
 FORMAT = "dyso assets 1"
+ARCHIVE = ".tar.gz"
 MAX_CATEGORIES = 255
+MAX_FILE_NAME = 255
+"""Bytes that a file system takes for a name."""
 
 Say = Callable[[int, int, int], None]
 
@@ -48,6 +51,7 @@ class Summary:
       bytes: of all archives.
       broken: reasons by id.
       ignored: see `Listing`.
+      skipped: likewise.
       unlicensed: assets without a licence.
       missing_textures: assets that lack some.
     """
@@ -59,6 +63,7 @@ class Summary:
     bytes: int
     broken: dict[str, str]
     ignored: Counter[str]
+    skipped: Counter[str]
     unlicensed: int
     missing_textures: int
 
@@ -92,7 +97,7 @@ def convert(
         workers = len(os.sched_getaffinity(0))
     if workers < 1 or timeout <= 0:
         raise UserError("workers, timeout: expected 1 or more, and above 0")
-    _check(listing)
+    listing = _check(listing)
     folder = LocalFolder(str(out))
     try:
         with folder.hold("assets.lock"):
@@ -105,19 +110,39 @@ def convert(
         ) from error
 
 
-def _check(listing: Listing) -> None:
-    kinds = {item.entry["metadata"].get("category", "") for item in listing.items}
+def _check(listing: Listing) -> Listing:
+    """Finds names that cannot become an archive's: those are broken, no others.
+
+    Raises:
+      UserError: there are too many categories.
+    """
+    items = [
+        item if item.fault else replace(item, fault=_name_fault(item))
+        for item in listing.items
+    ]
+    kinds = {
+        item.entry["metadata"].get("category", "") for item in items if not item.fault
+    }
     if len(kinds) > MAX_CATEGORIES:
         raise UserError(
             f"{len(kinds)} categories; category images hold at most {MAX_CATEGORIES}"
         )
-    texts = [item.id for item in listing.items] + sorted(kinds)
-    for text in texts:
+    return replace(listing, items=items)
+
+
+def _name_fault(item: Item) -> str:
+    for text in (item.id, item.entry["metadata"].get("category", "")):
         if not text.isprintable() or len(text) > MAX_NAME or not is_inside(text):
-            raise UserError(
-                f"{text[:80]!r}: an id or category has at most {MAX_NAME} printable "
-                "characters; rename the file or its folder"
+            return (
+                f"an id or category has at most {MAX_NAME} printable characters; "
+                "rename the file or its folder"
             )
+    *folders, name = f"{item.id}{ARCHIVE}".split("/")
+    if any(len(os.fsencode(part)) > MAX_FILE_NAME for part in (*folders, name)):
+        return f"its name with {ARCHIVE} has more than {MAX_FILE_NAME} bytes; rename it"
+    if any(folder.endswith(ARCHIVE) for folder in folders):
+        return f"lies in a folder that is named as an archive, *{ARCHIVE}; rename it"
+    return ""
 
 
 class _Job:
@@ -190,7 +215,7 @@ class _Job:
         line = self._done.get(item.id)
         if line is None or line["from"] != _origin(item):
             return False
-        path = self._folder / f"{item.id}.tar.gz"
+        path = self._folder / f"{item.id}{ARCHIVE}"
         return path.is_file() and path.stat().st_size == line["bytes"]
 
     def _convert(
@@ -221,7 +246,7 @@ class _Job:
             "bytes": temporary.stat().st_size,
             "entry": entry,
         }
-        folder.put(temporary, f"{item.id}.tar.gz", "")
+        folder.put(temporary, f"{item.id}{ARCHIVE}", "")
         self._done[item.id] = line
         return line
 
@@ -255,6 +280,7 @@ class _Job:
             bytes=sum(line["bytes"] for line in lines),
             broken=broken,
             ignored=listing.ignored,
+            skipped=listing.skipped,
             unlicensed=sum(not entry["license"] for entry in entries.values()),
             missing_textures=sum("missing_textures" in m for m in found),
         )

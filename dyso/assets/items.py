@@ -11,10 +11,32 @@ from pathlib import Path
 from typing import Any
 
 from dyso.assets.credits import credit_of
+from dyso.assets.manifest import MESH_SUFFIXES
 from dyso.spec import UserError
 
-MESH_SUFFIXES = (".glb", ".gltf", ".obj")
 HDRI_SUFFIXES = (".exr", ".hdr")
+OTHER_MESHES = (
+    ".3ds",
+    ".3mf",
+    ".abc",
+    ".blend",
+    ".dae",
+    ".drc",
+    ".fbx",
+    ".lwo",
+    ".off",
+    ".ply",
+    ".step",
+    ".stl",
+    ".stp",
+    ".usd",
+    ".usda",
+    ".usdc",
+    ".usdz",
+    ".wrl",
+    ".x3d",
+)
+"""Of formats of meshes that are not read, of which the user is told."""
 PLAIN = "object"
 """The category of meshes that lie in no folder and are not in the table."""
 # Names that say nothing of what a file shows.
@@ -53,10 +75,12 @@ class Listing:
     Attributes:
       items: in the order of their ids.
       ignored: files that are nothing of the kind, counted by the reason.
+      skipped: files of formats that are not read, counted by the suffix.
     """
 
     items: Sequence[Item]
     ignored: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 def list_meshes(
@@ -76,7 +100,8 @@ def list_meshes(
     """
     table = read_categories(categories) if categories else {}
     items = []
-    for path in _files(source, MESH_SUFFIXES):
+    files, skipped = _files(source, MESH_SUFFIXES)
+    for path in files:
         asset_id = _id(path.relative_to(source))
         top, _, rest = asset_id.partition("/")
         name = asset_id.rpartition("/")[2]
@@ -92,7 +117,7 @@ def list_meshes(
                 {"source": str(path), "root": str(root)}, _stamp(path)
             )
         )
-    return _listing(source, items, MESH_SUFFIXES)
+    return _listing(source, items, MESH_SUFFIXES, skipped)
 
 
 def list_hdris(source: Path, *, width: int, license: str, author: str) -> Listing:
@@ -108,7 +133,7 @@ def list_hdris(source: Path, *, width: int, license: str, author: str) -> Listin
       UserError: there are none, or two have the same id.
     """
     items = []
-    for path in _files(source, HDRI_SUFFIXES):
+    for path in _files(source, HDRI_SUFFIXES)[0]:
         asset_id = path.relative_to(source).with_suffix("").as_posix()
         item = _item(path, asset_id, source, license, author)
         item.entry["asset_type"] = "Texture"
@@ -146,16 +171,19 @@ def read_categories(path: Path) -> dict[str, str]:
         ) from error
 
 
-def _files(source: Path, suffixes: Sequence[str]) -> list[Path]:
+def _files(source: Path, suffixes: Sequence[str]) -> tuple[list[Path], Counter[str]]:
+    """Returns the files of a format below a folder, and counts those of others."""
     if not source.is_dir():
         raise UserError(f"{source}: no such folder")
-    return sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in suffixes
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
+    found, skipped = [], Counter[str]()
+    for path in source.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+        suffix = path.suffix.lower()
+        if not hidden and suffix in suffixes and path.is_file():
+            found.append(path)
+        elif not hidden and suffix in OTHER_MESHES and path.is_file():
+            skipped[suffix] += 1
+    return sorted(found), skipped
 
 
 def _id(path: Path) -> str:
@@ -213,13 +241,27 @@ def _license_beside(path: Path, source: Path) -> str:
     return ""
 
 
-def _listing(source: Path, items: list[Item], suffixes: Sequence[str]) -> Listing:
+def _listing(
+    source: Path,
+    items: list[Item],
+    suffixes: Sequence[str],
+    skipped: Counter[str] | None = None,
+) -> Listing:
+    skipped = skipped or Counter()
     if not items:
-        raise UserError(f"{source}: no {', '.join(suffixes)} files in it")
+        others = f"; {tell_skipped(skipped)}" if skipped else ""
+        raise UserError(f"{source}: no {', '.join(suffixes)} files in it{others}")
     counts = Counter(item.id for item in items)
     twice = [asset_id for asset_id, count in counts.items() if count > 1]
     if twice:
         raise UserError(
             f"{source}: several files would become {twice[0]!r}; rename all but one"
         )
-    return Listing(items=sorted(items, key=lambda item: item.id))
+    return Listing(items=sorted(items, key=lambda item: item.id), skipped=skipped)
+
+
+def tell_skipped(skipped: Counter[str]) -> str:
+    """Returns what was skipped, in words: `skipped 12 files: .stl (10), .ply (2)`."""
+    kinds = ", ".join(f"{suffix} ({count})" for suffix, count in skipped.most_common())
+    plural = "s" if skipped.total() > 1 else ""
+    return f"skipped {skipped.total()} file{plural}: {kinds}"

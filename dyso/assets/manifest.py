@@ -24,6 +24,17 @@ MAX_SIDE = 1e30
 """Of an object's bounds, in its own units; one over it is the least."""
 MAX_NAME = 256
 """Characters of an id, a category and a name."""
+MESH_SUFFIXES = (".glb", ".gltf", ".obj")
+
+
+def mesh_kind(name: str) -> str:
+    """Returns the kind of a mesh file: `.glb`, `.gltf`, `.obj`, or nothing.
+
+    All that opens, checks or turns a mesh asks this function. A file that is named
+    `.gltf` and no more has no suffix, and is of no kind.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if suffix in MESH_SUFFIXES else ""
 
 
 def is_inside(path: str) -> bool:
@@ -145,7 +156,7 @@ def _is_y_up(kwargs: Mapping[str, Any]) -> bool:
     """Says whether bounds, which are in the file's own axes, have y up."""
     axes = kwargs.get("render_import_kwargs")
     turned = isinstance(axes, Mapping) and axes.get("axis_up") == "Y"
-    return turned or str(kwargs.get("render_filename")).endswith((".glb", ".gltf"))
+    return turned or mesh_kind(str(kwargs.get("render_filename"))) in (".glb", ".gltf")
 
 
 def _table(where: str, entry: Mapping[str, Any], key: str) -> dict[str, Any]:

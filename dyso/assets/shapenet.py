@@ -109,6 +109,8 @@ def list_shapenet(source: Path) -> Listing:
 def _in_folders(folders: Iterable[Path], ignored: Counter[str]) -> Iterator[Item]:
     for folder in folders:
         for synset in sorted(folder.glob("[0-9]" * 8)):
+            if not synset.is_dir():
+                continue
             for root in sorted(synset.iterdir()):
                 if not root.is_dir():
                     continue

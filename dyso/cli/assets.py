@@ -18,6 +18,7 @@ from dyso.spec import Catalog, UserError
 from dyso.terminal import say
 
 NAMED = 5  # of what is broken
+NAME_WIDTH = 100  # characters of a broken asset's id
 
 _ABOUT = """usage: dyso assets ACTION ...
 
@@ -162,6 +163,8 @@ def hdris(
 
 def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     from dyso.assets.converting import BROKEN, convert
+    from dyso.assets.items import tell_skipped
+    from dyso.assets.manifest import MESH_SUFFIXES
 
     if "://" in str(out) or ":/" in str(out):
         raise UserError(
@@ -184,12 +187,16 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     ):
         if count:
             say(f"{count} {what}")
+    if found.skipped:
+        supported = ", ".join(MESH_SUFFIXES)
+        say(f"{tell_skipped(found.skipped)}; supported: {supported}")
     if found.broken:
         reasons = Counter(found.broken.values()).most_common(NAMED)
         print(f"{len(found.broken)} broken, see {out / BROKEN}:")
         for reason, count in reasons:
             first = next(k for k, each in found.broken.items() if each == reason)
-            say(f"  {count} {reason}: {first}{' ...' if count > 1 else ''}")
+            more = " ..." if count > 1 else ""
+            say(f"  {count} {reason}: {first[:NAME_WIDTH]}{more}")
     return 0
 
 

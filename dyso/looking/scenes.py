@@ -119,7 +119,8 @@ def _shaped(name: str, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray
 
 def evenly(count: int, most: int) -> tuple[int, ...]:
     """Gives at most `most` of range(count), evenly chosen, the first and last among."""
-    return tuple(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    places = np.linspace(0, count - 1, min(count, most)).round().astype(int)
+    return tuple(places.tolist())
 
 
 def choose(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:

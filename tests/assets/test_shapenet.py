@@ -256,9 +256,9 @@ def test_a_model_that_takes_too_long_is_broken_and_the_others_are_made(
     tree, tmp_path
 ) -> None:
     items = [i for i in list_shapenet(tree).items if i.id.startswith(trees.CAR)]
-    pipe = tmp_path / "pipe.obj"
+    pipe = tmp_path / "pipe.zip"
     os.mkfifo(pipe)
-    request = {**items[0].request, "source": str(pipe)}
+    request = {**items[0].request, "zip": str(pipe)}
     items[0] = dataclasses.replace(items[0], request=request)
     listing = Listing(items=items)
     found = convert(

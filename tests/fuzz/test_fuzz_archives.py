@@ -4,8 +4,10 @@ import contextlib
 import gzip
 import io
 import json
+import re
 import shutil
 import tarfile
+import time
 import zlib
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from dyso.worker import archives
 from dyso.worker.archives import MAX_BYTES, MAX_DEPTH, unpack
 from dyso.worker.errors import AssetError
 from dyso.worker.pictures import MAX_PIXELS, measure
-from dyso.worker.references import check_references
+from dyso.worker.references import clean_copy
 
 KINDS = [
     tarfile.REGTYPE,
@@ -159,9 +161,46 @@ def test_what_is_no_plain_file_inside_is_refused(base, bad, message) -> None:
 
 def test_a_header_may_not_ask_for_all_memory(base) -> None:
     info, _ = member("x")
-    info.pax_headers = {"comment": "a" * (2 << 20)}
-    with pytest.raises(AssetError, match="a header of"):
+    info.pax_headers = {"comment": "a" * (9 << 20)}
+    with pytest.raises(AssetError, match="headers of more than"):
         unpacked(base, gzip.compress(made((info, b""))))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        b"1" * (1 << 20),
+        b"2 " * (1 << 19),
+        b"9" * 400 + b" size=1\n",
+        b"16 comment=%s\n" % (b"1" * 400),
+        b"1000020 comment=%s\n" % (b"1" * 1000003),
+        b"0 a=b\n",
+        b"8 size=5",
+    ],
+)
+def test_an_extended_header_takes_no_time(base, records) -> None:
+    """Some of these had `tarfile` busy for hours, at 1 kB when compressed."""
+    header, _ = member("x", records, tarfile.XHDTYPE)
+    data = made((header, records), member("m.obj", b"v 0 0 0\n"))
+    start = time.monotonic()
+    with pytest.raises(AssetError, match=r"is no whole \.tar\.gz"):
+        unpacked(base, gzip.compress(data))
+    assert time.monotonic() - start < 5
+
+
+def test_a_file_may_look_like_an_extended_header(base) -> None:
+    data = bytearray(b"1" * 512)
+    data[156:157] = b"x"
+    plain = made(member("a", bytes(data)), member("b", bytes(data)), member("c", b"c"))
+    assert unpacked(base, gzip.compress(plain)) == ["a", "b", "c"]
+    assert (base / "folder" / "b").read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 5000, "a/" + "n" * 300 + "/b"])
+def test_a_long_name_is_the_archives_fault(base, name) -> None:
+    with pytest.raises(AssetError, match="File name too long") as caught:
+        unpacked(base, gzip.compress(made(member(name, b"x"))))
+    assert len(str(caught.value)) < 310
 
 
 def test_files_are_counted(base, monkeypatch) -> None:
@@ -216,23 +255,55 @@ GLTF = {
     )
 )
 def test_a_gltf_passes_or_is_refused(base, data) -> None:
-    base.mkdir(parents=True, exist_ok=True)
-    (base / "m.glb").write_bytes(data)
+    name = "m.glb" if data[:4] == b"glTF" else "m.gltf"
     with contextlib.suppress(AssetError):
-        check_references("it", base / "m.glb", base)
+        assert_clean(copied(base, name, data), base)
 
 
-@given(NAMES, st.sampled_from([b"\n", b" ", b"\\\n", b"\r\n", b"\\\r\n"]))
-def test_an_obj_names_no_library_outside(base, name, gap) -> None:
-    base.mkdir(parents=True, exist_ok=True)
-    text = name.encode(errors="surrogatepass")
-    (base / "m.obj").write_bytes(b"v 0 0 0\nmtllib " + gap + text + b"\nv 0 0 0\n")
-    try:
-        check_references("it", base / "m.obj", base)
-    except AssetError:
-        return
-    first = text.split(b"\n")[0]
-    assert gap in (b"\n", b"\r\n") or not first.startswith((b"../", b"/"))
+@given(
+    NAMES,
+    st.sampled_from(["mtllib", " mtllib", "map_Kd", "bump -bm 1", "refl -clamp on"]),
+    st.sampled_from([b"\n", b" ", b"\\\n", b"\r\n", b"\\\r\n", b"\\ \n", b"\\\t\n"]),
+)
+def test_an_obj_names_nothing_outside(base, name, key, gap) -> None:
+    said = key.encode() + gap + name.encode(errors="surrogatepass") + b"\n"
+    files = (
+        {"m.obj": b"v 0 0 0\n" + said + b"v 0 0 0\n"}
+        if "mtllib" in key
+        else {"m.obj": b"mtllib m.mtl\n", "m.mtl": b"newmtl a\n" + said}
+    )
+    with contextlib.suppress(AssetError):
+        assert_clean(copied(base, "m.obj", files["m.obj"], files.get("m.mtl")), base)
+
+
+def copied(base: Path, name: str, data: bytes, library: bytes | None = None) -> Path:
+    """The folder of an asset's clean copy; the asset lies in a folder of its own."""
+    shutil.rmtree(base, ignore_errors=True)
+    (base / "asset").mkdir(parents=True)
+    (base / "asset" / name).write_bytes(data)
+    (base / "asset" / "t.png").write_bytes(b"picture")
+    if library is not None:
+        (base / "asset" / "m.mtl").write_bytes(library)
+    root = (base / "asset").resolve()
+    return clean_copy("it", root / name, root, base / "copy").parent
+
+
+_NAMED = re.compile(rb"(?m)^ *(?:mtllib|map_|refl|bump|norm|disp).* (.*)")
+
+
+def assert_clean(copy: Path, base: Path) -> None:
+    """All that the copy names lies beside it, and is the asset's."""
+    for path in copy.iterdir():
+        if path.is_symlink():
+            assert path.resolve().is_relative_to((base / "asset").resolve())
+        elif path.suffix in (".obj", ".mtl"):
+            for name in _NAMED.findall(path.read_bytes()):
+                assert re.fullmatch(rb"file_\d+", name)
+        elif path.suffix == ".gltf":
+            document = json.loads(path.read_bytes())
+            entries = [*document.get("buffers", ()), *document.get("images", ())]
+            for uri in filter(None, (entry.get("uri") for entry in entries)):
+                assert uri.startswith("data:") or re.fullmatch(r"file_\d+", uri)
 
 
 def images() -> dict[str, bytes]:

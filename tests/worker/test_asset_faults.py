@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import threading
 import zlib
 from pathlib import Path
 
@@ -93,6 +94,32 @@ def gltf(
     if count is None:
         document["accessors"][0]["bufferView"] = 0
     return json.dumps(document).encode()
+
+
+def with_more(**more: object) -> bytes:
+    """A glTF with other or further tables; accessors are added to those it has."""
+    document = json.loads(gltf())
+    document["accessors"] += more.pop("accessors", [])
+    return json.dumps(document | more).encode()
+
+
+def many(count: int, kind: str) -> dict:
+    """An accessor of zeros."""
+    return {"componentType": 5126, "count": count, "type": kind}
+
+
+def glb(text: bytes) -> bytes:
+    text += b" " * (-len(text) % 4)
+    head = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text), len(text), b"JSON")
+    return head + text
+
+
+MOVES = [{"samplers": [{"input": 2, "output": 3}], "channels": [
+    {"sampler": 0, "target": {"node": 0, "path": "translation"}}
+]}]  # fmt: skip
+PLACED = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 2}}}
+ONE = {"attributes": {"POSITION": 0}, "indices": 1}
+OUT = "../" * 12
 
 
 # Blender may hang when such a process ends in the ordinary way.
@@ -188,7 +215,7 @@ MESHES: dict[str, tuple[Files, str]] = {
     ),
     "texture_outside": (
         {"m.obj": b"mtllib m.mtl\n" + OBJ, "m.mtl": b"newmtl a\nmap_Kd ../../s.png\n"},
-        "texture .* is outside",
+        "refers to .*s.png.*outside",
     ),
     "texture_huge": (
         {
@@ -205,6 +232,110 @@ MESHES: dict[str, tuple[Files, str]] = {
             "t.png": b"not an image",
         },
         "cannot be read as an image",
+    ),
+    # Blender joins lines over blanks: this is a folder `a   ..`, and leads out of it.
+    "library_joined_over_blanks": (
+        {"m.obj": b"mtllib a\\ \n../../../x.mtl\n" + OBJ, "a   ../y": b""},
+        "refers to .* outside",
+    ),
+    "texture_absolute": (
+        {"m.obj": b"mtllib m.mtl\n" + OBJ, "m.mtl": b"newmtl a\nmap_Kd /dev/zero\n"},
+        "refers to '/dev/zero', outside",
+    ),
+    # Of no suffix, it was looked at as OBJ, and imported as glTF.
+    ".gltf": (
+        {".gltf": gltf(uri=f"{OUT}etc/passwd")},
+        "'.gltf' is not OBJ or glTF; expected .glb, .gltf, .obj",
+    ),
+    "no_suffix": ({"mesh": OBJ}, "'mesh' is not OBJ or glTF"),
+    "glb_as_obj": ({"m.obj": glb(gltf())}, "'m.obj' is a .glb by content"),
+    "glb_as_gltf": ({"m.gltf": glb(gltf())}, "'m.gltf' is a .glb by content"),
+    "gltf_as_glb": ({"m.glb": gltf()}, "'m.glb' is no glTF in binary form"),
+    "gltf_image_outside": (
+        {"m.gltf": with_more(images=[{"uri": f"{OUT}dev/zero"}])},
+        "refers to .* outside",
+    ),
+    "gltf_image_long": (
+        {"m.gltf": with_more(images=[{"uri": "../" + "n" * 5000}])},
+        "refers to '../nnn.*[.]{3}, outside its folder",
+    ),
+    "gltf_buffer_long": ({"m.gltf": gltf(uri="n" * 5000)}, "has no file 'nnn"),
+    "gltf_nodes": (
+        {"m.gltf": with_more(nodes=[{"mesh": 0}] * 20000)},
+        "has 20000 nodes and instances, at most 16384",
+    ),
+    "gltf_instances": (
+        {
+            "m.gltf": with_more(
+                nodes=[{"mesh": 0, "extensions": PLACED}],
+                extensionsUsed=list(PLACED),
+                accessors=[many(10**6, "VEC3")],
+            )
+        },
+        "has 1000001 nodes and instances",
+    ),
+    "gltf_joints": (
+        {
+            "m.gltf": with_more(
+                nodes=[{"mesh": 0, "skin": 0}, {}], skins=[{"joints": [1] * 10**6}]
+            )
+        },
+        "has 1000000 joints, at most 4096",
+    ),
+    "gltf_joint_matrices": (
+        {
+            "m.gltf": with_more(
+                nodes=[{"mesh": 0, "skin": 0}, {}],
+                skins=[{"joints": [1], "inverseBindMatrices": 2}],
+                accessors=[many(25 * 10**6, "MAT4")],
+            )
+        },
+        "has 25000000 joints",
+    ),
+    "gltf_keys": (
+        {
+            "m.gltf": with_more(
+                animations=MOVES,
+                accessors=[many(8 * 10**6, "SCALAR"), many(8 * 10**6, "VEC3")],
+            )
+        },
+        "has 8000000 animation keys, at most 1048576",
+    ),
+    "gltf_targets": (
+        {
+            "m.gltf": with_more(
+                meshes=[{"primitives": [{**ONE, "targets": [{"POSITION": 0}] * 10**5}]}]
+            )
+        },
+        "has 100000 morph targets",
+    ),
+    "gltf_materials": (
+        {"m.gltf": with_more(materials=[{}] * 10**4)},
+        "has 10000 materials",
+    ),
+    "gltf_scenes": ({"m.gltf": with_more(scenes=[{}] * 10**4)}, "has 10000 scenes"),
+    "gltf_buffers": (
+        {"m.gltf": with_more(buffers=[{"uri": "m.gltf"}] * 10**4)},
+        "has 10000 buffers",
+    ),
+    "gltf_buffer_bytes": (
+        {
+            "m.gltf": with_more(buffers=[{"uri": "zeros"}] * 1025),
+            "zeros": bytes(1 << 20),
+        },
+        "has 1074790400 bytes of buffers",
+    ),
+    "obj_materials": (
+        {"m.obj": OBJ + b"".join(b"usemtl %d\n" % i for i in range(5000))},
+        "has 5001 materials, at most 4096",
+    ),
+    "obj_libraries": (
+        {"m.obj": OBJ + b"".join(b"mtllib %s\n" % (b"./" * i) for i in range(300))},
+        "has 301 libraries, at most 256",
+    ),
+    "obj_library_bytes": (
+        {"m.obj": b"mtllib m.mtl\n" + OBJ, "m.mtl": b"# it\n" * (4 << 20)},
+        "bytes of materials",
     ),
     "gltf_no_json": ({"m.glb": b"glTF nothing"}, "is no glTF"),
     "gltf_empty": ({"m.gltf": b""}, "is no glTF"),
@@ -254,6 +385,15 @@ def shelf(tmp_path_factory, trap) -> Shelf:
     shelf = Shelf(folder)
     shelf.add("good", {"m.obj": OBJ})
     shelf.add("good_gltf", {"m.gltf": gltf()})
+    shelf.add("good_glb", {"M.GLB": glb(gltf())})
+    shelf.add("good_upper", {"M.OBJ": OBJ})
+    # Of a name that no file system takes: it is missing, as any other may be.
+    long = {"m.mtl": b"newmtl a\nmap_Kd " + b"n" * 5000 + b"\n"}
+    text = b"mtllib m.mtl\nmtllib " + b"n" * 5000 + b"\n" + OBJ
+    shelf.add("good_long_names", {"m.obj": text, **long})
+    os.mkfifo(folder / "pipe")
+    piped = b"newmtl a\nmap_Kd %s\n" % os.fsencode(folder / "pipe")
+    shelf.add("texture_pipe", {"m.obj": b"mtllib m.mtl\n" + OBJ, "m.mtl": piped})
     picture = {"m.mtl": b"newmtl a\nmap_Kd images/t.png\n", "images/t.png": png(4, 4)}
     shelf.add("good_textured", {"m.obj": b"mtllib m.mtl\n" + OBJ, **picture})
     missing = {"m.mtl": b"newmtl a\nmap_Kd t.png\n"}
@@ -366,6 +506,24 @@ def test_a_bad_mesh_is_named(worker, render, name) -> None:
     assert_named(worker, render, MESHES[name][1], name)
 
 
+def test_a_pipe_is_never_opened(worker, render, shelf) -> None:
+    """Whoever opens a pipe for reading, and waits, lets us open it for writing."""
+    opened = threading.Event()
+
+    def write() -> None:
+        with (shelf.folder / "pipe").open("wb"):
+            opened.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert_named(worker, render, "refers to .*pipe', outside", "texture_pipe")
+        assert not opened.is_set()
+    finally:
+        os.close(os.open(shelf.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK))
+        thread.join(10)
+
+
 @pytest.mark.parametrize("name", SKIES)
 def test_a_bad_hdri_is_named(worker, render, name) -> None:
     assert_named(worker, render, SKIES[name], "good", name)
@@ -383,7 +541,7 @@ def test_a_bad_hdri_is_named(worker, render, name) -> None:
         ("../../outside", "outside the data folder"),
         ("file_outside", "outside its folder"),
         ("file_absolute", "outside its folder"),
-        ("file_missing", "has no file n.obj"),
+        ("file_missing", "has no file 'n.obj'"),
         ("file_none", "not a name such as"),
         ("file_folder", "has no file"),
         ("kwargs_list", "has no kwargs"),
@@ -412,7 +570,16 @@ def test_the_trap_springs_where_scripts_are_allowed(trap, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["good_gltf", "good_textured", "texture_missing", "bare_name"]
+    "name",
+    [
+        "good_gltf",
+        "good_glb",
+        "good_upper",
+        "good_textured",
+        "good_long_names",
+        "texture_missing",
+        "bare_name",
+    ],
 )
 def test_what_is_well_made_renders(render, name) -> None:
     assert (render(name).instance == 1).any()
