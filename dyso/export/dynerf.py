@@ -16,7 +16,7 @@ So pictures are cut to 4:3 about their centre, and `poses_bounds.npy` speaks of
 K-Planes takes both from the file.
 
 The videos are H.264 without loss, in RGB (x264's `crf 0`, 4:4:4): FFmpeg, and with it
-OpenCV and imageio, decodes the exact pixels; browsers do not.
+OpenCV and what else reads through it, decodes the exact pixels; browsers do not.
 """
 
 from __future__ import annotations

@@ -284,12 +284,6 @@ def grown(scene):
             "scene: render: Render(samples=1, ",
         ),
         (grown, "scene: an object's size is not the spec's 2 m"),
-        (
-            lambda s: dataclasses.replace(
-                s, background=dataclasses.replace(s.background, rotation=np.inf)
-            ),
-            "background/rotation: has values that are not finite",
-        ),
     ],
 )
 def test_a_scene_that_is_not_the_specs_is_named(tmp_path, resolved, change, message):
