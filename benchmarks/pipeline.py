@@ -25,8 +25,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dyso import assets, pipeline
+from dyso.pipeline.output_layout import Work, open_work, shards_of
 from dyso.pipeline.plan import SCENES_PER_PART, Part
-from dyso.pipeline.work import Work, open_work, shards_of
 from dyso.records.synthetic import synthetic_views
 from dyso.render import Views
 from dyso.sampling import Scene

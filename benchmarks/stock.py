@@ -27,7 +27,7 @@ from dyso import geometry
 from dyso.sampling import Camera, Scene
 from dyso.worker import backdrop, materials, meshes
 from dyso.worker.assets import Assets
-from dyso.worker.contact import true_poses
+from dyso.worker.placement import true_poses
 
 BOX_PADDING = 4  # pixels
 PROBE_SAMPLES = 4

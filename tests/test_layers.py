@@ -28,7 +28,7 @@ ABSENT = {
     "dyso.pipeline": RENDERERS | TENSORFLOW | TRAINING | {"grain", "dyso.reading"},
     "dyso.reading": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
     "dyso.export": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
-    "dyso.looking": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
+    "dyso.visualization": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
     "dyso.validation": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
     "dyso.cli": HEAVY | DATA | {"PIL", "dyso.pipeline", "dyso.records"},
 }

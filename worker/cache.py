@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dyso.storage import scratch
+from dyso.storage import tempdirs
 
 LEAST_SHARE = 0.9
 """Of the bound, that is left when content has to go."""
@@ -61,7 +61,7 @@ class Cache:
             (folder / name).mkdir(parents=True, exist_ok=True)
             if not os.access(folder / name, os.W_OK):
                 raise PermissionError(errno.EACCES, "is another user's", str(folder))
-        scratch.clean(folder)
+        tempdirs.clean(folder)
 
     def take(self, key: str, make: Callable[[Path], None]) -> Lease:
         """Gives content, after fetching it if it is not there.
@@ -96,7 +96,7 @@ class Cache:
         return None
 
     def _add(self, key: str, make: Callable[[Path], None]) -> Lease:
-        with scratch.made(self._folder) as temporary:
+        with tempdirs.made(self._folder) as temporary:
             made = temporary / "content"
             make(made)
             size = _flushed(made)
@@ -133,7 +133,7 @@ class Cache:
                 path = Path(entry.path)
                 found.append((entry.stat().st_mtime_ns, _size(path), path))
         total = sum(size for _, size, _ in found)
-        with scratch.made(self._folder) as trash:
+        with tempdirs.made(self._folder) as trash:
             for _, size, path in sorted(found):
                 if total <= most:
                     break

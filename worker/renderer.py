@@ -18,7 +18,7 @@ from dyso.spec import Render
 
 from .errors import AssetError
 from .pictures import check_pictures
-from .shade import Window
+from .shadows import Window
 
 MAX_BOUNCES = 6
 

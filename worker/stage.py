@@ -21,9 +21,9 @@ from dyso import geometry
 from dyso.render import Device, Views
 from dyso.sampling.scene import Camera, Pose, Scene
 
-from . import backdrop, device, materials, meshes, passes, plates, shade
+from . import backdrop, device, materials, meshes, passes, plates, shadows
 from .assets import Assets
-from .contact import true_poses
+from .placement import true_poses
 from .renderer import CyclesView
 
 # A seam between path traced and looked up pixels that is larger, as a share of their
@@ -105,20 +105,22 @@ class Stage:
                 with clock("passes"):
                     seen = passes.cast(empty, object_meshes, pose)
                 with clock("plates"):
-                    shades = shade.shade(
+                    shades = shadows.shade(
                         empty, seen.instance, object_meshes, pose, lights
                     )
                 seed = scene.render_seed + index
                 with clock("render"):
                     traced = view.radiance(shades.window, seed)
                 with clock("plates"):
-                    image, gap = shade.compose(
+                    image, gap = shadows.compose(
                         empty.plate, shades, traced, seen.instance
                     )
                 if gap > SEAM:
                     with clock("render"):
-                        everywhere = shade.Window.whole(height, width)
-                        image = shade.over(view.radiance(everywhere, seed), empty.plate)
+                        everywhere = shadows.Window.whole(height, width)
+                        image = shadows.over(
+                            view.radiance(everywhere, seed), empty.plate
+                        )
                 with clock("display"):
                     made = vars(seen) | {"color": view.display(image)}
                 for name, images in layers.items():
@@ -150,7 +152,7 @@ class Stage:
 
     def _surround(
         self, scene: Scene, view: CyclesView
-    ) -> tuple[np.ndarray, shade.Lights]:
+    ) -> tuple[np.ndarray, shadows.Lights]:
         """Sets light, exposure and floor; gives the HDRI's pixels and its lights."""
         background = scene.background
         texture = self._backgrounds.create(background.asset_id)
@@ -163,7 +165,7 @@ class Stage:
         )
         if background.backdrop == "dome":
             backdrop.add_floor(background, image, irradiance)
-        return pixels, shade.floor_lights(light)
+        return pixels, shadows.floor_lights(light)
 
     def _place(
         self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView

@@ -52,7 +52,7 @@ class Item:
     Attributes:
       id: the asset's.
       entry: what is known of its entry in the manifest.
-      request: what the converter needs, see `dyso.worker.chores`.
+      request: what the converter needs, see `dyso.worker.asset_tasks`.
       stamp: changes when the file does.
       fault: why it cannot become one, if that is known without opening it.
     """

@@ -1,4 +1,4 @@
-"""Processes that do chores with strangers' files."""
+"""Processes that work on strangers' files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import IO, Any
 
-from dyso import children
-from dyso.children import Request
+from dyso import subprocess_pool
 from dyso.spec import UserError
+from dyso.subprocess_pool import Request
 
-_CHORES = ("-m", "dyso.worker.chores")
+_TASKS = ("-m", "dyso.worker.asset_tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class Answer:
 def do_all(
     requests: Iterable[Request], workers: int, timeout: float
 ) -> Generator[tuple[Request, Answer], None, None]:
-    """Does chores in processes; gives the answers in the order of the requests.
+    """Runs tasks in processes; returns the answers in the order of the requests.
 
     Args:
-      requests: see `dyso.worker.chores`.
+      requests: see `dyso.worker.asset_tasks`.
       workers: processes.
       timeout: seconds that a chore may take.
 
@@ -45,28 +45,28 @@ def do_all(
       UserError: the storage failed, or a process could not be started.
     """
     asked, sent = itertools.tee(requests)
-    answers = children.answer_all(
-        _CHORES, sent, _read, workers=workers, timeout=timeout
+    answers = subprocess_pool.answer_all(
+        _TASKS, sent, _read, workers=workers, timeout=timeout
     )
     with contextlib.closing(answers):
         try:
             # `answers` first: it is what takes from `sent`, ahead of `asked`.
             for answer, request in zip(answers, asked, strict=True):
-                if isinstance(answer, children.Failure):
+                if isinstance(answer, subprocess_pool.Failure):
                     answer = Answer(reason=answer.reason, message=answer.message)
                 if answer.reason == "storage":
                     raise UserError(answer.message)
                 yield request, answer
-        except children.StartError as error:
+        except subprocess_pool.StartError as error:
             raise UserError(
-                f"{_CHORES[1]} does not start: {error}; it needs what "
+                f"{_TASKS[1]} does not start: {error}; it needs what "
                 "`pip install 'dyso[generate]'` installs"
             ) from error
 
 
 def _read(stdout: IO[bytes]) -> Answer:
-    found = children.read_line(stdout)
+    found = subprocess_pool.read_line(stdout)
     if found["ok"]:
         return Answer(value=found["value"])
-    message = children.one_line(found["message"])
+    message = subprocess_pool.one_line(found["message"])
     return Answer(reason=str(found["reason"]), message=message)

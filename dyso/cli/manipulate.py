@@ -47,9 +47,9 @@ def main(
         raise UserError(f"frames: must be at least 1, got {frames}")
     if importlib.util.find_spec("av") is None:
         raise UserError("dyso manipulate: needs PyAV: pip install 'dyso[train]'")
-    from dyso.looking.animation import write_mp4
     from dyso.train import checkpoints, manipulation
     from dyso.train.predict import Predictor
+    from dyso.visualization.animation import write_mp4
 
     config = checkpoints.load_config(workdir)
     step, params = checkpoints.load_params(workdir, config)

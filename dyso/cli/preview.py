@@ -13,14 +13,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from dyso import records
-from dyso.looking import animation, sheets
-from dyso.looking.browsing import Entry, prepare
-from dyso.looking.page import SCENES, page
-from dyso.looking.scenes import Sight, choose, look
 from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.storage import inside
 from dyso.terminal import say
+from dyso.visualization import animation, sheets
+from dyso.visualization.browsing import Entry, prepare
+from dyso.visualization.page import SCENES, page
+from dyso.visualization.scenes import Sight, choose, look
 
 OVERVIEW = 12
 """Scenes of the sheets and of the animation."""

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from dyso import assets
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
-from dyso.looking.files import write_scene
 from dyso.reading import Dataset
 from dyso.render import Device, Renderer, RenderError, Views
 from dyso.render.system import require_system_libraries
@@ -25,6 +24,7 @@ from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
 from dyso.spec import Catalog, ResolvedSpec, UserError
 from dyso.spec.schema import Layer
+from dyso.visualization.files import write_scene
 
 SIDES = (8, 8192)
 

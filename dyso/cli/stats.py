@@ -10,11 +10,11 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
-from dyso.looking.scenes import spread
-from dyso.looking.statistics import report, statistics
 from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.terminal import say
+from dyso.visualization.scenes import spread
+from dyso.visualization.statistics import report, statistics
 
 
 def main(

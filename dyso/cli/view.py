@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import tyro
 
-from dyso.looking.recording import load_rerun, shown_cameras, write_recording
 from dyso.reading import Dataset
 from dyso.spec import UserError
+from dyso.visualization.recording import load_rerun, shown_cameras, write_recording
 
 _END_SECONDS = 10  # for Rerun, once it is told to end
 

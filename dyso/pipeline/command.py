@@ -12,9 +12,9 @@ from typing import get_args
 from apache_beam.options import pipeline_options
 
 from dyso import assets
-from dyso.pipeline.account import say_failures
-from dyso.pipeline.engines import register_options
 from dyso.pipeline.job import Job, run
+from dyso.pipeline.runners import register_options
+from dyso.pipeline.shard_report import say_failures
 from dyso.render import Device, image_bytes
 from dyso.render.system import default_workers
 from dyso.spec import ResolvedSpec, Spec, UserError

@@ -18,13 +18,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from dyso.pipeline.engines import Engine, Running, find_engine
-from dyso.pipeline.pack import Failed, check_failures, finish
-from dyso.pipeline.plan import Part, Shard, part_size
-from dyso.pipeline.progress import Progress
-from dyso.pipeline.session import new_session
-from dyso.pipeline.transforms import CheckFailures, Finish, PackShard, RenderPart
-from dyso.pipeline.work import (
+from dyso.pipeline.cancellation import new_session
+from dyso.pipeline.output_layout import (
     FOLDER,
     METADATA,
     Work,
@@ -33,6 +28,11 @@ from dyso.pipeline.work import (
     open_work,
     shards_of,
 )
+from dyso.pipeline.pack import Failed, check_failures, finish
+from dyso.pipeline.plan import Part, Shard, part_size
+from dyso.pipeline.progress import Progress
+from dyso.pipeline.runners import Engine, Running, find_engine
+from dyso.pipeline.transforms import CheckFailures, Finish, PackShard, RenderPart
 from dyso.pipeline.workers import StartRenderer, lent, started
 from dyso.render import Device
 from dyso.render.system import require_system_libraries

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass
 from dyso import records
 from dyso.assets.credits import NAME as ATTRIBUTION
 from dyso.assets.credits import attribution
-from dyso.pipeline.account import (
+from dyso.pipeline.output_layout import COMPLETED, Work, layout
+from dyso.pipeline.plan import Part, Shard, plan_parts
+from dyso.pipeline.shard_report import (
     Account,
     metadata,
     say_failures,
@@ -18,8 +20,6 @@ from dyso.pipeline.account import (
     sum_repeated,
     to_json,
 )
-from dyso.pipeline.plan import Part, Shard, plan_parts
-from dyso.pipeline.work import COMPLETED, Work, layout
 from dyso.spec import ResolvedSpec, UserError
 
 

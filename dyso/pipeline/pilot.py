@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from dyso.pipeline.account import Failure
+from dyso.pipeline.cancellation import SceneRenderer, Session
 from dyso.pipeline.estimate import Cost
 from dyso.pipeline.scenes import SceneMaker
-from dyso.pipeline.session import SceneRenderer, Session
+from dyso.pipeline.shard_report import Failure
 from dyso.pipeline.workers import StartRenderer, started
 from dyso.render import Device, RenderError, Views
 from dyso.render.client import RECYCLE

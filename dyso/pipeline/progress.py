@@ -14,16 +14,16 @@ from typing import Any
 
 import pydantic
 
-from dyso.pipeline.account import Account, to_json
-from dyso.pipeline.pack import Failed
-from dyso.pipeline.plan import Shard
-from dyso.pipeline.work import (
+from dyso.pipeline.output_layout import (
     COMPLETED,
     METADATA,
     PROGRESS,
     Work,
     account_files,
 )
+from dyso.pipeline.pack import Failed
+from dyso.pipeline.plan import Shard
+from dyso.pipeline.shard_report import Account, to_json
 from dyso.storage import Folder
 
 WRITE_SECONDS = 5.0  # between states written

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 from dyso import records
-from dyso.pipeline.account import Account, Failure, to_json
+from dyso.pipeline.cancellation import SceneRenderer
+from dyso.pipeline.output_layout import Work
 from dyso.pipeline.plan import Part
-from dyso.pipeline.session import SceneRenderer
-from dyso.pipeline.work import Work
+from dyso.pipeline.shard_report import Account, Failure, to_json
 from dyso.render import SCENES, UNCERTAIN, RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene

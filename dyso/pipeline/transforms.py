@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, ExitStack
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from dyso.pipeline.account import Account
+from dyso.pipeline.cancellation import SceneRenderer, Session, find_session
+from dyso.pipeline.output_layout import SPEC, Work, begun_shards, check_versions
 from dyso.pipeline.pack import Failed, check_failures, finish, pack_shard
 from dyso.pipeline.plan import Part, Shard
 from dyso.pipeline.scenes import make_part
-from dyso.pipeline.session import SceneRenderer, Session, find_session
-from dyso.pipeline.work import SPEC, Work, begun_shards, check_versions
+from dyso.pipeline.shard_report import Account
 from dyso.spec import ResolvedSpec, UserError, parse_resolved
 from dyso.storage import Folder
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dyso import assets
-from dyso.pipeline.session import SceneRenderer
+from dyso.pipeline.cancellation import SceneRenderer
 from dyso.render import Device, Renderer
 from dyso.render.system import claimed_cpu
 from dyso.spec import ResolvedSpec

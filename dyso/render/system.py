@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dyso.spec import UserError
-from dyso.storage import scratch
+from dyso.storage import tempdirs
 
 # The libraries that bpy's wheel leaves to the system, and their packages in Debian.
 PACKAGES = {
@@ -211,9 +211,9 @@ def scratch_folder() -> Iterator[Path]:
       OSError: there is no room in it.
     """
     for parent in (Path("/dev/shm"), Path(tempfile.gettempdir())):
-        scratch.clean(parent)
+        tempdirs.clean(parent)
     here = Path(scratch_parent() or tempfile.gettempdir())
     if shutil.disk_usage(here).free < LEAST_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(here))
-    with scratch.made(here) as folder:
+    with tempdirs.made(here) as folder:
         yield folder

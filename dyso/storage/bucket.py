@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dyso.spec import UserError
-from dyso.storage import retries, scratch
+from dyso.storage import retries, tempdirs
 from dyso.storage.folder import Folder
 from dyso.storage.lease import leased
 from dyso.storage.service import SCHEMES, Service, connect, require_library
@@ -141,12 +141,12 @@ class BucketFolder(Folder):
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """See `Folder.scratch`; it lies where temporary files do (`TMPDIR`)."""
-        with scratch.made(Path(tempfile.gettempdir())) as folder:
+        with tempdirs.made(Path(tempfile.gettempdir())) as folder:
             yield folder
 
     def clean(self) -> None:
         """See `Folder.clean`."""
-        scratch.clean(Path(tempfile.gettempdir()))
+        tempdirs.clean(Path(tempfile.gettempdir()))
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[Callable[[], None]]:

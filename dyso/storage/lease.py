@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from dyso.storage.folder import Folder, Held
-from dyso.storage.holder import Holder
+from dyso.storage.lock_owner import Holder
 from dyso.storage.service import ABSENT, Service, Stat
 
 BEAT_SECONDS = 20.0

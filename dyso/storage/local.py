@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dyso.storage import scratch
+from dyso.storage import tempdirs
 from dyso.storage.folder import Folder, Held
-from dyso.storage.holder import Holder
+from dyso.storage.lock_owner import Holder
 
 _SCRATCH = ".scratch"
 
@@ -99,12 +99,12 @@ class LocalFolder(Folder):
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """See `Folder.scratch`."""
-        with scratch.made(inside(self.path, f"{_SCRATCH}/")) as folder:
+        with tempdirs.made(inside(self.path, f"{_SCRATCH}/")) as folder:
             yield folder
 
     def clean(self) -> None:
         """See `Folder.clean`."""
-        scratch.clean(inside(self.path, f"{_SCRATCH}/"))
+        tempdirs.clean(inside(self.path, f"{_SCRATCH}/"))
         # Not empty, if another process makes something.
         with contextlib.suppress(OSError):
             (self.path / _SCRATCH).rmdir()

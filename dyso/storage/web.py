@@ -20,7 +20,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from dyso.storage import retries, scratch
+from dyso.storage import retries, tempdirs
 from dyso.storage.folder import Folder
 from dyso.storage.retries import Transient, patiently
 
@@ -211,7 +211,7 @@ class WebFolder(Folder):
     @contextlib.contextmanager
     def fetch(self, name: str) -> Iterator[Path]:
         """See `Folder.fetch`."""
-        with scratch.made(Path(tempfile.gettempdir())) as folder:
+        with tempdirs.made(Path(tempfile.gettempdir())) as folder:
             path = folder / "file"
 
             def request() -> None:

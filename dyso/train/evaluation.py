@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from dyso.reading import Split
 from dyso.train.data import Batch, Scenes, relative
+from dyso.train.latent_sources import Way, choose, crop, halves, partners, ways
 from dyso.train.metrics import (
     Measure,
     Principal,
@@ -22,7 +23,6 @@ from dyso.train.metrics import (
     traverse,
 )
 from dyso.train.predict import Predictor
-from dyso.train.ways import Way, choose, crop, halves, partners, ways
 
 VIEWS_SEED = 2310
 """Decides, with a scene's index, which of its views are inputs and targets: they are

@@ -13,8 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dyso.images import DAMAGED, open_image
 from dyso.spec import UserError
+from dyso.train.latent_sources import halves
 from dyso.train.predict import Predictor
-from dyso.train.ways import halves
 from dyso.videos.options import Options
 
 Latent = Literal["camera", "dynamics"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dyso import geometry
-from dyso.train.control import recombine, scale_gradient
+from dyso.train.latent_swap import recombine, scale_gradient
 from dyso.train.model import Dyst, Latents
 from dyso.train.presets import Config
 

@@ -17,10 +17,10 @@ from dyso import geometry
 from dyso.reading import Split, loader
 from dyso.train.data import Batch, Scenes, relative
 from dyso.train.evaluation import BATCH, VIEWS_SEED, batches
+from dyso.train.latent_sources import halves
 from dyso.train.model import dense, layer, norm
 from dyso.train.predict import Predictor
 from dyso.train.presets import Model
-from dyso.train.ways import halves
 
 LEARNING_RATE = 3e-4
 SCENES_A_STEP = 32

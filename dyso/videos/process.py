@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dyso import children
+from dyso import subprocess_pool
 from dyso.videos.listing import Video
 from dyso.videos.options import Options
 
@@ -48,25 +48,25 @@ def decode_all(
     """
     arguments = "-m", "dyso.videos.worker", json.dumps(dataclasses.asdict(options))
 
-    def request(video: Video) -> children.Request:
+    def request(video: Video) -> subprocess_pool.Request:
         values = dataclasses.asdict(video) | {"path": str(root / video.name)}
         del values["split"], values["size"]
         return values
 
-    answers = children.answer_all(
+    answers = subprocess_pool.answer_all(
         arguments, map(request, videos), _read, workers=workers, timeout=timeout
     )
     with contextlib.closing(answers):
         for answer in answers:
-            if isinstance(answer, children.Failure):
+            if isinstance(answer, subprocess_pool.Failure):
                 answer = Answer(reason=answer.reason, message=answer.message)
             yield answer
 
 
 def _read(stdout: IO[bytes]) -> Answer:
-    head = children.read_line(stdout)
+    head = subprocess_pool.read_line(stdout)
     if "reason" in head:
-        message = children.one_line(head["message"])
+        message = subprocess_pool.one_line(head["message"])
         return Answer(reason=str(head["reason"])[:20], message=message)
     size, frames = int(head["bytes"]), int(head["frames"])
     if not 0 < size <= MAX_RECORD:

@@ -9,12 +9,12 @@ from PIL import Image
 
 from dyso.cli.render import main
 from dyso.geometry import unproject
-from dyso.looking.files import write_scene
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
 from dyso.sampling.scene import Scene
 from dyso.spec import REQUIRED_LAYERS, Render, UserError
+from dyso.visualization.files import write_scene
 
 ALL = (*REQUIRED_LAYERS, "normal", "object_coordinates")
 

@@ -11,7 +11,7 @@ import pytest
 
 from dyso.cli import status
 from dyso.pipeline import Job, local_flags, run
-from dyso.pipeline.work import open_work, shards_of
+from dyso.pipeline.output_layout import open_work, shards_of
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder

@@ -13,7 +13,7 @@ from manual import PAGES, ROOT, blocks, commands
 
 from dyso import cli
 from dyso.pipeline.command import _parser
-from dyso.pipeline.engines import register_options
+from dyso.pipeline.runners import register_options
 
 ELSEWHERE = {"source", "printf", "rm", "dask", "pytest"}
 """Programs that are not this project's, and whose options it cannot know."""

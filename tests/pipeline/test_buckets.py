@@ -10,7 +10,7 @@ from instant import InstantRenderer
 
 from dyso.cli import status
 from dyso.pipeline import Job, is_complete, local_flags, run
-from dyso.pipeline.work import open_work
+from dyso.pipeline.output_layout import open_work
 from dyso.spec import UserError
 from dyso.storage import open_folder, service
 

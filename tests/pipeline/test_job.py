@@ -22,8 +22,8 @@ from dyso.pipeline import (
     say_assets,
     scenes,
 )
-from dyso.pipeline.account import Account, shown
-from dyso.pipeline.work import open_work
+from dyso.pipeline.output_layout import open_work
+from dyso.pipeline.shard_report import Account, shown
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
 

@@ -8,7 +8,7 @@ from instant import InstantRenderer
 
 from dyso import records
 from dyso.pipeline import Job, local_flags, run, scenes
-from dyso.pipeline.work import FOLDER
+from dyso.pipeline.output_layout import FOLDER
 from dyso.spec import UserError
 from dyso.storage import open_folder
 

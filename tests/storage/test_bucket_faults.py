@@ -254,7 +254,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """A function after which holders are of another machine than those before."""
 
     def move() -> None:
-        monkeypatch.setattr("dyso.storage.holder._machine", lambda: "another")
+        monkeypatch.setattr("dyso.storage.lock_owner._machine", lambda: "another")
 
     return move
 

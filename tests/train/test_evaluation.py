@@ -13,15 +13,15 @@ from dyso.cli import evaluate as command
 from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.train import checkpoints
-from dyso.train.control import recombine
 from dyso.train.data import Scenes
 from dyso.train.evaluation import batches, evaluate, read
+from dyso.train.latent_sources import choose, crop, partners, ways
+from dyso.train.latent_swap import recombine
 from dyso.train.metrics import MEASURES, psnr
 from dyso.train.poses import estimate_poses
 from dyso.train.predict import Predictor
 from dyso.train.run import train
 from dyso.train.step import init_params
-from dyso.train.ways import choose, crop, partners, ways
 
 
 @pytest.fixture(scope="module")

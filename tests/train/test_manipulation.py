@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from dyso.cli import manipulate as command
-from dyso.looking.animation import write_mp4
 from dyso.spec import UserError
 from dyso.train import checkpoints
 from dyso.train.manipulation import (
@@ -23,6 +22,7 @@ from dyso.train.manipulation import (
 )
 from dyso.train.predict import Predictor
 from dyso.train.step import init_params, init_state
+from dyso.visualization.animation import write_mp4
 
 av = pytest.importorskip("av")
 

@@ -7,6 +7,7 @@ import pytest
 
 from dyso.spec import UserError
 from dyso.train import lpips
+from dyso.train.latent_sources import partners
 from dyso.train.metrics import (
     contrastiveness,
     distances,
@@ -17,7 +18,6 @@ from dyso.train.metrics import (
     traverse,
 )
 from dyso.train.poses import score
-from dyso.train.ways import partners
 
 CAMERAS = np.array([[3, 1, 3, 1], [0, 0, 2, 2]])
 STEPS = np.array([[2, 2, 4, 4], [1, 0, 1, 0]])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dyso.sampling import Scene
-from dyso.worker import shade
+from dyso.worker import shadows
 from dyso.worker.stage import Stage
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(*sys.argv[2:4], Path(folder), "cpu")
         quick = stage.render(scene)
-        shade.WHOLE = 0.0
+        shadows.WHOLE = 0.0
         whole = stage.render(scene)
         stage.close()
     np.savez(

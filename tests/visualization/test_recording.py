@@ -8,11 +8,11 @@ import pytest
 from made import write_dataset
 
 from dyso import geometry
-from dyso.looking import recording
-from dyso.looking.recording import TIMELINE, shown_cameras, write_recording
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Layout, Objects, UserError
+from dyso.visualization import recording
+from dyso.visualization.recording import TIMELINE, shown_cameras, write_recording
 
 pytest.importorskip("rerun")
 

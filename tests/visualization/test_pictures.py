@@ -3,11 +3,14 @@ import pytest
 from made import write_dataset
 from PIL import Image
 
-from dyso.looking import animation
-from dyso.looking.browsing import prepare
-from dyso.looking.page import page
-from dyso.looking.pictures import picture
-from dyso.looking.scenes import (
+from dyso.reading import Dataset
+from dyso.records.synthetic import synthetic_views
+from dyso.spec import Cameras, Dynamics, Objects, Visibility
+from dyso.visualization import animation
+from dyso.visualization.browsing import prepare
+from dyso.visualization.page import page
+from dyso.visualization.pictures import picture
+from dyso.visualization.scenes import (
     SIDE,
     choose,
     evenly,
@@ -17,10 +20,7 @@ from dyso.looking.scenes import (
     spread,
     tiled,
 )
-from dyso.looking.sheets import contact_sheet, overview
-from dyso.reading import Dataset
-from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, Visibility
+from dyso.visualization.sheets import contact_sheet, overview
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from dyso.train.control import recombine, scale_gradient, sources
 from dyso.train.data import arrange_freely, arrange_swap
+from dyso.train.latent_swap import recombine, scale_gradient, sources
 
 # Four targets of two cameras in two dynamics, in any order, under any numbers.
 ORDERS = st.permutations(range(4))

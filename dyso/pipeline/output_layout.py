@@ -29,8 +29,8 @@ from importlib import metadata
 from typing import Any
 
 import dyso
-from dyso.pipeline.account import Account, accounts_of, parse_account, to_json
 from dyso.pipeline.plan import SCENES_PER_SHARD, Part, Shard, plan_parts, plan_shards
+from dyso.pipeline.shard_report import Account, accounts_of, parse_account, to_json
 from dyso.spec import ResolvedSpec, UserError, parse_resolved, save_resolved
 from dyso.storage import Folder
 

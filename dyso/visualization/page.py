@@ -1,7 +1,7 @@
 """One HTML page to browse the scenes of a dataset: filters, views, layers.
 
 It lists every scene and holds no picture: what it shows it loads from the folders that
-`dyso.looking.browsing` writes, from a disk as from a server.
+`dyso.visualization.browsing` writes, from a disk as from a server.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from dyso.looking.animation import VIDEO_RATE
-from dyso.looking.browsing import Entry, to_json
-from dyso.looking.pictures import LAYERS
-from dyso.looking.scenes import shown
 from dyso.spec import ResolvedSpec
+from dyso.visualization.animation import VIDEO_RATE
+from dyso.visualization.browsing import Entry, to_json
+from dyso.visualization.pictures import LAYERS
+from dyso.visualization.scenes import shown
 
 SCENES = "scenes"
 """The folder beside the page that has those of the scenes."""

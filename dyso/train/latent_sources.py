@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int
 
-from dyso.train.control import sources
 from dyso.train.data import Batch
+from dyso.train.latent_swap import sources
 from dyso.train.presets import Config
 
 Source = Literal["target", "matching", "other"]

@@ -18,9 +18,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dyso import geometry, records
-from dyso.looking.scenes import SIDE, Sight, fitted, look, tiled
 from dyso.reading import Dataset
 from dyso.storage import inside
+from dyso.visualization.scenes import SIDE, Sight, fitted, look, tiled
 
 THUMB = 96
 """Longest side of a thumbnail, in pixels."""

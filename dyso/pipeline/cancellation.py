@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dyso.pipeline.engines import abandoned
+from dyso.pipeline.runners import abandoned
 from dyso.render import Views
 from dyso.sampling.scene import Scene
 

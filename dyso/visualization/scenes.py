@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from dyso.looking.pictures import pictures
 from dyso.reading import Dataset
 from dyso.spec import Layout
+from dyso.visualization.pictures import pictures
 
 MOST = 10
 """Dynamics steps and cameras that are shown at most, evenly chosen."""

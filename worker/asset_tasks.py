@@ -1,6 +1,6 @@
-"""`python -m dyso.worker.chores`: converts, fetches and checks what strangers made.
+"""`python -m dyso.worker.asset_tasks`: converts, fetches and checks untrusted assets.
 
-A request is a line of JSON on standard input, `{"do": "mesh", ...}`, see `_CHORES`; the
+A request is a line of JSON on standard input, `{"do": "mesh", ...}`, see `_TASKS`; the
 answer is a line on standard output, `{"ok": true, "value": ...}`, or `{"ok": false,
 "reason": ..., "message": ...}`. The process ends when its input does. It needs neither
 Blender nor Kubric.
@@ -55,7 +55,7 @@ def main() -> None:
 
 def _answer(request: Request) -> dict[str, Any]:
     try:
-        return {"ok": True, "value": _CHORES[request["do"]](request)}
+        return {"ok": True, "value": _TASKS[request["do"]](request)}
     except AssetError as error:
         message = str(error).removeprefix(f"{error.asset}: ")
         return {"ok": False, "reason": "broken", "message": message}
@@ -76,7 +76,7 @@ def _convert(request: Request) -> dict[str, Any]:
         try:
             path, root = _source(request, Path(temporary).resolve())
             if request["do"] == "hdri":
-                from .skies import convert_hdri
+                from .hdri import convert_hdri
 
                 made = convert_hdri(asset_id, path, request["width"])
             else:
@@ -173,7 +173,7 @@ def _verify(request: Request) -> None:
     _assets(request["manifest"]).verify(request["id"])
 
 
-_CHORES: dict[str, Callable[[Request], Any]] = {
+_TASKS: dict[str, Callable[[Request], Any]] = {
     "mesh": _convert,
     "hdri": _convert,
     "zip": _list_zip,

@@ -19,8 +19,8 @@ from instant import InstantRenderer
 from dyso import assets
 from dyso.pipeline import Job, build, local_flags, run, workers
 from dyso.pipeline.command import main
-from dyso.pipeline.engines import find_engine
-from dyso.pipeline.work import open_work, shards_of
+from dyso.pipeline.output_layout import open_work, shards_of
+from dyso.pipeline.runners import find_engine
 from dyso.spec import Dynamics, Render, UserError
 from dyso.storage import open_folder
 

@@ -23,9 +23,9 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso import geometry, records
-from dyso.looking.scenes import evenly, title
 from dyso.reading import Dataset
 from dyso.spec import Layout, UserError
+from dyso.visualization.scenes import evenly, title
 
 TIMELINE = "step"
 MOST_PIXELS = 32 << 20

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dyso import records
-from dyso.looking.scenes import Sight, fitted, tiled
+from dyso.visualization.scenes import Sight, fitted, tiled
 
 SIDE = 192
 """Longest side of a view, in pixels."""

@@ -11,12 +11,12 @@ from browser import Browser, find_chromium
 from made import write_dataset
 from PIL import Image
 
-from dyso.looking.browsing import Entry, prepare, write
-from dyso.looking.page import SCENES, page
-from dyso.looking.scenes import choose, look
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Render
+from dyso.visualization.browsing import Entry, prepare, write
+from dyso.visualization.page import SCENES, page
+from dyso.visualization.scenes import choose, look
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;{{data}}"
 

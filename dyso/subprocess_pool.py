@@ -59,7 +59,7 @@ def answer_all(
     """Has requests answered by several children; answers are in their order.
 
     Args:
-      arguments: of this Python, such as `-m dyso.worker.chores`.
+      arguments: of this Python, such as `-m dyso.worker.asset_tasks`.
       requests: values for JSON.
       read: reads one answer; ValueError, LookupError and TypeError end the child.
       workers: children.
