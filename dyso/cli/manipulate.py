@@ -25,9 +25,9 @@ def main(
 ) -> int:
     """Write a video beside what the model makes of it, as it is and manipulated.
 
-    Side by side: the video, its reconstruction, the manipulated one, and with
-    --transfer the video that was transferred from. The model sees the first, middle and
-    last frame; videos are cropped and scaled to its views.
+    Side by side, each with its name: the video, its reconstruction, the manipulated
+    one, and with --transfer the video that was transferred from. The model sees the
+    first, middle and last frame; videos are cropped and scaled to its views.
 
     Args:
       workdir: the folder of a run of `dyso train`.
@@ -57,9 +57,10 @@ def main(
     size = config.model.resolution
     own, rate = manipulation.read_frames(video, size, frames)
     seen = manipulation.Video(predictor, own)
-    panels = [own, seen.decode(seen.latents)]
+    panels = {"original": own, "reconstruction": seen.decode(seen.latents)}
     if freeze is not None:
         changed = manipulation.freeze(seen.latents, freeze, at)
+        panels[f"{freeze} of frame {at}"] = seen.decode(changed)
     else:
         assert transfer is not None and source is not None
         other, other_rate = manipulation.read_frames(source, size, frames)
@@ -67,13 +68,12 @@ def main(
             rate = other_rate
         moved = manipulation.Video(predictor, other)
         changed = manipulation.transfer(seen.latents, transfer, moved.latents)
-        panels.append(other)
-    panels.insert(2, seen.decode(changed))
+        panels[f"{transfer} of {source.name}"] = seen.decode(changed)
+        panels[source.name] = other
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_mp4(out, manipulation.side_by_side(panels), rate)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from error
-    names = ["original", "reconstruction", "manipulated", "source"][: len(panels)]
-    print(f"{out}  {', '.join(names)}; {len(own)} frames, the model at step {step}")
+    print(f"{out}  {', '.join(panels)}; {len(own)} frames, the model at step {step}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import os
@@ -15,7 +16,7 @@ import tyro
 
 from dyso.spec import UserError
 from dyso.terminal import say_error
-from dyso.train.presets import PRESETS, Config
+from dyso.train.presets import ABOUT, PRESETS, Config
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
@@ -26,12 +27,42 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     """
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        return "train PRESET", functools.partial(main, config=PRESETS["dyst"]), [name]
+        print(overview())
+        return "train PRESET", functools.partial(main, config=_of_any("dyst")), [name]
     if name not in PRESETS:
         raise UserError(
             f"dyso train: no preset {name!r}; there are {', '.join(PRESETS)}"
         )
-    return f"train {name}", functools.partial(main, config=PRESETS[name]), rest
+    return f"train {name}", functools.partial(main, config=_of_any(name)), rest
+
+
+def overview() -> str:
+    """Returns the list of presets that `dyso train --help` begins with."""
+    width = max(map(len, PRESETS))
+    lines = [f"  {name:{width}}  {ABOUT[name]}" for name in PRESETS]
+    return "\n".join(["presets:", *lines, "", "The options, as `dyst` has them:", ""])
+
+
+def _of_any(name: str) -> Config:
+    """Returns a preset for datasets of any resolution."""
+    model = dataclasses.replace(PRESETS[name].model, resolution=(0, 0))
+    return dataclasses.replace(PRESETS[name], model=model)
+
+
+def at_resolution(config: Config, resolution: tuple[int, int]) -> Config:
+    """Returns the run at a dataset's resolution, unless it has one of its own.
+
+    Raises:
+      UserError: the model cannot have that resolution.
+    """
+    if config.model.resolution != (0, 0):
+        return config
+    try:
+        model = dataclasses.replace(config.model, resolution=resolution)
+    except UserError as error:
+        height, width = resolution
+        raise UserError(f"{error}; the dataset has {height} x {width}") from error
+    return dataclasses.replace(config, model=model)
 
 
 def main(
@@ -47,8 +78,9 @@ def main(
     """Train a preset on a dataset; the same command goes on after a stop.
 
     The presets are DyST (`dyst`), a small one for a CPU (`dyst-tiny`), RUST (`rust`),
-    baselines with poses (`srt`, `upsrt`), and their papers' ablations; a wrong name
-    lists them all. Every field can be set, as in `--training.steps 100000`.
+    baselines with poses (`srt`, `upsrt`), and their papers' ablations. Every field can
+    be set, as in `--training.steps 100000`. Views have the dataset's resolution unless
+    `--model.resolution` sets another.
 
     Args:
       config: the preset.
@@ -63,6 +95,7 @@ def main(
         part, else HOST:PORT,NUMBER,COUNT with an address of the first host and this
         one's number from 0 on. They share the folders.
     """
+    tell(f"dyso train: loading JAX and {data}")
     from dyso.reading import Dataset
     from dyso.train import run
     from dyso.train.data import Scenes
@@ -70,7 +103,9 @@ def main(
     from dyso.train.video_data import Clips
 
     first = distributed is None or join(distributed)
-    scenes = Scenes(split=Dataset(data)[split], config=config)
+    scenes_of = Dataset(data)[split]
+    config = at_resolution(config, scenes_of.spec.resolution)
+    scenes = Scenes(split=scenes_of, config=config)
     clips = Clips.open(videos, config) if videos is not None else None
     for source, folder, own in ((scenes, data, split), (clips, videos, "train")):
         if source is not None and len(source) < config.training.batch_size:
@@ -86,17 +121,27 @@ def main(
             clips,
             loader_workers=loader_workers,
             say=lambda metrics: print(describe(metrics, config), flush=True),
+            tell=tell,
         )
     except run.ProcessLost as error:
         say_error(error)
         # An ordinary end waits a minute for a process that is gone, then aborts.
         os._exit(1)
     if step < config.training.steps:
-        print(f"stopped at step {step}; the same command goes on", file=sys.stderr)
-        return 130
-    if first:
-        print(f"next: dyso evaluate {workdir} --data {data}")
-    return 0
+        again = f"the same command goes on from step {step}" if step else "no step done"
+        tell(f"stopped at step {step}; {again}")
+    elif first:
+        print(f"curves: tensorboard --logdir {workdir}/tensorboard")
+        print(f"next: dyso evaluate {workdir} --data {data}", flush=True)
+    status = 130 if step < config.training.steps else 0
+    if run.still_compiling():
+        os._exit(status)
+    return status
+
+
+def tell(line: str) -> None:
+    """Prints a line on stderr, at once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def describe(metrics: dict[str, float], config: Config) -> str:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
+import weakref
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -86,7 +93,7 @@ def loader(
     workers: int = 0,
     drop_remainder: bool = True,
 ) -> grain.IterDataset:
-    """Gives batches of scenes, from a place that can be saved and come back to.
+    """Returns batches of scenes, from a place that can be saved and come back to.
 
         batches = iter(loader(Source(split=split, views=7), batch_size=32, seed=0))
         batch = next(batches)
@@ -94,7 +101,7 @@ def loader(
 
     Every epoch shuffles all scenes anew and draws other views; `seed` decides both.
     `set_state` gives exactly the batches that would have come, provided that the
-    arguments are the same.
+    arguments are the same; `workers` may differ.
 
     Args:
       source: the scenes; its own seed plays no part.
@@ -106,26 +113,117 @@ def loader(
       process: this process's number; it takes every `processes`-th scene of the
         common order.
       processes: how many processes share an epoch.
-      workers: processes that read ahead; 0 reads in threads.
+      workers: processes that read ahead; 0 reads in threads. A script that has them
+        must do its work under `if __name__ == "__main__":`, since each of them runs
+        the script's top level.
       drop_remainder: leave out a last batch that is not full.
     """
-    import absl.flags
-
     grain = _import_grain()
-    scenes = grain.MapDataset.range(len(source)).seed(seed)
+    arguments = (
+        *(source, batch_size, seed, shuffle, epochs, process, processes),
+        drop_remainder,
+    )
+    batches = _batches(*arguments)
+    if workers:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            # A worker that runs the script's top level before it begins: it would
+            # start workers of its own. The script's process says what is wrong.
+            os._exit(1)
+        batches = grain.MapDataset.range(len(batches)).map(_Workers(workers, arguments))
+    # What is read ahead are whole batches.
+    return batches.to_iter_dataset(
+        grain.ReadOptions(
+            num_threads=workers or 2, prefetch_buffer_size=max(4, 2 * workers)
+        )
+    )
+
+
+def _batches(
+    source: Source,
+    batch_size: int,
+    seed: int,
+    shuffle: bool,
+    epochs: int | None,
+    process: int,
+    processes: int,
+    drop_remainder: bool,
+) -> grain.MapDataset:
+    """Returns the batches of `loader` by number."""
+    scenes = _import_grain().MapDataset.range(len(source)).seed(seed)
     if shuffle:
         scenes = scenes.shuffle()
     # Before the slice, so that no two processes draw with the same generator.
     scenes = scenes.random_map(source.draw).repeat(epochs)[process::processes]
-    batches = scenes.batch(batch_size, drop_remainder=drop_remainder).to_iter_dataset(
-        # What is read ahead are whole batches.
-        grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
-    )
-    if workers:
-        # Grain looks for its flags, which only a program of absl's has read.
-        absl.flags.FLAGS.mark_as_parsed()
-        batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
-    return batches
+    return scenes.batch(batch_size, drop_remainder=drop_remainder)
+
+
+class _Workers:
+    """Reads batches in other processes.
+
+    Not Grain's `mp_prefetch`: it keeps batches in shared memory, which Docker bounds to
+    64 MB; it leaves that memory, and tracebacks, behind where a program ends while it
+    has an iterator; and its state depends on the number of processes.
+    """
+
+    def __init__(self, count: int, arguments: tuple[Any, ...]):
+        """Starts none yet.
+
+        Args:
+          count: of the processes.
+          arguments: of `_batches`.
+        """
+        context = multiprocessing.get_context("spawn")
+        self._begun = context.Event()
+        self._pool = ProcessPoolExecutor(
+            count, context, _begin, (arguments, self._begun)
+        )
+        # Also as the program ends, before Python takes its modules apart.
+        weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Reads a batch.
+
+        Raises:
+          SystemExit: the processes end before they begin.
+          UserError: one of them was killed.
+        """
+        try:
+            return self._pool.submit(_read, index).result()
+        except BrokenProcessPool as error:
+            if not self._begun.is_set():
+                raise SystemExit(
+                    "loader: its workers run the script's top level and end there: put "
+                    'the script\'s work under `if __name__ == "__main__":`'
+                ) from None
+            raise UserError(
+                "loader: a worker was killed, as happens where memory runs out; take "
+                "fewer workers"
+            ) from error
+
+
+def _begin(arguments: tuple[Any, ...], begun: Any) -> None:
+    """Makes this process a worker."""
+    global _of_worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _of_worker = _batches(*arguments)
+    begun.set()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+_of_worker: Any = None
+"""The batches that this process reads for another one."""
+
+
+def _read(index: int) -> dict[str, Any]:
+    batch: dict[str, Any] = _of_worker[index]
+    return batch
 
 
 def _import_grain() -> Any:

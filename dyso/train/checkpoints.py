@@ -1,7 +1,8 @@
 """The working folder of a run: its settings, checkpoints and metrics.
 
 WORKDIR/config.json          the run's `Config`
-WORKDIR/checkpoints/STEP     state and data iterators, by Orbax
+WORKDIR/checkpoints/STEP     state and data iterators, by Orbax, and checksums
+WORKDIR/damaged/STEP         checkpoints that could not be read, moved out of the way
 WORKDIR/metrics.jsonl        a line for each logged step
 WORKDIR/tensorboard          the same, for TensorBoard
 WORKDIR/samples/STEP.png     inputs, targets, and what the model makes of them
@@ -9,16 +10,20 @@ WORKDIR/samples/STEP.png     inputs, targets, and what the model makes of them
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 import pydantic
+from jax.experimental import multihost_utils
 
 from dyso import records
 from dyso.spec import UserError
@@ -82,9 +87,18 @@ def _flat(config: Config) -> list[tuple[str, Any]]:
     ]
 
 
+Tell = Callable[[str], None]
+"""Is told, in a line, what a user should know."""
+
+
+def to_stderr(line: str) -> None:
+    """Prints a line to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
 @contextmanager
 def manager(workdir: Path) -> Iterator[ocp.CheckpointManager]:
-    """Gives Orbax's manager of a run's checkpoints, and waits for its last write."""
+    """Yields Orbax's manager of a run's checkpoints, and waits for its last write."""
     folder = (workdir / "checkpoints").absolute()
     options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, create=True)
     with ocp.CheckpointManager(folder, options=options) as own:
@@ -95,44 +109,130 @@ def manager(workdir: Path) -> Iterator[ocp.CheckpointManager]:
 def save(
     checkpoints: ocp.CheckpointManager, state: State, data: dict[str, Any]
 ) -> None:
-    """Saves a state and the places of the data iterators."""
+    """Saves a state and the places of the data iterators; last, the files' checksums.
+
+    A checkpoint without checksums was not finished.
+    """
+    step = int(state.step)
     checkpoints.save(
-        int(state.step),
+        step,
         args=ocp.args.Composite(
             state=ocp.args.StandardSave(state._asdict()), data=ocp.args.JsonSave(data)
         ),
     )
+    checkpoints.wait_until_finished()
+    if jax.process_index() == 0:
+        folder = Path(checkpoints.directory) / str(step)
+        sums = {
+            str(path.relative_to(folder)): _sum(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        with records.replacing(folder / _SUMS) as temporary:
+            temporary.write_text(json.dumps(sums, indent=1) + "\n")
+
+
+_SUMS = "sha256.json"
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damage(folder: Path) -> str | None:
+    """Returns what is wrong with a checkpoint's files; None if nothing is."""
+    try:
+        sums = json.loads((folder / _SUMS).read_text())
+        for name, expected in sums.items():
+            if _sum(folder / name) != expected:
+                return f"{name} was changed"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).relative_to(folder)} is missing"
+    except (OSError, ValueError, AttributeError):
+        return f"{_SUMS} or what it names cannot be read"
+    return None
+
+
+class Restored(NamedTuple):
+    """What a checkpoint holds.
+
+    Attributes:
+      state: of the training.
+      places: of the data iterators.
+      damaged: newer checkpoints that cannot be read, each with the reason.
+    """
+
+    state: State
+    places: dict[str, Any]
+    damaged: dict[int, str]
 
 
 def restore(
     checkpoints: ocp.CheckpointManager, config: Config, sharding: Any
-) -> tuple[State, dict[str, Any]] | None:
-    """Gives the last state and data iterators' places; None before the first."""
-    step = checkpoints.latest_step()
-    if step is None:
-        return None
+) -> Restored | None:
+    """Reads the newest checkpoint that is whole; None before the first.
+
+    Raises:
+      UserError: there are some, and none is whole.
+    """
     shapes = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
         jax.eval_shape(lambda: init_state(config))._asdict(),
     )
-    found = checkpoints.restore(
-        step,
-        args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(shapes), data=ocp.args.JsonRestore()
-        ),
-    )
-    return State(**found["state"]), found["data"]
+    damaged: dict[int, str] = {}
+    for step in sorted(checkpoints.all_steps(), reverse=True):
+        reason = _damage(Path(checkpoints.directory) / str(step))
+        if reason is None:
+            found = checkpoints.restore(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(shapes), data=ocp.args.JsonRestore()
+                ),
+            )
+            return Restored(State(**found["state"]), found["data"], damaged)
+        damaged[step] = reason
+    if damaged:
+        reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
+        raise UserError(
+            f"{checkpoints.directory}: no checkpoint is whole ({reasons}); remove the "
+            "folder to begin anew"
+        )
+    return None
 
 
-def load_params(workdir: Path, config: Config) -> tuple[int, Any]:
-    """Gives the last checkpoint's step and parameters.
+def set_aside(checkpoints: ocp.CheckpointManager, workdir: Path, step: int) -> None:
+    """Moves a damaged checkpoint to WORKDIR/damaged, so that its step can be saved."""
+    if jax.process_index() == 0:
+        place = workdir / "damaged" / str(step)
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        (workdir / "checkpoints" / str(step)).rename(place)
+    multihost_utils.sync_global_devices(f"set aside {step}")
+    checkpoints.reload()
+
+
+def load_params(
+    workdir: Path, config: Config, tell: Tell = to_stderr
+) -> tuple[int, Any]:
+    """Returns the step and the parameters of the newest checkpoint that is whole.
+
+    Args:
+      workdir: of the run.
+      config: of the run.
+      tell: is told of newer checkpoints that are damaged.
 
     Raises:
       UserError: there is none.
     """
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    with manager(workdir) as checkpoints:
-        found = restore(checkpoints, config, sharding)
+    found = None
+    if (workdir / "checkpoints").is_dir():
+        with manager(workdir) as checkpoints:
+            found = restore(checkpoints, config, sharding)
     if found is None:
         raise UserError(f"{workdir}: has no checkpoint yet")
-    return int(found[0].step), found[0].params
+    step = int(found.state.step)
+    for newer, reason in found.damaged.items():
+        tell(f"checkpoint {newer} is damaged ({reason}): step {step} is used")
+    return step, found.state.params

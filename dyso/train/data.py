@@ -95,9 +95,11 @@ class Scenes:
         """
         spec, training = self.split.spec, self.config.training
         if spec.resolution != self.config.model.resolution:
+            (height, width), own = spec.resolution, self.config.model.resolution
             raise UserError(
-                f"model.resolution: the dataset has {spec.resolution}, the model "
-                f"{self.config.model.resolution}; they must agree"
+                f"model.resolution: the dataset {spec.name} has {height} x {width}, "
+                f"the model {own[0]} x {own[1]}: train with --model.resolution "
+                f"{height} {width}, or take a dataset of {own[0]} x {own[1]}"
             )
         if spec.cameras.paired:
             raise UserError(

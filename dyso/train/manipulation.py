@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dyso.images import DAMAGED, open_image
 from dyso.spec import UserError
+from dyso.train import labels
 from dyso.train.latent_sources import halves
 from dyso.train.predict import Predictor
 from dyso.videos.options import Options
@@ -178,16 +179,22 @@ def _stretched(frames: int, count: int) -> np.ndarray:
     return np.linspace(0, frames - 1, count).round().astype(int)
 
 
-def side_by_side(videos: Sequence[Frames], height: int = 256) -> list[np.ndarray]:
-    """Gives frames with all videos in a row, each stretched to the longest.
+def side_by_side(videos: dict[str, Frames], height: int = 256) -> list[np.ndarray]:
+    """Returns frames with all videos in a row, each stretched to the longest.
 
     Args:
-      videos: of one resolution.
-      height: at least, in pixels; every pixel is repeated as often as that takes.
+      videos: of one resolution, by the name that stands over each.
+      height: of the videos, at least, in pixels; every pixel is repeated as often as
+        that takes.
     """
-    count = max(len(frames) for frames in videos)
-    times = -(-height // videos[0].shape[1])
+    first = next(iter(videos.values()))
+    count = max(len(frames) for frames in videos.values())
+    times = -(-height // first.shape[1])
     rows = np.concatenate(
-        [frames[_stretched(len(frames), count)] for frames in videos], axis=2
+        [frames[_stretched(len(frames), count)] for frames in videos.values()], axis=2
     )
-    return list(rows.repeat(times, axis=1).repeat(times, axis=2))
+    names = labels.heading(list(videos), times * first.shape[2])
+    return [
+        np.concatenate([names, row])
+        for row in rows.repeat(times, axis=1).repeat(times, axis=2)
+    ]

@@ -16,7 +16,8 @@ class Model:
     """The network; the defaults are DyST's (appendix A.1).
 
     Attributes:
-      resolution: height and width of the views, in pixels.
+      resolution: height and width of the views, in pixels; `dyso train` takes 0 0 for
+        the dataset's.
       width: of all transformers' tokens.
       heads: of every attention.
       mlp: hidden width of the transformers' MLPs.
@@ -237,3 +238,24 @@ PRESETS: dict[str, Config] = {
 }
 """Settings by name: DyST and the ablations of its table 1; RUST, those of its table 1,
 and the baselines with poses, with and without noise."""
+
+ABOUT = {
+    "dyst": "the paper's model and training: 3 inputs, 4 targets, latent control swap",
+    "dyst-tiny": "1.2 M parameters, 8 scenes a step: for a CPU",
+    "dyst-no-swap": "each target decoded with its own latents",
+    "dyst-half-swap": "with matching latents or its own, by a coin",
+    "dyst-average": "with the mean of both",
+    "dyst-tiny-no-swap": "the small one without the swap",
+    "rust": "no dynamics, 5 inputs, 3 targets; the estimator sees half of a target",
+    "rust-stopped": "no gradient from the estimator into the encoder",
+    "rust-no-scene": "the estimator does not see the scene",
+    "rust-no-self": "its tokens do not attend to one another",
+    "rust-pose-3": "a camera latent of 3 numbers",
+    "rust-pose-64": "of 64",
+    "rust-pose-768": "of 768",
+    "srt": "told the rays of all cameras",
+    "srt-noisy": "with noise of 0.1 m on the cameras' places",
+    "upsrt": "told the rays of the targets' cameras alone",
+    "upsrt-noisy": "with noise of 0.1 m",
+}
+"""A line on each preset."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +39,11 @@ p { max-width: 75ch; margin: 8px 0; } .quiet { color: var(--quiet); }
 table { border-collapse: collapse; } td, th { padding: 5px 14px 5px 0; text-align: left;
   border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; } td.number { font-variant-numeric: tabular-nums; }
-img { display: block; image-rendering: pixelated; }
-.pictures td, .pictures th { border: 0; padding: 2px 6px 2px 0; font-size: 12px;
-  font-weight: 400; max-width: 112px; vertical-align: bottom; color: var(--quiet); }
+img { display: block; image-rendering: pixelated; max-width: 100%; }
+.strip { display: flex; flex-wrap: wrap; gap: 10px 6px; margin: 0 0 22px; }
+.strip figure { max-width: 112px; font-size: 12px; line-height: 1.3;
+  color: var(--quiet); }
+.strip figcaption { padding-top: 3px; }
 .maps { display: flex; gap: 40px; flex-wrap: wrap; } figure { margin: 0; }
 """
 
@@ -128,22 +132,26 @@ def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
         short.append("<br>".join([*latents, half] if latents else ["by true pose"]))
     if len(set(short)) < len(short):  # one image, scored in two regions
         short = short[:1]
-    count = len(evaluation.examples[0].inputs)
-    heads = "".join(f"<th>{own}</th>" for own in ["target", *short])
     body = "".join(
-        "<tr>"
-        + "".join(f"<td>{_picture(view / 255)}</td>" for view in own.inputs)
-        + f"<td>{_picture(own.target)}</td>"
-        + "".join(
-            f"<td>{_picture(image)}</td>" for image in own.predicted[: len(short)]
+        _strip(
+            [
+                *((f"input {i + 1}", view / 255) for i, view in enumerate(own.inputs)),
+                ("target", own.target),
+                *zip(short, own.predicted, strict=False),
+            ]
         )
-        + "</tr>"
         for own in evaluation.examples
     )
-    return (
-        '<h2>Examples</h2><div class="wide"><table class="pictures"><tr>'
-        f'<th colspan="{count}">inputs</th>{heads}</tr>{body}</table></div>'
+    return f"<h2>Examples</h2>{body}"
+
+
+def _strip(pictures: Sequence[tuple[str, np.ndarray]]) -> str:
+    """Returns pictures with captions, in as many lines as the window needs."""
+    figures = "".join(
+        f"<figure>{_picture(image)}<figcaption>{caption}</figcaption></figure>"
+        for caption, image in pictures
     )
+    return f'<div class="strip">{figures}</div>'
 
 
 def _contrastiveness(found: dict[str, Any]) -> str:
@@ -206,17 +214,19 @@ def _heat(matrix: np.ndarray) -> np.ndarray:
 def _traversals(pca: dict[str, Any], evaluation: Evaluation) -> str:
     parts = []
     for name, scenes in evaluation.traversals.items():
-        rows = "".join(
-            f"<tr><td>{100 * share:.0f} % of variance</td>"
-            + "".join(f"<td>{_picture(image)}</td>" for image in images)
-            + "</tr>"
-            for scene in scenes
-            for share, images in zip(pca[name]["explained"], scene, strict=False)
-        )
-        parts.append(
-            f"<p>{name} latent</p>"
-            f'<div class="wide"><table class="pictures">{rows}</table></div>'
-        )
+        for scene, number in zip(scenes, itertools.count(1), strict=False):
+            for share, images in zip(pca[name]["explained"], scene, strict=False):
+                places = np.linspace(-2, 2, len(images))
+                parts.append(
+                    f"<p>{name} latent of example {number}, a component with "
+                    f"{100 * share:.0f} % of the variance</p>"
+                    + _strip(
+                        [
+                            (f"{place:+.1f} σ", image)
+                            for place, image in zip(places, images, strict=True)
+                        ]
+                    )
+                )
     if not parts:
         return ""
     return (

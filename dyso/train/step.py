@@ -19,8 +19,6 @@ from dyso.train.model import Dyst
 from dyso.train.objective import Batch, losses
 from dyso.train.presets import Config, Training
 
-Step = Callable[["State", Batch], tuple["State", dict[str, Array]]]
-
 
 class State(NamedTuple):
     """What training changes.
@@ -142,8 +140,10 @@ def place(batch: dict[str, np.ndarray], mesh: Mesh) -> Batch:
     }
 
 
-def make_step(config: Config, mesh: Mesh, *, video: bool) -> Step:
-    """Gives the compiled step; it takes the state over, whose memory it uses again.
+def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
+    """Returns the step under `jax.jit`: (state, batch) to (state, metrics).
+
+    It takes the state over, whose memory it uses again.
 
     Args:
       config: the run.
@@ -185,13 +185,12 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Step:
 
     repeated = NamedSharding(mesh, PartitionSpec())
     spread = NamedSharding(mesh, PartitionSpec("scenes"))
-    compiled: Step = jax.jit(
+    return jax.jit(
         step,
         in_shardings=(repeated, spread),
         out_shardings=repeated,
         donate_argnums=0,
     )
-    return compiled
 
 
 def _accumulated(

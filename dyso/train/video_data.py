@@ -50,9 +50,10 @@ class Clips:
                 "leave them out, or take a preset such as dyst"
             )
         if self.clips.resolution != model.resolution:
+            (height, width), own = self.clips.resolution, model.resolution
             raise UserError(
-                f"model.resolution: the videos have {self.clips.resolution}, the model "
-                f"{model.resolution}; they must agree"
+                f"model.resolution: the videos have {height} x {width}, the model "
+                f"{own[0]} x {own[1]}: ingest them with --resolution {own[0]} {own[1]}"
             )
         needed = training.inputs + training.targets
         if self.clips.fewest_frames < needed:

@@ -3,6 +3,10 @@
 import itertools
 import json
 import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,14 +100,75 @@ def test_processes_share_every_epoch_between_them(source):
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("consumed", [0, 1, 3, 4])
 def test_it_resumes_at_exactly_the_next_batch(source, consumed, workers):
-    def start():
+    def start(workers):
         return iter(loader(source, batch_size=3, seed=1, epochs=2, workers=workers))
 
-    batches = start()
+    batches = start(0)
     take(batches, consumed)
     state = json.loads(json.dumps(batches.get_state()))
     rest = take(batches, 100)
     assert len(rest) == 6 - consumed
-    resumed = start()
+    resumed = start(workers)
     resumed.set_state(state)
     assert same(take(resumed, 100), rest)
+
+
+SCRIPT = """
+import sys
+from dyso.reading import Dataset, Source, loader
+
+{guard}
+    source = Source(split=Dataset(sys.argv[1])["train"], fields=("color",), views=2)
+    batches = iter(loader(source, batch_size=2, seed=0, workers=2))
+    batch = next(batches)
+    print(batch["color"].shape, flush=True)
+    {more}
+"""
+
+
+def script(path, folder, guard, more=""):
+    """Starts a script whose loader has two workers."""
+    path.write_text(SCRIPT.format(guard=guard, more=more))
+    return subprocess.Popen(
+        [sys.executable, path, folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_script_with_a_main_guard_ends_without_a_word(folder, tmp_path):
+    process = script(tmp_path / "a.py", folder, 'if __name__ == "__main__":')
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert out == "(2, 2, 24, 32, 3)\n"
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_ends_in_one_line(folder, tmp_path):
+    process = script(tmp_path / "a.py", folder, "if True:")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, "")
+    assert err.count("\n") == 1 and 'under `if __name__ == "__main__":`' in err
+
+
+@pytest.mark.slow
+def test_workers_end_with_the_process_that_they_read_for(folder, tmp_path):
+    process = script(
+        tmp_path / "a.py",
+        folder,
+        'if __name__ == "__main__":',
+        "import time; time.sleep(600)",
+    )
+    assert process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    tasks = children.parent.parent.glob("*/children")
+    workers = {int(pid) for task in tasks for pid in task.read_text().split()}
+    assert len(workers) >= 2
+    process.kill()
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -84,7 +84,7 @@ def command(trained_on):
 
     def give(workdir, *more):
         start = [sys.executable, "-c", "from dyso.cli import main; main()", "train"]
-        options = "--model.resolution 16 16 --model.width 16 --model.heads 2"
+        options = "--model.width 16 --model.heads 2"
         options += " --model.mlp 16 --model.cnn-width 4 --model.color-hidden 16"
         options += " --model.encoder-layers 1 --model.estimator-layers 1"
         options += " --model.decoder-layers 1 --model.estimator-blocks 3"

@@ -215,5 +215,5 @@ def test_other_datasets_are_refused(workdir, predictor, trained_on, tmp_path):
         command.main(tmp_path, data=trained_on)
     model = dataclasses.replace(predictor.config.model, resolution=(32, 32))
     large = Predictor(dataclasses.replace(predictor.config, model=model), None)
-    with pytest.raises(UserError, match="must agree"):
+    with pytest.raises(UserError, match="has 16 x 16, the model 32 x 32"):
         evaluate(large, Dataset(trained_on)["test"], 2, MEASURES)

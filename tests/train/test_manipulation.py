@@ -13,6 +13,7 @@ import pytest
 from dyso.cli import manipulate as command
 from dyso.spec import UserError
 from dyso.train import checkpoints
+from dyso.train.labels import LINE
 from dyso.train.manipulation import (
     Video,
     freeze,
@@ -122,8 +123,14 @@ def test_a_picture_that_would_fill_the_memory_is_one_line(tmp_path):
 def test_videos_stand_side_by_side():
     short, long = (np.arange(n, dtype=np.uint8)[:, None, None, None] for n in (2, 4))
     shape = (1, 16, 16, 3)
-    found = side_by_side([np.tile(short, shape), np.tile(long, shape)], height=40)
-    assert len(found) == 4 and found[0].shape == (48, 96, 3)
+    found = side_by_side(
+        {"short": np.tile(short, shape), "long": np.tile(long, shape)}, height=40
+    )
+    assert len(found) == 4 and found[0].shape == (LINE + 48, 96, 3)
+    assert all(
+        frame[:LINE, at : at + 48].max() > 200 for frame in found for at in (0, 48)
+    )
+    found = [frame[LINE:] for frame in found]
     assert [int(frame[0, 0, 0]) for frame in found] == [0, 0, 1, 1]
     assert [int(frame[0, -1, 0]) for frame in found] == [0, 1, 2, 3]
 
@@ -137,14 +144,15 @@ def test_a_command_writes_a_film(small, videos, tmp_path, capsys):
     assert command.main(workdir, video=own, out=out, freeze="camera", at=4) == 0
     with av.open(str(out)) as written:
         stream = written.streams.video[0]
-        assert (stream.height, stream.width, stream.frames) == (256, 3 * 256, 9)
+        assert (stream.height, stream.width, stream.frames) == (LINE + 256, 3 * 256, 9)
         assert stream.average_rate == 12
         first = next(written.decode(stream)).to_ndarray(format="rgb24")
-    assert first[:, :240].mean() < 3  # the original's first frame is black
+    assert first[LINE:, :240].mean() < 3  # the original's first frame is black
     command.main(workdir, video=own, out=out, transfer="dynamics", source=other)
     with av.open(str(out)) as written:
         assert written.streams.video[0].width == 4 * 256
-    assert "manipulated, source; 9 frames" in capsys.readouterr().out
+    assert first[: LINE - 2, 512:].max() > 150  # the third one's name
+    assert "dynamics of g.mp4, g.mp4; 9 frames" in capsys.readouterr().out
 
     with pytest.raises(UserError, match="one of --freeze and --transfer"):
         command.main(workdir, video=own, out=out)

@@ -1,23 +1,28 @@
 """Runs: the same losses however often they were stopped."""
 
 import json
+import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from made import write_dataset
+from PIL import Image
 
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
 from dyso.train import checkpoints
 from dyso.train.data import Scenes
+from dyso.train.labels import LINE
 from dyso.train.run import is_video, train
 from dyso.train.step import devices_mesh, init_state, make_step, place
 
@@ -54,7 +59,14 @@ def test_a_run_leaves_metrics_checkpoints_and_pictures(undisturbed, small):
     assert found[-1]["scenes/loss"] < found[0]["scenes/loss"]
     psnr = -10 * np.log10(found[0]["scenes/loss"])
     assert found[0]["scenes/psnr"] == pytest.approx(psnr)
-    assert (undisturbed / "samples" / "00000006.png").stat().st_size > 0
+    with Image.open(undisturbed / "samples" / "00000006.png") as image:
+        picture = np.asarray(image)
+    left = picture.shape[1] - 64 * (3 + 4 + 4)
+    assert picture.shape[0] == LINE + 4 * 64 and left > 40
+    for at in range(11):  # every column has a name, and every row
+        assert picture[:LINE, left + 64 * at :][:, :64].max() > 150
+    for at in range(4):
+        assert picture[LINE + 64 * at :][:64, :left].max() > 150
     assert list((undisturbed / "tensorboard").glob("events*"))
     assert params_of(undisturbed, small)[0] == 6
     assert checkpoints.load_config(undisturbed) == small
@@ -66,21 +78,16 @@ from pathlib import Path
 from dyso.train import run
 
 config, source, after = pickle.loads(bytes.fromhex(sys.argv[2]))
-make_step = run.make_step
+place, steps = run.place, 0
 
-def make_counted(*args, **options):
-    step, steps = make_step(*args, **options), 0
+def counted(*args):
+    global steps
+    if steps == after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    steps += 1
+    return place(*args)
 
-    def counted(*args):
-        nonlocal steps
-        if steps == after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        steps += 1
-        return step(*args)
-
-    return counted
-
-run.make_step = make_counted
+run.place = counted
 run.train(config, Path(sys.argv[1]), source)
 """
 
@@ -110,7 +117,8 @@ def test_a_run_killed_at_any_step_goes_on_to_the_bit(
 
 
 @pytest.mark.slow
-def test_sigterm_saves_and_the_same_command_goes_on(command, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_same_command_goes_on(command, tmp_path, number):
     workdir = tmp_path / "run"
     process = subprocess.Popen(
         command(workdir, "--training.steps", "100000"),
@@ -123,15 +131,134 @@ def test_sigterm_saves_and_the_same_command_goes_on(command, tmp_path):
     # It has started itself again, with large pages, and is the same process.
     environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
     assert b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in environment
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     # All that it says there: no library's warnings.
-    end = re.fullmatch(r"stopped at step (\d+); the same command goes on\n", err)
+    start, *between, last = err.splitlines()
+    assert start.startswith("dyso train: loading JAX and ")
+    assert f"{workdir}: a new run" in between
+    known = (
+        r"  \d+ s|drawing the|compiling the step on scenes|stopping after this|.*new"
+    )
+    assert all(re.match(known, line) for line in between if line), err
+    end = re.fullmatch(
+        r"stopped at step (\d+); the same command goes on from step \1", last
+    )
     assert end, err
     stopped = int(end[1])
     config = checkpoints.load_config(workdir)
     assert params_of(workdir, config)[0] == stopped >= 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_within_seconds_while_xla_compiles(command, tmp_path):
+    deep = ["--model.encoder-layers", "40", "--model.estimator-layers", "20"]
+    process = subprocess.Popen(
+        command(tmp_path / "run", *deep),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
+    )
+    lines = iter(process.stderr.readline, "")
+    assert next(lines).startswith("dyso train: loading JAX and ")
+    # Its first program takes minutes; it says that it lives.
+    assert next(lines) == "drawing the parameters\n"
+    assert re.fullmatch(r"  1\d s\n", next(lines))
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 10
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "stopped at step 0; no step done"
+
+
+def test_a_damaged_checkpoint_gives_way_to_an_older_one(
+    undisturbed, small, trained_on, tmp_path
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed, workdir)
+    (workdir / "checkpoints" / "8").mkdir()
+    largest = max(
+        (workdir / "checkpoints" / "6").rglob("*"), key=lambda path: path.stat().st_size
+    )
+    flip(largest, 8 * largest.stat().st_size // 2)
+    metrics = workdir / "metrics.jsonl"
+    metrics.write_text(metrics.read_text()[:-30])
+    told = []
+    step, _ = checkpoints.load_params(workdir, small, told.append)
+    assert step == 4
+    assert [line.partition(" (")[0] for line in told] == [
+        "checkpoint 8 is damaged",
+        "checkpoint 6 is damaged",
+    ]
+    assert all(line.endswith("): step 4 is used") for line in told)
+
+    told.clear()
+    assert train(small, workdir, scenes(small, trained_on), tell=told.append) == 6
+    assert any("checkpoint 8 is damaged" in line for line in told)
+    assert any("metrics.jsonl: 1 lines cannot be read" in line for line in told)
+    assert f"{workdir}: goes on from step 4" in told
+    assert lines(workdir) == lines(undisturbed)
+    for one, other in zip(
+        params_of(workdir, small)[1], params_of(undisturbed, small)[1], strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert sorted(path.name for path in (workdir / "damaged").iterdir()) == ["6", "8"]
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(
+    undisturbed, small, trained_on, tmp_path
+):
+    shutil.copytree(undisturbed, tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").glob("*/data/metadata"):
+        path.unlink()
+    for use in (
+        lambda: checkpoints.load_params(tmp_path / "run", small),
+        lambda: train(small, tmp_path / "run", scenes(small, trained_on)),
+    ):
+        with pytest.raises(
+            UserError, match=r"no checkpoint is whole .* remove"
+        ) as error:
+            use()
+        assert "\n" not in str(error.value)
+
+
+def flip(path, bit):
+    """Flips one of a file's bits."""
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_is_noticed_or_changes_nothing(undisturbed, small, tmp_path):
+    rng = np.random.default_rng(0)
+    whole = params_of(undisturbed, small)[1]
+    noticed = 0
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed / "checkpoints" / "6", workdir / "checkpoints" / "6")
+    files = [path for path in workdir.rglob("*") if path.is_file()]
+    sizes = np.array([path.stat().st_size for path in files])
+    for _ in range(40):
+        # Half of them in any file, half in proportion to the files' sizes.
+        weights = rng.choice([sizes / sizes.sum(), (sizes > 0) / (sizes > 0).sum()])
+        at = rng.choice(len(files), p=weights)
+        bit = int(rng.integers(8 * sizes[at]))
+        flip(files[at], bit)
+        try:
+            step, params = checkpoints.load_params(workdir, small)
+        except UserError as error:
+            assert "no checkpoint is whole" in str(error)
+            noticed += 1
+        else:
+            assert step == 6
+            for one, other in zip(jax.tree.leaves(params), whole, strict=True):
+                np.testing.assert_array_equal(one, other)
+        flip(files[at], bit)
+    assert noticed > 15
+    assert params_of(workdir, small)[0] == 6
 
 
 def test_what_stops_a_run_is_named_with_its_step(small, trained_on, tmp_path, changed):
@@ -205,7 +332,7 @@ def test_a_dataset_that_does_not_fit_is_one_line(changed, trained_on):
     ):
         with pytest.raises(UserError, match=told):
             scenes(changed(**settings), trained_on)
-    with pytest.raises(UserError, match=r"the dataset has \(16, 16\), the model"):
+    with pytest.raises(UserError, match=r"has 16 x 16, .* --model.resolution 16 16"):
         scenes(changed({"resolution": (32, 32)}), trained_on)
 
 

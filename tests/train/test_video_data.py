@@ -61,7 +61,7 @@ def test_processes_that_read_ahead_give_the_same(clips, small):
 
 
 def test_what_does_not_fit_the_run_is_told(clips, changed):
-    with pytest.raises(UserError, match=r"model\.resolution: the videos have \(16, 16"):
+    with pytest.raises(UserError, match=r"model\.resolution: the videos have 16 x 16"):
         Clips.open(clips, changed(model={"resolution": (32, 32)}))
     with pytest.raises(UserError, match="10 frames, and the shortest video has 9"):
         Clips.open(clips, changed(inputs=6))
