@@ -62,7 +62,9 @@ lint: install  ## check style, types and layers
 
 .PHONY: docs
 docs: install  ## build the manual into build/docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "next: open $(CURDIR)/build/docs/index.html in a browser, or on a machine" \
+	    "without one: $(BIN)/python -m http.server --directory build/docs"
 
 .PHONY: format
 format: install  ## format the code

@@ -1,6 +1,6 @@
 # The worker: `docker run IMAGE render ...` renders one scene, and Beam's runners start
 # the same image as their SDK container. docs/docker.md tells how to build and run it.
-ARG BASE=python:3.11-slim-bookworm
+ARG BASE=python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 # The version is apache-beam's in constraints.txt.
 ARG BEAM=apache/beam_python3.11_sdk:2.77.0
 

@@ -6,9 +6,7 @@ import importlib
 import os
 import sys
 
-import tyro
-
-from dyso.spec import UserError
+from dyso import __version__
 from dyso.streams import run_command
 
 COMMANDS = {
@@ -40,7 +38,13 @@ def usage() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {about}" for name, about in COMMANDS.items()]
     return "\n".join(
-        ["usage: dyso COMMAND ...", "", *lines, "", "dyso COMMAND --help tells more."]
+        [
+            "usage: dyso COMMAND ...",
+            "",
+            *lines,
+            "",
+            "dyso COMMAND --help tells more; dyso --version names the version.",
+        ]
     )
 
 
@@ -53,9 +57,14 @@ def _run(arguments: list[str]) -> int | None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"dyso {__version__}")
+        return 0
+    from dyso.cli.arguments import parse, refusal  # Imports for half a second.
+
     name, *rest = arguments
     if name not in COMMANDS:
-        raise UserError(f"dyso: no command {name!r}\n\n{usage()}")
+        raise refusal("dyso", "command", name, COMMANDS)
     if name in TRAINED and sys.platform == "linux":
         _use_large_pages()
     command = importlib.import_module(f"dyso.cli.{name}")
@@ -65,7 +74,7 @@ def _run(arguments: list[str]) -> int | None:
         name, main, rest = command.select(rest)
     else:
         main = command.main
-    return tyro.cli(main, prog=f"dyso {name}", args=rest)
+    return parse(main, f"dyso {name}", rest)()
 
 
 def _use_large_pages() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import tyro
 
+from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
 from dyso.spec import Catalog, UserError
 from dyso.terminal import say
@@ -42,8 +43,7 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     if name in ("-h", "--help"):
         return "assets", _overview, []
     if name not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise UserError(f"dyso assets: no action {name!r}; there are {known}")
+        raise refusal("dyso assets", "action", name, _ACTIONS)
     return f"assets {name}", _ACTIONS[name], rest
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tyro
 
+from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
-from dyso.spec import UserError
 from dyso.terminal import say
 
 NAMED = 5  # failures
@@ -27,7 +27,7 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     if name in ("-h", "--help"):
         return "videos ingest", ingest, [name]
     if name != "ingest":
-        raise UserError(f"dyso videos: no action {name!r}; there is ingest")
+        raise refusal("dyso videos", "action", name, ["ingest"])
     return "videos ingest", ingest, rest
 
 

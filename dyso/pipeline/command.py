@@ -120,15 +120,27 @@ def _parser(*, beam: bool) -> argparse.ArgumentParser:
     own = parser.add_argument_group("the dataset")
     own.add_argument("--spec", type=Path, required=True, help="the spec, a YAML file")
     own.add_argument(
+        "--out",
         "--output",
+        dest="output",
         required=True,
         help="where the dataset goes: a folder, s3://bucket/prefix or gs://bucket/prefix",
     )
     own.add_argument(
         "--limit", type=int, help="at most this many scenes of every split"
     )
-    own.add_argument("--scenes_per_part", type=int, help="that a worker does in one go")
-    own.add_argument("--scenes_per_shard", type=int, help="in a file of the dataset")
+    own.add_argument(
+        "--scenes-per-part",
+        "--scenes_per_part",
+        type=int,
+        help="that a worker does in one go",
+    )
+    own.add_argument(
+        "--scenes-per-shard",
+        "--scenes_per_shard",
+        type=int,
+        help="in a file of the dataset",
+    )
     own.add_argument(
         "--timeout",
         type=float,

@@ -21,8 +21,8 @@ def test_every_action_explains_itself_quickly():
 
 
 def test_an_unknown_action_names_those_that_there_are():
-    with pytest.raises(UserError, match="no action 'shapes'; there are shapenet, mesh"):
-        select(["shapes"])
+    with pytest.raises(UserError, match="no action 'fly'; there are shapenet, mesh"):
+        select(["fly"])
 
 
 def test_bad_options_are_one_line(tmp_path):

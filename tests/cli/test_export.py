@@ -11,7 +11,7 @@ def test_help_teaches_the_formats():
     status, out, _ = Command("export", "--help").end(60)
     assert status == 0
     for name in FORMATS:
-        assert f"  {name:14} {format_named(name).ABOUT}\n" in out
+        assert f"{name} {format_named(name).ABOUT}" in " ".join(out.split())
 
 
 def test_it_exports_and_goes_on(synthetic, tmp_path, capsys):

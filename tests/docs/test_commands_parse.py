@@ -2,28 +2,20 @@
 
 import configparser
 import contextlib
-import functools
 import importlib
 import io
 import re
 
 import pytest
-import tyro
 from manual import PAGES, ROOT, blocks, commands
 
 from dyso import cli
+from dyso.cli import arguments
 from dyso.pipeline.command import _parser
 from dyso.pipeline.runners import register_options
 
 ELSEWHERE = {"source", "printf", "rm", "dask", "pytest"}
 """Programs that are not this project's, and whose options it cannot know."""
-
-
-def stub(main):
-    """Something that takes what `main` takes, and does nothing."""
-    if isinstance(main, functools.partial):
-        return functools.partial(stub(main.func), **main.keywords)
-    return functools.wraps(main)(lambda *_, **__: 0)
 
 
 def parse(words):
@@ -38,7 +30,7 @@ def parse(words):
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            tyro.cli(stub(main), prog=f"dyso {name}", args=rest)
+            arguments.parse(main, f"dyso {name}", rest)
     except SystemExit as end:
         return said.getvalue() if end.code else ""
     return ""

@@ -1,9 +1,11 @@
 """The manual builds without a warning, whole, and needs nothing from elsewhere."""
 
+import html
 import os
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -83,6 +85,15 @@ def test_every_link_and_anchor_is_there(pages):
     assert not wrong
 
 
+def test_no_page_shows_what_should_have_been_replaced(site):
+    for path in site.rglob("*.html"):
+        text = re.sub(r"<[^>]*>", "", path.read_text())
+        assert not re.search(r"-- ?8 ?&lt;|8&lt; ?--|\{%|\{\{", text), path
+    shown = re.sub(r"<[^>]*>", "", (site / "examples.html").read_text())
+    for script in (ROOT / "docs/examples").glob("*.py"):
+        assert html.escape(script.read_text().strip(), quote=False) in shown, script
+
+
 def test_nothing_comes_from_elsewhere(site, pages):
     for path, page in pages.items():
         assert not [s for s in page.sources if "//" in s], path
@@ -111,3 +122,26 @@ def test_a_broken_link_is_an_error(tmp_path):
     done = build("--config-file", tmp_path / "mkdocs.yml", to=tmp_path / "site")
     assert done.returncode == 1
     assert [link for link in broken if f"'{link}'" not in done.stderr] == []
+
+
+def test_the_search_works_from_files(site, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/looking")
+    from browser import Browser, find_chromium
+
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium here")
+    with Browser(program, tmp_path, 1280, 900) as page:
+        page.open(site / "index.html")
+        page.click(".md-search__input")
+        deadline = time.monotonic() + 30
+        while not page.run(
+            "document.querySelector('.md-search-result__item') !== null"
+        ):
+            assert time.monotonic() < deadline
+            page.press("n")
+            page.press("e")
+            page.press("r")
+            page.press("f")
+            time.sleep(1)
+            page.run("document.querySelector('.md-search__input').select()")

@@ -82,3 +82,14 @@ def test_the_bytes_of_views_are_known_before_they_are_there(make_resolved, layer
     views = synthetic_views(sample_scene(resolved, "train", 0))
     images = [x for x in views.arrays().values() if x.dtype != "float64"]
     assert image_bytes(resolved.spec) == sum(image.nbytes for image in images)
+
+
+def test_options_may_be_spelt_as_those_of_dyso():
+    from dyso.pipeline.command import _parser
+
+    spelt = [
+        ["--spec=s", "--out=o", "--scenes-per-part=3", "--scenes-per-shard=4"],
+        ["--spec=s", "--output=o", "--scenes_per_part=3", "--scenes_per_shard=4"],
+    ]
+    ours, beams = (_parser(beam=False).parse_known_args(words) for words in spelt)
+    assert ours == beams and ours[1] == []
