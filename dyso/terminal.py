@@ -21,7 +21,12 @@ def say(line: str = "", file: TextIO | None = None) -> None:
     print(printable(line), file=file or sys.stdout, flush=True)
 
 
+def to_stderr(line: str) -> None:
+    """Prints one line on stderr."""
+    say(line, sys.stderr)
+
+
 def say_error(error: Exception) -> None:
     """Prints a `UserError` on stderr, which may have several lines."""
     for line in str(error).split("\n"):
-        say(line, sys.stderr)
+        to_stderr(line)

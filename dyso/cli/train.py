@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import math
 import os
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Annotated
 import tyro
 
 from dyso.spec import UserError
-from dyso.terminal import say_error
+from dyso.terminal import say_error, to_stderr
 from dyso.train.presets import ABOUT, PRESETS, Config
 
 
@@ -27,20 +26,12 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     """
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        print(overview())
         return "train PRESET", functools.partial(main, config=_of_any("dyst")), [name]
     if name not in PRESETS:
         raise UserError(
             f"dyso train: no preset {name!r}; there are {', '.join(PRESETS)}"
         )
     return f"train {name}", functools.partial(main, config=_of_any(name)), rest
-
-
-def overview() -> str:
-    """Returns the list of presets that `dyso train --help` begins with."""
-    width = max(map(len, PRESETS))
-    lines = [f"  {name:{width}}  {ABOUT[name]}" for name in PRESETS]
-    return "\n".join(["presets:", *lines, "", "The options, as `dyst` has them:", ""])
 
 
 def _of_any(name: str) -> Config:
@@ -77,10 +68,11 @@ def main(
 ) -> int:
     """Train a preset on a dataset; the same command goes on after a stop.
 
-    The presets are DyST (`dyst`), a small one for a CPU (`dyst-tiny`), RUST (`rust`),
-    baselines with poses (`srt`, `upsrt`), and their papers' ablations. Every field can
-    be set, as in `--training.steps 100000`. Views have the dataset's resolution unless
-    `--model.resolution` sets another.
+    Every field of a preset can be set, as in `--training.steps 100000`. Views have the
+    dataset's resolution unless `--model.resolution` sets another.
+
+    The presets, of which `dyso train PRESET --help` shows the defaults:
+    {presets}
 
     Args:
       config: the preset.
@@ -95,7 +87,7 @@ def main(
         part, else HOST:PORT,NUMBER,COUNT with an address of the first host and this
         one's number from 0 on. They share the folders.
     """
-    tell(f"dyso train: loading JAX and {data}")
+    to_stderr(f"dyso train: loading JAX and {data}")
     from dyso.reading import Dataset
     from dyso.train import run
     from dyso.train.data import Scenes
@@ -121,7 +113,7 @@ def main(
             clips,
             loader_workers=loader_workers,
             say=lambda metrics: print(describe(metrics, config), flush=True),
-            tell=tell,
+            tell=to_stderr,
         )
     except run.ProcessLost as error:
         say_error(error)
@@ -129,7 +121,7 @@ def main(
         os._exit(1)
     if step < config.training.steps:
         again = f"the same command goes on from step {step}" if step else "no step done"
-        tell(f"stopped at step {step}; {again}")
+        to_stderr(f"stopped at step {step}; {again}")
     elif first:
         print(f"curves: tensorboard --logdir {workdir}/tensorboard")
         print(f"next: dyso evaluate {workdir} --data {data}", flush=True)
@@ -139,9 +131,11 @@ def main(
     return status
 
 
-def tell(line: str) -> None:
-    """Prints a line on stderr, at once."""
-    print(line, file=sys.stderr, flush=True)
+_WIDTH = max(map(len, PRESETS))
+main.__doc__ = str(main.__doc__).replace(
+    "{presets}",
+    "\n    ".join(f"  {name:{_WIDTH}}  {ABOUT[name]}" for name in PRESETS),
+)
 
 
 def describe(metrics: dict[str, float], config: Config) -> str:

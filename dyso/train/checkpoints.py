@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from jax.experimental import multihost_utils
 
 from dyso import records
 from dyso.spec import UserError
+from dyso.terminal import to_stderr
 from dyso.train.presets import Config
 from dyso.train.step import State, init_state
 
@@ -89,11 +89,6 @@ def _flat(config: Config) -> list[tuple[str, Any]]:
 
 Tell = Callable[[str], None]
 """Is told, in a line, what a user should know."""
-
-
-def to_stderr(line: str) -> None:
-    """Prints a line to stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
