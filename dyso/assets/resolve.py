@@ -6,7 +6,16 @@ from pathlib import Path
 
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
-from dyso.spec import Catalog, ResolvedSpec, Spec, UserError, load_spec
+from dyso.spec import (
+    Catalog,
+    ProceduralCatalog,
+    ResolvedSpec,
+    Spec,
+    UserError,
+    load_spec,
+)
+from dyso.spec.procedural import VERSION
+from dyso.spec.schema import Procedural
 
 
 def load(path: str | Path) -> ResolvedSpec:
@@ -25,7 +34,7 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
       UserError: a manifest is missing or broken, a category or an HDRI is in none, or
         the held-out share leaves a split without assets.
     """
-    objects = _catalog(spec.objects.catalog, folder, "FileBasedObject")
+    objects = _objects(spec, folder)
     backgrounds = _catalog(spec.backgrounds.catalog, folder, "Texture")
     ids = tuple(asset.id for asset in backgrounds.assets)
     for key, wanted, catalog, known in (
@@ -54,9 +63,33 @@ def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
     """
     spec = resolved.spec
     return (
-        _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
+        _made(resolved.objects)
+        if isinstance(resolved.objects, ProceduralCatalog)
+        else _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
         _manifest(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
     )
+
+
+def _objects(spec: Spec, folder: Path) -> Catalog | ProceduralCatalog:
+    if spec.objects.catalog != "procedural":
+        if spec.objects.procedural != Procedural():
+            raise UserError(
+                "objects.procedural: is for objects.catalog: procedural, but that is "
+                f"{spec.objects.catalog}"
+            )
+        return _catalog(spec.objects.catalog, folder, "FileBasedObject")
+    section = spec.objects.procedural
+    return ProceduralCatalog(seed=section.seed, count=section.objects)
+
+
+def _made(catalog: ProceduralCatalog) -> str:
+    if catalog.generator != VERSION:
+        raise UserError(
+            f"objects.catalog: procedural: the dataset was begun with generator "
+            f"{catalog.generator}, and this version of dyso has {VERSION}; install the "
+            "version that it was begun with"
+        )
+    return catalog.manifest
 
 
 def _manifest(catalog: Catalog, name: str, asset_type: str) -> str:
@@ -78,7 +111,7 @@ def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:
     location = name if "://" in name else str(folder / name)
     if "://" not in name and not Path(location).is_file():
         raise UserError(
-            f"{location}: no such manifest; the spec's catalogs are `starter` or the "
-            "path or URL of a Kubric asset manifest"
+            f"{location}: no such manifest; the spec's catalogs are `starter`, "
+            "`procedural` (objects) or the path or URL of a Kubric asset manifest"
         )
     return read_catalog(location, asset_type)

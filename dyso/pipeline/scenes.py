@@ -16,7 +16,7 @@ from dyso.pipeline.work import Work
 from dyso.render import RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import Catalog, ResolvedSpec, UserError
+from dyso.spec import ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
 PROGRESS_SECONDS = 5.0  # between notes on a part in the making
@@ -120,8 +120,6 @@ class SceneMaker:
         self.retries: list[Failure] = []
         self.seconds = self.core_seconds = 0.0
         self.objects, self.backgrounds = set[int](), set[int]()
-        self._objects = _indices(resolved.objects)
-        self._backgrounds = _indices(resolved.backgrounds)
 
     def record(self, split: str, index: int) -> bytes | None:
         """Gives a scene's record; None if it is now among the failures.
@@ -167,8 +165,9 @@ class SceneMaker:
         return None, failed
 
     def _note(self, scene: Scene) -> None:
-        self.objects |= {self._objects[item.asset_id] for item in scene.objects}
-        self.backgrounds.add(self._backgrounds[scene.background.asset_id])
+        catalogs = self._resolved.objects, self._resolved.backgrounds
+        self.objects |= {catalogs[0].index(item.asset_id) for item in scene.objects}
+        self.backgrounds.add(catalogs[1].index(scene.background.asset_id))
 
     def _render(self, scene: Scene) -> Views:
         try:
@@ -200,10 +199,6 @@ class SceneMaker:
             seconds = time.monotonic() - start
             self.seconds += seconds
             self.core_seconds += seconds if spent is None else spent
-
-
-def _indices(catalog: Catalog) -> dict[str, int]:
-    return {asset.id: index for index, asset in enumerate(catalog.assets)}
 
 
 def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure:

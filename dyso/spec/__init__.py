@@ -1,11 +1,13 @@
 """Specs: what a dataset is, said whole in one YAML file."""
 
+from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Dome, Handheld, Patterns
-from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
+from dyso.spec.catalog import Catalog, ResolvedSpec
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import UserError
 from dyso.spec.layout import Layout
 from dyso.spec.loader import load_resolved, load_spec, parse_resolved, save_resolved
+from dyso.spec.procedural import ProceduralCatalog
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,
@@ -29,6 +31,7 @@ __all__ = [
     "Layout",
     "Objects",
     "Patterns",
+    "ProceduralCatalog",
     "Render",
     "ResolvedSpec",
     "Spec",
