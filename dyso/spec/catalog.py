@@ -77,6 +77,10 @@ class Catalog:
         """
         return self._indices[asset_id]
 
+    def stands(self, asset: Asset) -> bool:
+        """Says whether an object has an up that it rests with; of none is it known."""
+        return False
+
     def counts(self) -> dict[str, int]:
         """Returns how many assets each category has."""
         return dict(Counter(asset.category for asset in self.assets))

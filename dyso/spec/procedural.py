@@ -98,6 +98,10 @@ class ProceduralCatalog:
         """Each category's id by its name."""
         return {name: index + 1 for index, name in enumerate(self.categories())}
 
+    def stands(self, asset: Asset) -> bool:
+        """Says whether an object has an up (z) that it rests with."""
+        return asset.category != "abstract"
+
     def counts(self) -> dict[str, int]:
         """Returns how many objects each category has."""
         kinds = len(CATEGORIES)

@@ -71,7 +71,7 @@ def abstract(m: Model) -> None:
             part = part.turned(axis, own.real(0, 360))
         kind = own.real(0, 1)
         if kind < 0.25:
-            part = _displaced(own, part, size)
+            part = _displaced(own, part, size, 9000 // count)
         elif kind < 0.45:
             part = _cut(own, part, size)
         material = m.material(*_ANY)
@@ -88,15 +88,15 @@ def _primitive(r: Draw) -> Part:
         case 0:
             return box(1, 1, 1, r.pick((0.0, 0.05, 0.2)), 3).moved(z=-0.5)
         case 1:
-            return ellipsoid(0.5, 0.5, 0.5, 32)
+            return ellipsoid(0.5, 0.5, 0.5, 28)
         case 2:
             return cylinder(0.5, 1, r.pick((0.5, 0.5, 0.2, 0.02)), 32).moved(z=-0.5)
         case 3:
-            return ring(0.36, r.real(0.08, 0.16), 36, 14)
+            return ring(0.36, r.real(0.08, 0.16), 36, 12)
         case 4:
             points = [(r.real(0.1, 0.5), z) for z in np.linspace(-0.5, 0.5, 6)]
-            curve = spline(points, 30)
-            return lathe([(0, curve[0, 1]), *curve, (0, curve[-1, 1])], 36)
+            curve = np.maximum(spline(points, 18), (0.04, -1))
+            return lathe([(0, curve[0, 1]), *curve, (0, curve[-1, 1])], 28)
         case 5:
             n = r.whole(3, 8) * 2
             t = 2 * np.pi * np.arange(n) / n
@@ -105,17 +105,17 @@ def _primitive(r: Draw) -> Part:
             return extrude(outline, r.real(0.3, 1)).moved(z=-0.3)
         case 6:
             through = r.rng.uniform(-0.5, 0.5, (5, 3))
-            return tube(spline(through, 40), r.real(0.05, 0.13), 14)
+            return tube(spline(through, 32), r.real(0.05, 0.13), 12)
     n = r.whole(3, 6)
     t = 2 * np.pi * np.arange(n) / n
     outline = np.stack([np.cos(t), np.sin(t)], 1) * 0.5
     return extrude(outline, r.real(0.4, 1.2)).moved(z=-0.4)
 
 
-def _displaced(r: Draw, part: Part, size: float) -> Part:
-    """Returns a surface that waves move along its normals."""
-    fine = refined(part, size * 0.09)
-    if len(fine.faces) > 8000:
+def _displaced(r: Draw, part: Part, size: float, most: int) -> Part:
+    """Returns a surface of so many faces that waves move along its normals."""
+    fine = refined(part, size * (0.09 if most > 2000 else 0.16))
+    if len(fine.faces) > most:
         return part
     total = np.zeros_like(fine.vertices)
     a, b, c = (fine.vertices[fine.faces[:, i]] for i in range(3))
@@ -157,7 +157,7 @@ def _cut(r: Draw, part: Part, size: float) -> Part:
 
 def _framed(m: Model, material: int, part: Part, size: float) -> None:
     """Adds the edges of a coarse surface as rods."""
-    faces = part.faces[:: max(1, len(part.faces) // 120)]
+    faces = part.faces[:: max(1, len(part.faces) // 50)]
     edges = np.sort(
         np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1
     )

@@ -93,7 +93,7 @@ class Model:
         """
         self.w, self.d, self.h = sides
         self.draw = draw
-        self._parts: list[tuple[Part, int]] = []
+        self.parts: list[tuple[Part, int]] = []
         self._families: list[str] = []
         self._draws: list[Draw] = []
 
@@ -107,7 +107,7 @@ class Model:
 
     def add(self, material: int, *parts: Part) -> None:
         """Adds parts of one material."""
-        self._parts += [(part, material) for part in parts]
+        self.parts += [(part, material) for part in parts]
 
     def mirrored(self, material: int, *parts: Part) -> None:
         """Adds parts and what a mirror in y = 0 shows of them."""
@@ -116,8 +116,8 @@ class Model:
     def made(self) -> Made:
         """Returns the mesh, scaled to fill the box."""
         vertices, faces, uv, start = [], [], [], 0
-        offsets = self.draw.named("uv").rng.random((len(self._parts), 6, 2))
-        for (part, _), offset in zip(self._parts, offsets, strict=True):
+        offsets = self.draw.named("uv").rng.random((len(self.parts), 6, 2))
+        for (part, _), offset in zip(self.parts, offsets, strict=True):
             vertices.append(part.vertices)
             faces.append(part.faces + start)
             start += len(part.vertices)
@@ -128,7 +128,7 @@ class Model:
         points, triangles = np.concatenate(vertices), np.concatenate(faces)
         corners = np.concatenate(uv)
         which = np.repeat(
-            [material for _, material in self._parts], [len(f) for f in faces]
+            [material for _, material in self.parts], [len(f) for f in faces]
         )
         low, high = points.min(0), points.max(0)
         half = np.array([self.w, self.d, self.h]) / 2

@@ -142,6 +142,8 @@ def lathe(
       depth: ... and how deep they are, as a share of the radius.
     """
     points = np.asarray(profile, float)
+    moves = np.abs(np.diff(points, axis=0)).max(1) > 1e-9
+    points = points[np.concatenate([[True], moves])]
     circle = _circle(segments)
     if waves:
         angles = TURN * np.arange(segments) / segments
