@@ -19,6 +19,7 @@ from typing import Any
 from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.manifest import is_inside, read_manifest
 from dyso.spec import UserError
+from dyso.spec.procedural import PREFIX
 from dyso.storage import Folder, LocalFolder, open_source
 
 from .archives import MAX_BYTES, unpack
@@ -83,6 +84,10 @@ class Assets:
           UserError: it cannot be read, is not a manifest, or names no place for data;
             see also `open_cache`.
         """
+        if location.startswith(PREFIX):
+            from .procedural import MadeAssets
+
+            return MadeAssets(location, open_cache())
         manifest = read_manifest(location)
         remote = "://" in location
         beside = location.rpartition("/")[0] if remote else Path(location).parent

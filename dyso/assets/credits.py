@@ -9,7 +9,7 @@ from typing import Any
 
 from dyso.assets.manifest import read_manifest
 from dyso.assets.resolve import manifests
-from dyso.spec import Catalog, ResolvedSpec, UserError
+from dyso.spec import Catalog, ProceduralCatalog, ResolvedSpec, UserError
 
 NAME = "ATTRIBUTION.md"
 UNKNOWN = "not known"
@@ -71,7 +71,10 @@ def attribution(
       objects: indices in the catalog of the objects that scenes show.
       backgrounds: likewise of the HDRIs.
     """
-    catalogs = resolved.objects, resolved.backgrounds
+    catalogs: tuple[Catalog | ProceduralCatalog, Catalog] = (
+        resolved.objects,
+        resolved.backgrounds,
+    )
     try:
         locations: tuple[str, ...] = manifests(resolved)
     except UserError:
@@ -90,8 +93,13 @@ def attribution(
 
 
 def _section(
-    title: str, catalog: Catalog, used: list[int], location: str
+    title: str, catalog: Catalog | ProceduralCatalog, used: list[int], location: str
 ) -> Iterator[str]:
+    if isinstance(catalog, ProceduralCatalog):
+        yield f"## {title}: {len(used)} of {catalog.count} procedural ones"
+        yield ""
+        yield "Made from numbers by DySO; nobody else has rights in them."
+        return
     names = [catalog.assets[index].id for index in used]
     try:
         credits = read_credits(location, names)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
-from dyso.spec import Catalog, ResolvedSpec, Spec, SpecError, UserError, load_with
+from dyso.spec import (
+    Catalog,
+    ProceduralCatalog,
+    ResolvedSpec,
+    Spec,
+    SpecError,
+    UserError,
+    load_with,
+)
+from dyso.spec.procedural import VERSION
+from dyso.spec.schema import Procedural
 
 # By the type of a catalog's assets: what makes one.
 _MAKERS = {
@@ -32,39 +43,52 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
       SpecError: a manifest is missing or broken, a category or an HDRI is in none, or
         the held-out share leaves a split without assets.
     """
-    found: dict[str, Catalog] = {}
+    objects: Catalog | ProceduralCatalog | None = None
+    backgrounds: Catalog | None = None
     problems: list[tuple[str, str]] = []
-    for section, name, asset_type in (
-        ("objects", spec.objects.catalog, "FileBasedObject"),
-        ("backgrounds", spec.backgrounds.catalog, "Texture"),
-    ):
-        try:
-            found[section] = _catalog(name, folder, asset_type)
-        except UserError as error:
-            problems.append((f"{section}.catalog", str(error)))
-    for key, wanted, known in (
-        ("objects.categories", spec.objects.categories, Catalog.categories),
-        ("backgrounds.assets", spec.backgrounds.assets, _ids),
-    ):
-        catalog = found.get(key.partition(".")[0])
-        if catalog and (unknown := sorted(set(wanted) - set(known(catalog)))):
-            some = known(catalog)[:60]
-            more = " ..." if len(some) < len(known(catalog)) else ""
-            text = (
-                f"{', '.join(unknown)}: not in the catalog {catalog.name}, "
-                f"which has {', '.join(some)}{more}"
-            )
-            problems.append((key, text))
-    if problems:
+    name = spec.objects.catalog
+    if name != "procedural" and spec.objects.procedural != Procedural():
+        text = f"is for objects.catalog: procedural, but that is {name}"
+        problems.append(("objects.procedural", text))
+    try:
+        objects = _objects(spec, folder)
+        problems += _unknown(
+            "objects.categories", spec.objects.categories, objects, objects.categories()
+        )
+    except UserError as error:
+        problems.append(("objects.catalog", str(error)))
+    try:
+        backgrounds = _catalog(spec.backgrounds.catalog, folder, "Texture")
+        ids = tuple(asset.id for asset in backgrounds.assets)
+        problems += _unknown(
+            "backgrounds.assets", spec.backgrounds.assets, backgrounds, ids
+        )
+    except UserError as error:
+        problems.append(("backgrounds.catalog", str(error)))
+    if problems or objects is None or backgrounds is None:
         raise SpecError(problems)
-    resolved = ResolvedSpec(spec=spec, **found)
+    resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
     for split in spec.splits:
         resolved.objects_of(split), resolved.backgrounds_of(split)
     return resolved
 
 
-def _ids(catalog: Catalog) -> tuple[str, ...]:
-    return tuple(asset.id for asset in catalog.assets)
+def _unknown(
+    key: str,
+    wanted: Sequence[str],
+    catalog: Catalog | ProceduralCatalog,
+    known: Sequence[str],
+) -> list[tuple[str, str]]:
+    """Returns a problem if some of the names that a spec wants are not in a catalog."""
+    unknown = sorted(set(wanted) - set(known))
+    if not unknown:
+        return []
+    more = " ..." if len(known) > 60 else ""
+    text = (
+        f"{', '.join(unknown)}: not in the catalog {catalog.name}, "
+        f"which has {', '.join(known[:60])}{more}"
+    )
+    return [(key, text)]
 
 
 def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
@@ -78,9 +102,28 @@ def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
     """
     spec = resolved.spec
     return (
-        _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
+        _made(resolved.objects)
+        if isinstance(resolved.objects, ProceduralCatalog)
+        else _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
         _manifest(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
     )
+
+
+def _objects(spec: Spec, folder: Path) -> Catalog | ProceduralCatalog:
+    if spec.objects.catalog != "procedural":
+        return _catalog(spec.objects.catalog, folder, "FileBasedObject")
+    section = spec.objects.procedural
+    return ProceduralCatalog(seed=section.seed, count=section.objects)
+
+
+def _made(catalog: ProceduralCatalog) -> str:
+    if catalog.generator != VERSION:
+        raise UserError(
+            f"objects.catalog: procedural: the dataset was begun with generator "
+            f"{catalog.generator}, and this version of dyso has {VERSION}; install the "
+            "version that it was begun with"
+        )
+    return catalog.manifest
 
 
 def _manifest(catalog: Catalog, name: str, asset_type: str) -> str:

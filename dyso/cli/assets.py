@@ -15,7 +15,7 @@ import tyro
 
 from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
-from dyso.spec import Catalog, UserError
+from dyso.spec import Catalog, ProceduralCatalog, UserError
 from dyso.terminal import say
 
 NAMED = 5  # of what is broken
@@ -209,12 +209,15 @@ def show(source: tyro.conf.Positional[str], /) -> int:
     from dyso.assets.credits import UNKNOWN, read_credits
 
     for catalog in _catalogs(source):
-        ids = [asset.id for asset in catalog.assets]
-        say(f"{catalog.name}: {len(ids)} assets, {catalog.manifest}")
-        kinds = Counter(asset.category for asset in catalog.assets)
+        say(f"{catalog.name}: {len(catalog.assets)} assets, {catalog.manifest}")
+        kinds = catalog.counts()
         for name, number in catalog.category_ids.items():
             if name:
                 say(f"  category {number:3} {name}: {kinds[name]}")
+        if isinstance(catalog, ProceduralCatalog):
+            say("  made when they are shown; nobody else has rights in them")
+            continue
+        ids = [asset.id for asset in catalog.assets]
         found = read_credits(catalog.manifest, ids).values()
         licenses = Counter(credit.license or UNKNOWN for credit in found)
         for license, count in licenses.most_common():
@@ -275,6 +278,7 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
     requests = [
         {"do": do, "manifest": catalog.manifest, "id": asset.id}
         for catalog in _catalogs(source)
+        if not isinstance(catalog, ProceduralCatalog)  # Of which nothing is fetched.
         for asset in catalog.assets
     ]
     broken = {}
@@ -292,7 +296,7 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
     return int(bool(broken))
 
 
-def _catalogs(source: str) -> list[Catalog]:
+def _catalogs(source: str) -> list[Catalog | ProceduralCatalog]:
     """Gives the catalogs of a spec or a manifest."""
     from dyso import assets
     from dyso.assets import starter

@@ -22,7 +22,7 @@ from dyso.render import Device, Renderer, RenderError, Views
 from dyso.render.system import require_system_libraries
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import Catalog, ResolvedSpec, UserError
+from dyso.spec import Catalog, ProceduralCatalog, ResolvedSpec, UserError
 from dyso.spec.schema import Layer
 from dyso.visualization.files import write_scene
 
@@ -93,10 +93,14 @@ def _located(resolved: ResolvedSpec) -> ResolvedSpec:
     Raises:
       UserError: a manifest is not there, or its assets have changed.
     """
-    spec = resolved.spec
+    spec, objects = resolved.spec, resolved.objects
+    if isinstance(objects, ProceduralCatalog):
+        assets.manifests(resolved)  # Says where this version makes other objects.
+    else:
+        objects = _catalog(objects, spec.objects.catalog, "FileBasedObject")
     return dataclasses.replace(
         resolved,
-        objects=_catalog(resolved.objects, spec.objects.catalog, "FileBasedObject"),
+        objects=objects,
         backgrounds=_catalog(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
     )
 

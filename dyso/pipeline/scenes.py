@@ -18,7 +18,7 @@ from dyso.pipeline.shard_report import Account, Failure, to_json
 from dyso.render import SCENES, UNCERTAIN, RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import Catalog, ResolvedSpec, UserError
+from dyso.spec import ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
 # An uncertain failure is the scene's if it comes so often in a row, each time but the
@@ -135,8 +135,6 @@ class SceneMaker:
         self.repeated = Counter[str]()
         self.seconds = self.core_seconds = 0.0
         self.objects, self.backgrounds = set[int](), set[int]()
-        self._objects = _indices(resolved.objects)
-        self._backgrounds = _indices(resolved.backgrounds)
 
     def record(self, split: str, index: int) -> bytes | None:
         """Gives a scene's record; None if it is now among the failures.
@@ -183,8 +181,9 @@ class SceneMaker:
         return None, failed
 
     def _note(self, scene: Scene) -> None:
-        self.objects |= {self._objects[item.asset_id] for item in scene.objects}
-        self.backgrounds.add(self._backgrounds[scene.background.asset_id])
+        catalogs = self._resolved.objects, self._resolved.backgrounds
+        self.objects |= {catalogs[0].index(item.asset_id) for item in scene.objects}
+        self.backgrounds.add(catalogs[1].index(scene.background.asset_id))
 
     def _render(self, scene: Scene) -> bytes:
         """Returns a scene's record, rendered again until the machine lets it be.
@@ -265,10 +264,6 @@ def _is_scenes(failed: Sequence[RenderError]) -> bool:
 
 def _one_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0][:300]
-
-
-def _indices(catalog: Catalog) -> dict[str, int]:
-    return {asset.id: index for index, asset in enumerate(catalog.assets)}
 
 
 def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dyso.geometry import (
     azimuth_elevation,
@@ -58,6 +58,7 @@ def sample_motion(
     motion: np.random.Generator,
     dynamics: Dynamics,
     half: Float[np.ndarray, "N 3"],
+    upright: Bool[np.ndarray, " N"],
 ) -> Motion | None:
     """Draws the poses of every object in every step.
 
@@ -70,12 +71,18 @@ def sample_motion(
       motion: draws the steps after it.
       dynamics: the spec's.
       half: metres, half the sides of each object's bounding box.
+      upright: which objects have an up (z), with which they rest at step 0.
 
     Returns:
       The poses, or None where no room was found for an object.
     """
     count = len(half)
     first = _random_rotations(placement, count)
+    if dynamics.motion != "physics" and dynamics.contact != "free":
+        # A turn about the vertical alone, uniform as the whole turn was.
+        turns_only = first[upright] * np.array([1.0, 0.0, 0.0, 1.0])
+        turns_only /= np.linalg.norm(turns_only, axis=-1, keepdims=True)
+        first[upright] = turns_only
     if dynamics.motion == "physics":
         drops = placement.uniform(*dynamics.drop, count)
         start = _stacked(placement, dynamics.area, half, drops)

@@ -80,7 +80,10 @@ def _sample(
     assets = _choose_objects(streams.named("object"), resolved, split)
     half = np.stack([_half_sides(asset, spec.objects.size) for asset in assets])
     dynamics = streams.named("dynamics")
-    motion = sample_motion(streams.named("placement"), dynamics, spec.dynamics, half)
+    upright = np.array([resolved.objects.stands(asset) for asset in assets])
+    motion = sample_motion(
+        streams.named("placement"), dynamics, spec.dynamics, half, upright
+    )
     if motion is None:
         return "no room for the objects in dynamics.area"
     trajectory = sample_cameras(streams.named("cameras"), spec.cameras)

@@ -1,7 +1,8 @@
 """Specs: what a dataset is, said whole in one YAML file."""
 
+from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Dome, Handheld, Patterns
-from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
+from dyso.spec.catalog import Catalog, ResolvedSpec
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError, UserError
 from dyso.spec.layout import Layout
@@ -12,6 +13,7 @@ from dyso.spec.loader import (
     parse_resolved,
     save_resolved,
 )
+from dyso.spec.procedural import ProceduralCatalog
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,
@@ -35,6 +37,7 @@ __all__ = [
     "Layout",
     "Objects",
     "Patterns",
+    "ProceduralCatalog",
     "Render",
     "ResolvedSpec",
     "Spec",

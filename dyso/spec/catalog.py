@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
 from operator import getitem
 from typing import Any
 
+from dyso.spec.asset import Asset
+from dyso.spec.asset import Vector as Vector
 from dyso.spec.cameras import Cameras, Dome, Handheld
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError
-from dyso.spec.schema import Backgrounds, Spec
+from dyso.spec.procedural import ProceduralCatalog, Selection
+from dyso.spec.schema import Backgrounds, Procedural, Spec
 
-Vector = tuple[float, float, float]
 # Settings that came after the first datasets: at these values they are no part of the
 # identity, or it would be another for the same data. In this order, so that a section
 # is compared without what came after it.
 _HANDHELD = {k: v for k, v in asdict(Handheld()).items() if k != "baseline"}
 _LATER: dict[tuple[str, ...], Any] = {
     ("backgrounds", "assets"): Backgrounds.assets,
+    ("objects", "procedural"): asdict(Procedural()),
     ("dynamics", "motion"): Dynamics.motion,
     ("dynamics", "travel"): Dynamics.travel,
     ("dynamics", "turn"): Dynamics.turn,
@@ -36,27 +39,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("cameras", "patterns", "handheld"): _HANDHELD,
     ("cameras", "patterns", "dome"): asdict(Dome()),
 }
-_Division = tuple[tuple["Asset", ...], tuple["Asset", ...]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asset:
-    """One object or HDRI of a catalog.
-
-    Attributes:
-      id: its key in the manifest.
-      category: an object's category; empty for an HDRI.
-      bounds: an object's axis-aligned bounding box, lower and upper corner, in the
-        units of its own mesh; all zero for an HDRI.
-      textured: whether it brings its own materials; otherwise one is sampled.
-      checksum: sha256 of its content, where the manifest has it; else empty.
-    """
-
-    id: str
-    category: str = ""
-    bounds: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-    textured: bool = True
-    checksum: str = ""
+_Division = tuple[Sequence[Asset], Sequence[Asset]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +65,31 @@ class Catalog:
         """Each category's id by its name."""
         return {name: index + 1 for index, name in enumerate(self.categories())}
 
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {asset.id: index for index, asset in enumerate(self.assets)}
+
+    def index(self, asset_id: str) -> int:
+        """Returns an asset's place in the catalog.
+
+        Raises:
+          KeyError: there is no such asset.
+        """
+        return self._indices[asset_id]
+
+    def stands(self, asset: Asset) -> bool:
+        """Says whether an object has an up that it rests with; of none is it known."""
+        return False
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many assets each category has."""
+        return dict(Counter(asset.category for asset in self.assets))
+
+    def identifying(self) -> Iterator[dict[str, Any]]:
+        """Returns what of it is part of a dataset's identity: a head, then assets."""
+        yield {"assets": len(self.assets)}
+        yield from map(asdict, self.assets)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedSpec:
@@ -91,7 +99,7 @@ class ResolvedSpec:
     """
 
     spec: Spec
-    objects: Catalog
+    objects: Catalog | ProceduralCatalog
     backgrounds: Catalog
 
     @cached_property
@@ -120,19 +128,18 @@ class ResolvedSpec:
         spec["splits"] = dict(sorted(spec["splits"].items()))
         yield spec
         for catalog in (self.objects, self.backgrounds):
-            yield {"assets": len(catalog.assets)}
-            yield from map(asdict, catalog.assets)
+            yield from catalog.identifying()
 
     def identity(self) -> dict[str, Any]:
         """Gives what `hash` covers, as plain JSON-able values in a fixed order."""
-        values = self._identifying()
+        procedural = isinstance(self.objects, ProceduralCatalog)
         return {
-            "spec": next(values),
-            "objects": list(itertools.islice(values, 1, 1 + len(self.objects.assets))),
-            "backgrounds": list(itertools.islice(values, 1, None)),
+            "spec": next(self._identifying()),
+            "objects": [*self.objects.identifying()][not procedural :],
+            "backgrounds": [*self.backgrounds.identifying()][1:],
         }
 
-    def objects_of(self, split: str) -> tuple[Asset, ...]:
+    def objects_of(self, split: str) -> Sequence[Asset]:
         """Gives the objects, of the spec's categories, that a split may show.
 
         Raises:
@@ -140,7 +147,7 @@ class ResolvedSpec:
         """
         return self._objects[split != "train"]
 
-    def backgrounds_of(self, split: str) -> tuple[Asset, ...]:
+    def backgrounds_of(self, split: str) -> Sequence[Asset]:
         """Gives the HDRIs, of those that the spec names, that a split may show.
 
         Raises:
@@ -148,9 +155,19 @@ class ResolvedSpec:
         """
         return self._backgrounds[split != "train"]
 
+    def may_show(self, split: str, asset_id: str) -> bool:
+        """Says whether an object is among those of a split."""
+        objects = self.objects_of(split)
+        if isinstance(objects, Selection):
+            return objects.has(asset_id)
+        return any(asset.id == asset_id for asset in objects)
+
     @cached_property
     def _objects(self) -> _Division:
         wanted = set(self.spec.objects.categories)
+        if isinstance(self.objects, ProceduralCatalog):
+            few = self.objects.select(self.spec.objects.categories)
+            return self._divide("objects", few, self.spec.objects.held_out)
         selected = [
             a for a in self.objects.assets if not wanted or a.category in wanted
         ]
@@ -181,6 +198,10 @@ class ResolvedSpec:
                 "from; use a larger catalog or held_out: 0"
             )
             raise SpecError([(f"{section}.held_out", problem)])
+        if isinstance(assets, Selection):
+            # Each is drawn alone, so that the last are as good a choice as any.
+            first = len(assets) - count
+            return (assets[:first], assets[first:]) if count else (assets, assets)
         if not count:
             return tuple(assets), tuple(assets)
         order = sorted(assets, key=lambda a: _digest(self.spec.seed, section, a.id))

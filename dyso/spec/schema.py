@@ -49,12 +49,27 @@ REQUIRED_LAYERS: tuple[Layer, ...] = ("color", "depth", "instance", "category")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Procedural:
+    """Which objects a procedural catalog has; each is made from its number alone.
+
+    Attributes:
+      seed: another seed gives other objects.
+      objects: how many different objects; more cost nothing.
+    """
+
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    objects: Annotated[int, Ge(1), Le(10**9)] = 1_000_000
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objects:
     """Which objects a scene shows.
 
     Attributes:
-      catalog: `starter`, or the path or URL of a Kubric asset manifest; a relative
-        path starts at the spec's folder.
+      catalog: `starter`, `procedural`, or the path or URL of a Kubric asset manifest;
+        a relative path starts at the spec's folder.
+      procedural: which objects, where the catalog is `procedural`.
       count: fewest and most objects in a scene.
       size: metres, the longest side of an object's axis-aligned bounding box.
       held_out: share of the objects that `train` never shows; every other split
@@ -63,6 +78,7 @@ class Objects:
     """
 
     catalog: str = "starter"
+    procedural: Procedural = field(default_factory=Procedural)
     count: CountRange = (1, 1)
     size: PositiveMetres = 2.0
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.1

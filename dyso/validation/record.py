@@ -189,9 +189,8 @@ def _follows_from_scene(
             value = np.array(field.value(scene, None))  # type: ignore[arg-type]
             if not _same(record[field.name], value):
                 yield f"{field.name}: is not what its scene says"
-    known = {asset.id for asset in resolved.objects_of(split)}
     for item in scene.objects:
-        if item.asset_id not in known:
+        if not resolved.may_show(split, item.asset_id):
             yield f"object {item.asset_id!r}: is none of split {split!r}"
         elif resolved.objects.category_ids.get(item.category) != item.category_id:
             yield f"object {item.asset_id!r}: category id {item.category_id} is wrong"

@@ -21,7 +21,8 @@ contacts = st.sampled_from(["rest", "settle", "free"])
 
 def sample(seed: int, dynamics: Dynamics, half: np.ndarray) -> Motion | None:
     placement, motion = np.random.default_rng(seed).spawn(2)
-    return sample_motion(placement, motion, dynamics, half)
+    lying = np.zeros(len(half), bool)
+    return sample_motion(placement, motion, dynamics, half, lying)
 
 
 def boxes(seed: int, count: int) -> np.ndarray:

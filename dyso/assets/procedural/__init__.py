@@ -1,0 +1,24 @@
+"""Objects made from numbers: meshes, materials and textures by small grammars.
+
+    make(catalog, number) -> Made -> files that an importer reads
+
+An object is a function of (generator version, seed, number) alone. Its category and its
+box are drawn by `dyso.spec.procedural`; everything else here, from named streams.
+"""
+
+from __future__ import annotations
+
+from dyso.assets.procedural.draw import Draw
+from dyso.assets.procedural.grammars import GRAMMARS
+from dyso.assets.procedural.model import Made, Model
+from dyso.spec import ProceduralCatalog
+from dyso.spec.procedural import CATEGORIES
+
+
+def make(catalog: ProceduralCatalog, number: int) -> Made:
+    """Makes an object of a catalog."""
+    category = CATEGORIES[number % len(CATEGORIES)]
+    key = (catalog.generator, catalog.seed, number)
+    model = Model(catalog.sides(number), Draw(key, "shape"))
+    GRAMMARS[category](model)
+    return model.made()

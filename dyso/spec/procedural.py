@@ -1,0 +1,222 @@
+"""Catalogs of objects that are made from numbers: what is known without a mesh.
+
+Object `n` of a catalog is a function of (generator version, seed, n). Its category and
+its bounding box, drawn here, are all that sampling and identity need; the mesh, made by
+`dyso.assets.procedural`, is scaled to fill that box. So a catalog of a million objects
+takes no disk, no memory and no start-up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+from dyso.spec.asset import Asset, Vector
+
+VERSION = 1
+"""Of the generator: what it makes of the same number changes with it."""
+Range = tuple[float, float]
+
+# Of each category: width (x) and height (z), in any unit, and the depth (y) as a share
+# of the width. An object faces x.
+_SIDES: dict[str, tuple[Range, Range, Range]] = {
+    "abstract": ((0.5, 1.0), (0.5, 1.0), (0.6, 1.6)),
+    "airplane": ((0.9, 1.1), (0.24, 0.36), (0.75, 1.15)),
+    "boat": ((1.0, 1.0), (0.45, 0.9), (0.28, 0.42)),
+    "bottle": ((0.26, 0.42), (1.0, 1.0), (1.0, 1.0)),
+    "bowl": ((1.0, 1.0), (0.3, 0.55), (1.0, 1.0)),
+    "car": ((1.0, 1.0), (0.28, 0.42), (0.4, 0.5)),
+    "chair": ((0.45, 0.62), (0.85, 1.1), (0.9, 1.1)),
+    "creature": ((0.8, 1.0), (0.55, 0.95), (0.35, 0.5)),
+    "house": ((0.8, 1.1), (0.6, 1.0), (0.75, 1.2)),
+    "lamp": ((0.35, 0.55), (0.8, 1.1), (1.0, 1.0)),
+    "mug": ((1.0, 1.2), (0.85, 1.25), (0.7, 0.76)),
+    "plant": ((0.55, 0.9), (0.9, 1.1), (0.95, 1.05)),
+    "table": ((0.8, 1.2), (0.5, 0.85), (0.6, 1.1)),
+    "tool": ((1.0, 1.0), (0.12, 0.16), (0.3, 0.42)),
+    "tower": ((0.32, 0.5), (1.0, 1.3), (1.0, 1.0)),
+    "toy_blocks": ((0.6, 1.0), (0.5, 1.0), (0.7, 1.1)),
+    "vase": ((0.4, 0.7), (0.8, 1.1), (1.0, 1.0)),
+}
+CATEGORIES = tuple(sorted(_SIDES))
+PREFIX = "procedural:"
+_DIGITS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProceduralCatalog:
+    """A catalog of objects that are made when they are shown.
+
+    Object n has the category n modulo the number of categories. It has what `Catalog`
+    has; its assets are a sequence that holds none of them.
+
+    Attributes:
+      name: of the catalog.
+      generator: version of the generator.
+      seed: which family of objects.
+      count: how many.
+    """
+
+    name: str = "procedural"
+    generator: int = VERSION
+    seed: int
+    count: int
+
+    @property
+    def manifest(self) -> str:
+        """What tells a worker which catalog it is."""
+        return f"{PREFIX}{self.generator}:{self.seed}:{self.count}"
+
+    @classmethod
+    def parse(cls, manifest: str) -> ProceduralCatalog:
+        """Reads what `manifest` gave.
+
+        Raises:
+          ValueError: it did not give this.
+        """
+        found = re.fullmatch(rf"{PREFIX}(\d+):(\d+):(\d+)", manifest)
+        if found is None:
+            raise ValueError(f"{manifest}: names no procedural catalog")
+        generator, seed, count = map(int, found.groups())
+        return cls(generator=generator, seed=seed, count=count)
+
+    @cached_property
+    def assets(self) -> Sequence[Asset]:
+        """All of them, each made when it is asked for."""
+        return self.select(())
+
+    def categories(self) -> tuple[str, ...]:
+        """Returns the categories in order; category id = index + 1, 0 is background."""
+        return CATEGORIES[: self.count]
+
+    @cached_property
+    def category_ids(self) -> dict[str, int]:
+        """Each category's id by its name."""
+        return {name: index + 1 for index, name in enumerate(self.categories())}
+
+    def stands(self, asset: Asset) -> bool:
+        """Says whether an object has an up (z) that it rests with."""
+        return asset.category != "abstract"
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many objects each category has."""
+        kinds = len(CATEGORIES)
+        return {
+            name: self.count // kinds + (index < self.count % kinds)
+            for index, name in enumerate(self.categories())
+        }
+
+    def index(self, asset_id: str) -> int:
+        """Returns an object's number.
+
+        Raises:
+          KeyError: there is no such object.
+        """
+        digits = asset_id.rpartition("_")[2]
+        if digits.isascii() and digits.isdigit() and len(digits) <= 20:
+            number = int(digits)
+            if number < self.count and self.id(number) == asset_id:
+                return number
+        raise KeyError(asset_id)
+
+    def id(self, number: int) -> str:
+        """Returns an object's id by its number."""
+        return f"{CATEGORIES[number % len(CATEGORIES)]}_{number:0{_DIGITS}d}"
+
+    def asset(self, number: int) -> Asset:
+        """Returns an object by its number."""
+        half = [side / 2 for side in self.sides(number)]
+        lower: Vector = (-half[0], -half[1], -half[2])
+        return Asset(
+            id=self.id(number),
+            category=CATEGORIES[number % len(CATEGORIES)],
+            bounds=(lower, (half[0], half[1], half[2])),
+        )
+
+    def sides(self, number: int) -> Vector:
+        """Returns the sides of an object's bounding box; the longest is 1.
+
+        In steps of 2e-4, so that half of each has few digits in a mesh file.
+        """
+        width, height, depth = (
+            low + (high - low) * self._draw(number, axis)
+            for axis, (low, high) in enumerate(
+                _SIDES[CATEGORIES[number % len(CATEGORIES)]]
+            )
+        )
+        sides = width, width * depth, height
+        x, y, z = (round(5000 * side / max(sides)) / 5000 for side in sides)
+        return x, y, z
+
+    def _draw(self, number: int, axis: int) -> float:
+        """Returns a number in [0, 1): by integers alone, so the same everywhere."""
+        text = f"{self.generator}/{self.seed}/{number}/{axis}"
+        digest = hashlib.sha256(text.encode()).digest()
+        return int.from_bytes(digest[:6], "big") / (1 << 48)
+
+    def select(self, categories: Sequence[str]) -> Selection:
+        """Returns the objects of some categories, or of all if none is named."""
+        kinds = range(len(CATEGORIES))
+        wanted = tuple(
+            k for k in kinds if not categories or CATEGORIES[k] in categories
+        )
+        rows, rest = divmod(self.count, len(CATEGORIES))
+        many = rows * len(wanted) + sum(kind < rest for kind in wanted)
+        return Selection(self, wanted, range(many))
+
+    def identifying(self) -> Iterator[dict[str, Any]]:
+        """Returns what of it is part of a dataset's identity."""
+        yield {
+            "procedural": {
+                "generator": self.generator,
+                "seed": self.seed,
+                "count": self.count,
+            }
+        }
+
+
+class Selection(Sequence[Asset]):
+    """Some of a procedural catalog's objects, none of which is kept."""
+
+    def __init__(
+        self, catalog: ProceduralCatalog, kinds: tuple[int, ...], places: range
+    ):
+        """See `ProceduralCatalog.select`.
+
+        Args:
+          catalog: the catalog.
+          kinds: indices of the categories, in order.
+          places: in the sequence of all objects of these categories.
+        """
+        self._catalog, self._kinds, self._places = catalog, kinds, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Asset: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Selection: ...
+
+    def __getitem__(self, index: int | slice) -> Asset | Selection:
+        if isinstance(index, slice):
+            return Selection(self._catalog, self._kinds, self._places[index])
+        row, column = divmod(self._places[index], len(self._kinds))
+        number = row * len(CATEGORIES) + self._kinds[column]
+        return self._catalog.asset(number)
+
+    def has(self, asset_id: str) -> bool:
+        """Says whether an object of this id is among them."""
+        try:
+            number = self._catalog.index(asset_id)
+        except KeyError:
+            return False
+        row, kind = divmod(number, len(CATEGORIES))
+        if kind not in self._kinds:
+            return False
+        return row * len(self._kinds) + self._kinds.index(kind) in self._places
