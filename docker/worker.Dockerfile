@@ -14,15 +14,17 @@ RUN apt-get update \
     && python3.11 -m venv /opt/venv
 WORKDIR /src
 COPY docker/requirements.txt ./
-# Some packages are built from source, which pip checks by its hash, and would build with
-# whatever setuptools is newest: those of the file come first, and build them.
+# The file lists every dependency, so that pip has none to look for. Some packages are
+# built from source, which pip checks by its hash, and would build with whatever
+# setuptools is newest: those of the file come first, and build them.
 # Headers and the packages' own tests are of no use to a worker, nor is what PyBullet
 # has for debuggers: 0.7 GB.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     sed -nE '/^(packaging|setuptools|wheel)==/,/[^\\]$/p' requirements.txt > build.txt \
     && for file in build.txt requirements.txt; do \
       /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-        --progress-bar off --no-build-isolation --require-hashes -r "$file" || exit; \
+        --progress-bar off --no-build-isolation --no-deps --require-hashes \
+        -r "$file" || exit; \
     done \
     && cd /opt/venv/lib/python3.11/site-packages \
     && rm -rf tensorflow/include \
