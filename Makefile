@@ -71,15 +71,18 @@ format: install  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# For any Python 3.11 and the C library of Debian 12, of which the worker image is made.
+LOCK = $(BIN)/uv pip compile setup.cfg --quiet --no-annotate --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_36 --custom-compile-command 'make lock'
+IMAGE_EXTRAS := generate dask dataflow gcs s3
+# `make lock UPGRADE=` moves no pin that still fits.
+UPGRADE := --upgrade
+
 .PHONY: lock
-lock:  ## write constraints.txt anew, from the newest packages that fit
-	rm -rf .venv.lock
-	$(PYTHON) -m venv .venv.lock
-	.venv.lock/bin/pip install --quiet '.[$(EXTRAS_all)]'
-	{ sed -n '/^#/p' constraints.txt; \
-	    .venv.lock/bin/pip freeze | grep -v '^dyso ' | LC_ALL=C sort -f; } > .venv.lock/pins
-	mv .venv.lock/pins constraints.txt
-	rm -rf .venv.lock
+lock: | $(BIN)/uv  ## pin the newest packages that fit, for .venv and the worker image
+	@$(LOCK) $(UPGRADE) --all-extras -o constraints.txt >/dev/null
+	@$(LOCK) $(IMAGE_EXTRAS:%=--extra %) -c constraints.txt --generate-hashes \
+	    -o docker/requirements.txt >/dev/null
 
 .PHONY: clean
 clean:  ## remove .venv and caches; data stays

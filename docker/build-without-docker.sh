@@ -7,8 +7,7 @@
 #   sudo docker/test-without-docker.sh [FOLDER]
 #
 # It takes as much as 30 GB of disk while it works. The caller's PIP_CONFIG_FILE,
-# PIP_INDEX_URL, SSL_CERT_FILE and proxies count; MIRROR is Debian's mirror, EXTRAS are
-# the extras of setup.cfg to install.
+# PIP_INDEX_URL, SSL_CERT_FILE and proxies count; MIRROR is Debian's mirror.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-/var/tmp/dyso-image}
@@ -76,8 +75,8 @@ trusted=${SSL_CERT_FILE:-$certificates}
 echo "worker: docker/worker.Dockerfile"
 start=$SECONDS
 buildah build --pull-never --build-arg BASE=localhost/dyso-base \
-  --build-arg BEAM=localhost/dyso-beam ${EXTRAS:+--build-arg "EXTRAS=$EXTRAS"} \
-  "${options[@]}" --file docker/worker.Dockerfile --tag dyso-worker .
+  --build-arg BEAM=localhost/dyso-beam "${options[@]}" \
+  --file docker/worker.Dockerfile --tag dyso-worker .
 buildah rm --all >/dev/null
 buildah rmi --prune >/dev/null
 echo "dyso-worker: built in $((SECONDS - start)) s"

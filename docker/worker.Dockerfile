@@ -1,45 +1,42 @@
 # The worker: `docker run IMAGE render ...` renders one scene, and Beam's runners start
 # the same image as their SDK container. docs/docker.md tells how to build and run it.
 ARG BASE=python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
-# The version is apache-beam's in constraints.txt.
+# The version is apache-beam's in docker/requirements.txt.
 ARG BEAM=apache/beam_python3.11_sdk:2.77.0
 
 FROM ${BEAM} AS beam
 
-# What setup.cfg asks for, without the project: a change of the code leaves this layer,
-# which is nearly all of the image, as it is.
+# The packages without the project: a change of the code leaves this layer, which is
+# nearly all of the image, as it is.
 FROM ${BASE} AS packages
-ARG EXTRAS=generate,dask,dataflow,gcs,s3
 RUN apt-get update \
     && apt-get install -y --no-install-recommends binutils \
     && python3.11 -m venv /opt/venv
 WORKDIR /src
-COPY setup.cfg constraints.txt ./
-RUN python3.11 -c "import configparser, sys; \
-    c = configparser.RawConfigParser(); \
-    c.read('setup.cfg'); \
-    extras = (c['options.extras_require'][e] for e in sys.argv[1].split(',')); \
-    print(c['options']['install_requires'], *extras, sep='\n')" \
-    "${EXTRAS}" > requirements.txt
+COPY docker/requirements.txt ./
+# The file lists every dependency, so that pip has none to look for. Some packages are
+# built from source, which pip checks by its hash, and would build with whatever
+# setuptools is newest: those of the file come first, and build them.
 # Headers and the packages' own tests are of no use to a worker, nor is what PyBullet
 # has for debuggers: 0.7 GB.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-      --progress-bar off -r requirements.txt -c constraints.txt \
+    sed -nE '/^(packaging|setuptools|wheel)==/,/[^\\]$/p' requirements.txt > build.txt \
+    && for file in build.txt requirements.txt; do \
+      /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --progress-bar off --no-build-isolation --no-deps --require-hashes \
+        -r "$file" || exit; \
+    done \
     && cd /opt/venv/lib/python3.11/site-packages \
     && rm -rf tensorflow/include \
     && find . -type d -name tests -prune -exec rm -rf {} + \
     && strip --strip-debug pybullet*.so
 
-FROM ${BASE} AS project
-WORKDIR /src
-RUN python3.11 -m venv /opt/build
+FROM packages AS project
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY dyso dyso
 COPY worker worker
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-deps \
-      --wheel-dir /wheel .
+RUN /opt/venv/bin/pip wheel --disable-pip-version-check --no-build-isolation --no-deps \
+      --no-index --wheel-dir /wheel .
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="DySO worker" \

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import tyro
-from tqdm import tqdm
 
 from dyso import assets
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
+from dyso.cli.bar import Bar
 from dyso.reading import Dataset
 from dyso.render import Device, Renderer, RenderError, Views
 from dyso.render.system import require_system_libraries
@@ -168,7 +168,7 @@ def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene
 def _render(
     scene: Scene, resolved: ResolvedSpec, timeout: float | None, device: Device
 ) -> Views:
-    quiet = not sys.stderr.isatty()
+    count = scene.layout.views
     with (
         Renderer(
             objects=resolved.objects.manifest,
@@ -176,16 +176,13 @@ def _render(
             timeout=timeout,
             device=device,
         ) as renderer,
-        tqdm(
-            total=scene.layout.views,
-            unit="view",
-            file=sys.stderr,
-            disable=quiet,
-            leave=False,
-        ) as bar,
+        Bar("views") as bar,
     ):
+        bar.show(0, count)
         try:
-            return renderer.render(scene, lambda made: bar.update(made - bar.n))
+            views = renderer.render(scene, lambda made: bar.show(made, count))
+            bar.show(count, count)
+            return views
         except RenderError as error:
             if error.final:
                 raise UserError(str(error)) from error

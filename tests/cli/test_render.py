@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dyso.cli import bar
 from dyso.cli.render import main
 from dyso.geometry import unproject
 from dyso.reading import Dataset
@@ -133,12 +135,17 @@ def test_a_record_rendered_again_gives_the_identical_pixels(rendered, tmp_path):
 
 
 @pytest.mark.slow
-def test_its_scene_json_renders_larger_with_the_same_geometry(rendered, demo, tmp_path):
+def test_its_scene_json_renders_larger_with_the_same_geometry(
+    rendered, demo, tmp_path, monkeypatch, capsys
+):
     scene = Dataset(rendered)["train"].scene(1)
     (tmp_path / "scene.json").write_text(scene.to_json())
     out = tmp_path / "large"
     path = tmp_path / "scene.json"
+    monkeypatch.setattr(bar, "LINE_SECONDS", 0.0)
     assert main(demo, out=out, scene=path, resolution=192, samples=1) == 0
+    views = re.findall(r" (\d+)/25 \[", capsys.readouterr().err)
+    assert views[0] == "0" and views[-1] == "25" and len(views) > 2
     record = Dataset(rendered)["train"][1]
     image = Image.open(out / "depth" / "step1_camera2.png")
     assert image.size == (192, 192)

@@ -1,11 +1,15 @@
 """The image's files, without building it."""
 
+import configparser
+import importlib.metadata
 import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dyso.render.system import PACKAGES
 
@@ -54,13 +58,55 @@ def test_entrypoint_can_be_executed() -> None:
     assert os.access(ROOT / "docker/entrypoint", os.X_OK)
 
 
+def _pins(file: str) -> list[tuple[Requirement, str]]:
+    """Reads a requirements file: its entries, and the other lines of each."""
+    text = re.sub(r"^#.*\n", "", (ROOT / file).read_text(), flags=re.M)
+    entries = [entry.split(" \\\n") for entry in re.split(r"\n(?! )", text.strip())]
+    return [(Requirement(first), "".join(more)) for first, *more in entries]
+
+
+def test_image_installs_the_versions_of_constraints_txt_by_their_hashes() -> None:
+    tested = {canonicalize_name(pin.name): pin for pin, _ in _pins("constraints.txt")}
+    for pin, hashes in _pins("docker/requirements.txt"):
+        assert str(pin.specifier).startswith("=="), pin
+        assert pin.specifier == tested[canonicalize_name(pin.name)].specifier, pin
+        assert re.fullmatch(r"( {4}--hash=sha256:[0-9a-f]{64})+", hashes), pin
+    assert "--require-hashes" in DOCKERFILE
+
+
+def test_image_installs_all_that_its_packages_need_and_no_more() -> None:
+    """Which pip does not look for, by --no-deps."""
+    setup = configparser.RawConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = re.search(r"^IMAGE_EXTRAS := (.+)$", (ROOT / "Makefile").read_text(), re.M)
+    assert extras
+    lines = [
+        setup["options"]["install_requires"],
+        *(setup["options.extras_require"][extra] for extra in extras[1].split()),
+    ]
+    left = [Requirement(line) for line in "\n".join(lines).split("\n") if line]
+    needed = set[tuple[str, str]]()
+    while left:
+        requirement = left.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras} - {e for n, e in needed if n == name}:
+            needed.add((name, extra))
+            for line in importlib.metadata.requires(name) or ():
+                further = Requirement(line)
+                marker = further.marker
+                if marker is None or marker.evaluate({"extra": extra}):
+                    left.append(further)
+    pins = _pins("docker/requirements.txt")
+    assert {name for name, _ in needed} == {canonicalize_name(p.name) for p, _ in pins}
+
+
 def test_beams_boot_is_of_the_version_that_is_installed() -> None:
     image = re.search(r"^ARG BEAM=apache/beam_python3.11_sdk:(\S+)$", DOCKERFILE, re.M)
-    pinned = re.search(
-        r"^apache-beam==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M
-    )
-    assert image and pinned
-    assert image[1] == pinned[1]
+    assert image
+    pins = [pin for pin, _ in _pins("docker/requirements.txt")]
+    assert f"=={image[1]}" in [
+        str(p.specifier) for p in pins if p.name == "apache-beam"
+    ]
 
 
 def test_image_has_the_libraries_that_bpy_loads() -> None:

@@ -14,7 +14,7 @@ from dyso.cli import arguments
 from dyso.pipeline.command import _parser
 from dyso.pipeline.runners import register_options
 
-ELSEWHERE = {"source", "printf", "rm", "dask", "pytest"}
+ELSEWHERE = {"source", "printf", "rm", "dask", "pytest", "tensorboard"}
 """Programs that are not this project's, and whose options it cannot know."""
 
 
