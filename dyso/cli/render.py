@@ -59,8 +59,8 @@ def main(
       samples: paths per pixel.
       format: png writes a folder per layer, with depth in millimetres; exr writes a
         file per view, in float; npz writes one file.
-      timeout: seconds that rendering may take; default: 600, or 3 a view and 2 a million
-        samples, if that is more.
+      timeout: seconds that rendering may take; default: 600, or 3 a view and 2 a
+        million samples, if that is more.
       device: what Cycles renders with; pixels of a GPU differ slightly from those of
         a CPU.
     """

@@ -22,7 +22,7 @@ from dyso.train.presets import ABOUT, PRESETS, Config
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
-    """Takes the preset's name from the arguments; returns the command with its defaults.
+    """Returns the command with the defaults of the preset that the arguments name.
 
     Raises:
       UserError: there is no such preset.
