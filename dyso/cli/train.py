@@ -40,7 +40,10 @@ def overview() -> str:
     """Returns the list of presets that `dyso train --help` begins with."""
     width = max(map(len, PRESETS))
     lines = [f"  {name:{width}}  {ABOUT[name]}" for name in PRESETS]
-    return "\n".join(["presets:", *lines, "", "The options, as `dyst` has them:", ""])
+    usage = "usage: dyso train PRESET --data DATA --workdir RUN ..."
+    return "\n".join(
+        [usage, "", "presets:", *lines, "", "The options, as `dyst` has them:", ""]
+    )
 
 
 def _of_any(name: str) -> Config:
