@@ -54,7 +54,7 @@ def test_a_log_says_at_once_what_a_job_waits_for_and_how_it_ended(capsys):
         for done in (0.0, 0.0, 2.5, 4.0):
             bar.show(done, 4, "1 (1 timeout)", whole=int(done))
     first, last = capsys.readouterr().err.splitlines()
-    start, _, rest = first.partition("| ")
+    start, _, rest = first.rpartition("| ")
     assert start.startswith("0/4 scenes |") and "/h" not in rest and "?" not in rest
     assert rest == "0%, 00:00 elapsed, starting Blender, 1 (1 timeout) failed"
     assert last.startswith("4/4 scenes |#") and "/s, 1 (1 timeout) failed" in last
