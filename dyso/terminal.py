@@ -16,6 +16,12 @@ def printable(text: str) -> str:
     )
 
 
+def size(height: int, width: int) -> str:
+    """Returns an image's size, always height first, as in a spec's `resolution`."""
+    order = "" if height == width else " (height x width)"
+    return f"{height} x {width}{order}"
+
+
 def say(line: str = "", file: TextIO | None = None) -> None:
     """Prints one line, which stays one, whatever is in it."""
     print(printable(line), file=file or sys.stdout, flush=True)

@@ -47,8 +47,8 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
     if abs(found / height - 2) > 2 * _ROUND or found < LEAST_WIDTH:
         raise AssetError(
             asset_id,
-            f"has {found} x {height} pixels: a panorama is twice as wide as high, and "
-            f"at least {LEAST_WIDTH} pixels",
+            f"has {height} x {found} pixels (height x width): a panorama is twice as "
+            f"wide as high, and at least {LEAST_WIDTH} pixels wide",
         )
     if not np.isfinite(pixels).all():
         raise AssetError(asset_id, "has pixels that are not finite")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 1 << 27
 """Of an object's textures together: eight of 4096 x 4096, which take half a GB."""
 MAX_HDRI_PIXELS = 1 << 25
-"""8192 x 4096, for which the worker takes 3.5 GB at its peak."""
+"""4096 x 8192, for which the worker takes 3.5 GB at its peak."""
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA")
 

@@ -34,7 +34,7 @@ TRAINED = ("train", "evaluate", "manipulate")
 
 
 def usage() -> str:
-    """Gives the overview that `dyso --help` prints."""
+    """Returns the overview that `dyso --help` prints."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {about}" for name, about in COMMANDS.items()]
     return "\n".join(

@@ -171,12 +171,12 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
             f"{out}: must be a folder on a disk; copy it to a bucket afterwards"
         )
     start = time.monotonic()
-    with Bar("assets", "broken") as bar:
-        try:
+    try:
+        with Bar("assets", "broken") as bar:
             found = convert(listing(), out, say=bar.show, **options)
-        except KeyboardInterrupt:
-            print("\nstopped; the same command goes on from here", file=sys.stderr)
-            return 130
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     kinds = f" of {len(found.categories)} categories" if found.categories else ""
     print(f"{found.assets} assets{kinds}, {found.bytes / 1e6:.1f} MB: {found.manifest}")
     print(f"{found.made} made now, {(time.monotonic() - start) / 60:.1f} min")
@@ -297,7 +297,7 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
 
 
 def _catalogs(source: str) -> list[Catalog | ProceduralCatalog]:
-    """Gives the catalogs of a spec or a manifest."""
+    """Returns the catalogs of a spec or a manifest."""
     from dyso import assets
     from dyso.assets import starter
     from dyso.assets.manifest import read_catalog, read_manifest

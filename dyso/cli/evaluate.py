@@ -6,14 +6,13 @@ import dataclasses
 import functools
 import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import tyro
-from tqdm import tqdm
 
 from dyso import records
+from dyso.cli.bar import each
 from dyso.spec import UserError
 
 
@@ -26,7 +25,7 @@ def main(
     scenes: int = 300,
     lpips: Path | None = None,
     video: Path | None = None,
-    pose_split: str = "train",
+    pose_split: str | None = None,
     pose_steps: int = 10_000,
     out: Path | None = None,
 ) -> int:
@@ -40,13 +39,13 @@ def main(
     Args:
       workdir: the folder of a run of `dyso train`.
       data: the folder of a dataset.
-      split: the scenes to measure on.
-      scenes: how many, at most.
-      lpips: weights of LPIPS as .npz; see docs/training.md. None leaves LPIPS out.
-      video: also shows the latent distances between this video's frames.
-      pose_split: the scenes to train explicit pose estimation on.
-      pose_steps: its gradient steps; 0 leaves it out.
-      out: the folder for the report; default: the run's.
+      split: the split to measure on.
+      scenes: the largest number of scenes to measure on.
+      lpips: weights of LPIPS as .npz, see docs/training.md; default: no LPIPS.
+      video: also report the latent distances between this video's frames.
+      pose_split: the split to train explicit pose estimation on; default: the first.
+      pose_steps: gradient steps of pose estimation; 0 leaves it out.
+      out: the folder for the report; default: the run's folder.
     """
     if scenes < 2:
         raise UserError(f"scenes: must be at least 2, got {scenes}")
@@ -68,10 +67,8 @@ def main(
         net, measures["lpips"] = weights.load(lpips)
     step, params = checkpoints.load_params(workdir, config)
     predictor = Predictor(config, params)
-    bar = functools.partial(tqdm, file=sys.stderr, disable=not sys.stderr.isatty())
-    found = evaluate(
-        predictor, testing, scenes, measures, functools.partial(bar, desc="scenes")
-    )
+    progress = functools.partial(each, unit="batches of scenes")
+    found = evaluate(predictor, testing, scenes, measures, progress)
     figures: dict[str, Any] = {
         "run": {
             "name": workdir.resolve().name,
@@ -91,11 +88,11 @@ def main(
     if config.training.static and config.model.latents and pose_steps:
         figures["poses"] = poses.estimate_poses(
             predictor,
-            dataset[pose_split],
+            dataset[pose_split or next(iter(dataset.splits))],
             testing,
             scenes,
             pose_steps,
-            functools.partial(bar, desc="poses"),
+            functools.partial(each, unit="steps of pose estimation"),
         )
     if video is not None:
         figures["video"] = _frame_distances(predictor, video)
@@ -129,7 +126,7 @@ def _frame_distances(predictor: Any, video: Path) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> list[str]:
-    """Gives the report's main figures, a line each."""
+    """Returns the report's main figures, one per line."""
     lines = []
     for row in figures["views"]:
         values = [

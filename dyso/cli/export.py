@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -13,6 +15,34 @@ import tyro
 from dyso.cli.bar import Bar
 from dyso.export import FORMATS, Export, format_named
 from dyso.spec import UserError
+
+_PYTHON = {
+    "sunds": 'import sunds; print(sunds.builder("kubric/msn_ms_v4.3a", '
+    "data_dir={out}).as_dataset(split={split}))",
+    "multi_shapenet": 'import sunds; print(sunds.builder("multi_shapenet", '
+    "data_dir={out}).as_dataset(split={split}))",
+    "tfrecord": "import tensorflow_datasets as tfds; "
+    "print(tfds.builder({name}, data_dir={out}).info)",
+    "webdataset": "import glob, webdataset; "
+    'urls = sorted(glob.glob({out} + "/*.tar")); '
+    "print(next(iter(webdataset.WebDataset(urls, shardshuffle=False))).keys())",
+    "parquet": "import datasets; print(datasets.load_dataset({out}))",
+}
+"""Python that reads an export, by format."""
+_SHELL = {
+    "nerfstudio": "ns-train splatfacto --data {capture}/transforms_scene.json",
+    "dnerf": "cd HexPlane && python main.py config=config/dnerf_slim.yaml "
+    "data.datadir={scene} data.downsample={downsample}",
+    "dynerf": "cd 4DGaussians && python train.py -s {scene} "
+    "--expname scene_{number} --configs arguments/dynerf/default.py",
+    "d3dgs": "cd 4DGaussians && python train.py -s {scene} --expname scene_{number}",
+    "nsff": "cd Neural-Scene-Flow-Fields/nsff_exp && python run_nerf.py "
+    "--config configs/config_kid-running.txt --expname scene_{number} "
+    "--datadir {scene} --final_height {height} --start_frame 0 --end_frame {steps}",
+    "colmap": "colmap gui --import_path {capture}/sparse/0 "
+    "--image_path {capture}/images --database_path new.db",
+}
+"""A command that reads a scene of an export, by format; see docs/export.md."""
 
 
 def main(
@@ -27,9 +57,9 @@ def main(
 ) -> int:
     """Write a dataset in the format of another project.
 
-    The same command goes on after a stop; what it has done is kept. A dataset that a
-    format cannot hold is refused, with the reason, before anything is written.
-    docs/export.md tells how each is read and what it leaves out.
+    The same command continues after a stop. If a format cannot hold the dataset, the
+    command says why and writes nothing. docs/export.md describes how each format is
+    read, and what it leaves out.
 
     The formats:
     {formats}
@@ -38,9 +68,10 @@ def main(
       dataset: the folder of the dataset.
       format: one of the formats above.
       out: the folder to write.
-      split: this split alone; default: all.
-      scenes: a:b, of each split the scenes from number a on and before b.
-      workers: processes; default: one a core, of which each holds one scene at a time.
+      split: export this split only; default: all.
+      scenes: A:B, scenes A to B - 1 of each split; with --split, of that split only.
+      workers: processes, each of which holds one scene in memory; default: one per
+        core.
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers: must be at least 1, got {workers}")
@@ -49,10 +80,10 @@ def main(
         job = Export.of(dataset, format=format, out=out, split=split, scenes=scenes)
         done = job.done()
         with Bar("scenes") as bar:
-            there = itertools.count(done)
+            finished = itertools.count(done)
 
             def tick() -> None:
-                bar.show(next(there), job.scenes)
+                bar.show(next(finished), job.scenes)
 
             tick()
             job.run(workers or len(os.sched_getaffinity(0)), tick)
@@ -68,12 +99,40 @@ def main(
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    before = f" ({done} were there)" if done else ""
+    splits = ", ".join(f"{name} {len(span)}" for name, span in job.spans.items())
+    before = f", {done} already there" if done else ""
     seconds = time.monotonic() - start
-    print(f"{out}: {job.scenes} scenes{before} as {format}, {seconds:.0f} s")
+    scenes = f"{job.scenes} scenes ({splits}{before})"
+    print(f"{out}: {scenes} as {format}, {seconds:.0f} s")
+    sys.stdout.flush()
     for note in job.notes():
         print(f"note: {note}", file=sys.stderr)
+    print(f"next: {_next(job)}")
     return 0
+
+
+def _next(job: Export) -> str:
+    """Returns a shell command that reads the export, or its first scene."""
+    spec = job.resolved.spec
+    split, span = next(iter(job.spans.items()))
+    if job.format_name in _PYTHON:
+        code = _PYTHON[job.format_name].format(
+            out=json.dumps(str(job.out)),
+            name=json.dumps(spec.name),
+            split=json.dumps("val" if split == "validation" else split),
+        )
+        return f"python -c {shlex.quote(code)}"
+    scene = job.out.absolute() / split / f"scene_{span[0]}"
+    # A capture is one dynamics step, or a whole monocular video.
+    capture = step if (step := scene / "step_000").is_dir() else scene
+    return _SHELL[job.format_name].format(
+        scene=shlex.quote(str(scene)),
+        number=span[0],
+        capture=shlex.quote(str(capture)),
+        height=spec.resolution[0],
+        steps=spec.dynamics.steps,
+        downsample=f"{800 / spec.resolution[1]:g}",
+    )
 
 
 def _about(name: str) -> str:

@@ -33,11 +33,11 @@ def main(
       workdir: the folder of a run of `dyso train`.
       video: the video, or a still picture to move.
       out: the MP4 to write.
-      freeze: what stands still, as it is in frame --at.
-      at: the frame to freeze at, of those that are read; -1 is the last.
-      transfer: what is taken from the video --from.
+      freeze: keep the camera or the dynamics of frame --at.
+      at: the number of the frame to freeze, among those read; -1 is the last.
+      transfer: take the camera or the dynamics from the video --from.
       source: the other video.
-      frames: how many to read, at most; 12 a second.
+      frames: the most frames to read, at 12 per second.
     """
     if (freeze is None) == (transfer is None):
         raise UserError("dyso manipulate: give one of --freeze and --transfer")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from tqdm import tqdm
 
-from dyso import pipeline
+from dyso import pipeline, terminal
+from dyso.cli.bar import Bar
 from dyso.pipeline.estimate import CONFIDENCE, Cost, Estimate, estimate
 from dyso.pipeline.pilot import run_pilot
 from dyso.render import Device, image_bytes
@@ -122,15 +122,15 @@ def _render(
     device: Device,
 ) -> tuple[list[Cost], dict[str, int]]:
     print(f"rendering {count} scenes on {workers} workers ...", file=sys.stderr)
-    quiet = not sys.stderr.isatty()
-    with tqdm(total=count, unit="scene", file=sys.stderr, disable=quiet) as bar:
+    with Bar("scenes", waiting="starting Blender") as bar:
+        bar.show(0, count)
         costs, failures = run_pilot(
             resolved,
             count,
             workers=workers,
             timeout=timeout,
             device=device,
-            watch=lambda done: bar.update(done - bar.n),
+            watch=lambda done: bar.show(done, count),
         )
     reasons = [failure.reason for failure in failures]
     return costs, {reason: reasons.count(reason) for reason in reasons}
@@ -138,11 +138,10 @@ def _render(
 
 def _headline(counts: dict[str, Any]) -> str:
     splits = ", ".join(f"{name} {n:,}" for name, n in counts["splits"].items())
-    height, width = counts["resolution"]
     return (
         f"{counts['dataset']}: {counts['scenes']:,} scenes ({splits}) of "
         f"{counts['views_per_scene']} views, {counts['views']:,} views of "
-        f"{height} x {width}"
+        f"{terminal.size(*counts['resolution'])}"
     )
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tyro
 from PIL import Image
-from tqdm import tqdm
 
 from dyso import records
+from dyso.cli.bar import Bar
 from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.storage import inside
@@ -87,11 +86,13 @@ def _prepare(
         made = pool.map(
             lambda split, index: prepare(dataset, split, index, folder), splits, indices
         )
-        quiet = not sys.stderr.isatty()
-        bar = tqdm(
-            made, total=len(chosen), unit="scene", file=sys.stderr, disable=quiet
-        )
-        return list(bar)
+        entries: list[Entry] = []
+        with Bar("scenes") as bar:
+            bar.show(0, len(chosen))
+            for entry in made:
+                entries.append(entry)
+                bar.show(len(entries), len(chosen))
+        return entries
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -99,7 +100,7 @@ def _prepare(
 def _write_pictures(
     out: Path, dataset: Dataset, chosen: list[tuple[str, int]]
 ) -> list[Sight]:
-    """Writes sheets and the animation; gives the scenes that they show."""
+    """Writes sheets and the animation; returns the scenes that they show."""
     (out / "sheets").mkdir(exist_ok=True)
     kept = [look(dataset, *scene) for scene in chosen]
     for sight in kept:

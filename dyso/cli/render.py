@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import tyro
 
-from dyso import assets
+from dyso import assets, terminal
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
 from dyso.cli.bar import Bar
@@ -34,7 +34,7 @@ def main(
     /,
     *,
     out: Path,
-    split: str = "train",
+    split: str | None = None,
     index: int = 0,
     scene: Path | None = None,
     attempt: int = 0,
@@ -47,20 +47,20 @@ def main(
     """Render one scene, with all layers, to PNG, EXR or npz, with its scene.json.
 
     Args:
-      source: a spec (a YAML file), or a dataset's folder: then the scene is the one
-        that the record says.
+      source: a spec (a YAML file), or a dataset's folder, to render a record's scene
+        again.
       out: the folder to write, which must be new or empty.
-      split: the split.
-      index: of the scene in its split; in a dataset, the record's position.
+      split: the split; default: the first.
+      index: the scene's number in the split; for a dataset, the record's position.
       scene: render this scene.json instead, with the assets of `source`.
       attempt: with a spec: the first attempt to sample; what a job renders when
         attempts before it cannot be rendered.
-      resolution: pixels from top to bottom; the width follows.
-      samples: paths a pixel.
-      format: png has a folder a layer, depth in millimetres; exr has a file a view,
-        in float; npz is one file.
-      timeout: seconds that it may take; default: 600, or 3 a view and 2 a million
-        samples, if that is more.
+      resolution: height in pixels; the width keeps the aspect ratio.
+      samples: paths per pixel.
+      format: png writes a folder per layer, with depth in millimetres; exr writes a
+        file per view, in float; npz writes one file.
+      timeout: seconds that rendering may take; default: 600, or 3 a view and 2 a
+        million samples, if that is more.
       device: what Cycles renders with; pixels of a GPU differ slightly from those of
         a CPU.
     """
@@ -68,16 +68,22 @@ def main(
         raise UserError(f"{out}: is there already; choose a new folder")
     if source.is_dir():
         dataset = Dataset(source)
+        split = split or next(iter(dataset.splits))
         resolved = _located(dataset.resolved)
         found = None if scene else _of_record(dataset, split, index)
+    elif not source.exists():
+        raise UserError(f"{source}: does not exist; expected a spec or a dataset")
     else:
         resolved = assets.load(source)
+        split = split or next(iter(resolved.spec.splits))
         found = None if scene else _of_spec(resolved, split, index, attempt)
     subject = _changed(found or _of_file(scene), resolution, samples)
     require_system_libraries()
-    height, width = subject.resolution
     count = subject.layout.views
-    print(f"rendering {count} views of {height} x {width} ...", file=sys.stderr)
+    print(
+        f"rendering {count} views of {terminal.size(*subject.resolution)} ...",
+        file=sys.stderr,
+    )
     start = time.monotonic()
     views = _render(subject, resolved, timeout, device)
     written = _write(out, subject, views, format)
@@ -88,7 +94,7 @@ def main(
 
 
 def _located(resolved: ResolvedSpec) -> ResolvedSpec:
-    """Gives a dataset's catalogs with manifests that are on this machine.
+    """Returns a dataset's catalogs with manifests that are on this machine.
 
     Raises:
       UserError: a manifest is not there, or its assets have changed.
@@ -148,7 +154,7 @@ def _of_file(path: Path | None) -> Scene:
 
 
 def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene:
-    """Gives the scene as it is to be rendered: all layers, its size, its samples."""
+    """Returns the scene with all layers and the requested size and samples."""
     settings = dataclasses.replace(scene.render, layers=get_args(Layer))
     if samples is not None:
         if samples < 1:
@@ -160,7 +166,8 @@ def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene
     low, high = SIDES
     if not (low <= height <= high and low <= width <= high):
         raise UserError(
-            f"resolution: must be {low} to {high} pixels a side, got {height} x {width}"
+            f"resolution: must be {low} to {high} pixels a side, got "
+            f"{terminal.size(height, width)}"
         )
     return dataclasses.replace(scene, render=settings, resolution=(height, width))
 
@@ -176,11 +183,11 @@ def _render(
             timeout=timeout,
             device=device,
         ) as renderer,
-        Bar("views") as bar,
+        Bar("views", waiting="starting Blender") as bar,
     ):
         bar.show(0, count)
         try:
-            views = renderer.render(scene, lambda made: bar.show(made, count))
+            views = renderer.render(scene, lambda done: bar.show(done, count))
             bar.show(count, count)
             return views
         except RenderError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from dyso import geometry
+from dyso import geometry, terminal
 from dyso.reading import Dataset
 from dyso.records.sizes import stored_bytes
 from dyso.spec import Layout, UserError
@@ -25,7 +25,7 @@ def main(
     dataset: tyro.conf.Positional[Path],
     /,
     *,
-    split: str = "train",
+    split: str | None = None,
     index: int = 0,
     json: bool = False,
 ) -> int:
@@ -33,11 +33,12 @@ def main(
 
     Args:
       dataset: the folder of the dataset.
-      split: the split.
+      split: the split; default: the first.
       index: the record's position in the split; negative counts from its end.
       json: print JSON, with every field but the images.
     """
-    source = Dataset(dataset)[split]
+    opened = Dataset(dataset)
+    source = opened[split or next(iter(opened.splits))]
     layout = source.spec.layout
     try:
         record, data = source[index], source.record(index)
@@ -86,7 +87,7 @@ def _lines(
     views, height, width, _ = record["color"].shape
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
-    size = f"{height} x {width}"
+    size = terminal.size(height, width)
     cameras = ", a camera each" if layout.paired else f" x {layout.cameras} cameras"
     yield f"  views       {layout.steps} dynamics steps{cameras}, {size}"
     yield f"  pattern     {record['camera_pattern']}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
+from dyso.cli.bar import each
 from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.terminal import say
@@ -34,13 +33,7 @@ def main(
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")
     subject = Dataset(dataset)
-    chosen = tqdm(
-        spread(subject, scenes),
-        unit="scene",
-        file=sys.stderr,
-        disable=not sys.stderr.isatty(),
-    )
-    found = statistics(subject, chosen)
+    found = statistics(subject, each(spread(subject, scenes), "scenes"))
     total = sum(map(len, subject.splits.values()))
     if json:
         text = json_module.dumps(found | {"scenes_in_all": total}, indent=1)

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from dyso import pipeline
 from dyso.spec import UserError
-from dyso.storage import open_folder
+from dyso.storage import open_folder, require_folder
 from dyso.terminal import say
 
 SILENT_SECONDS = 120.0  # after which a job that says `running` is doubted
@@ -56,6 +56,8 @@ def main(dataset: tyro.conf.Positional[str], /) -> int:
       dataset: the output of the job: a folder, s3://bucket/prefix or
         gs://bucket/prefix.
     """
+    if "://" not in dataset:
+        require_folder(dataset)
     try:
         state: Any = pipeline.read_state(open_folder(dataset))
         if state is None:

@@ -13,13 +13,15 @@ from typing import Annotated
 
 import tyro
 
+from dyso import terminal
+from dyso.cli.arguments import refusal
 from dyso.spec import UserError
 from dyso.terminal import say_error, to_stderr
 from dyso.train.presets import ABOUT, PRESETS, Config
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
-    """Takes the preset's name from the arguments; gives the command with its defaults.
+    """Returns the command with the defaults of the preset that the arguments name.
 
     Raises:
       UserError: there is no such preset.
@@ -28,9 +30,7 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     if name in ("-h", "--help"):
         return "train PRESET", functools.partial(main, config=_of_any("dyst")), [name]
     if name not in PRESETS:
-        raise UserError(
-            f"dyso train: no preset {name!r}; there are {', '.join(PRESETS)}"
-        )
+        raise refusal("dyso train", "preset", name, PRESETS)
     return f"train {name}", functools.partial(main, config=_of_any(name)), rest
 
 
@@ -51,8 +51,8 @@ def at_resolution(config: Config, resolution: tuple[int, int]) -> Config:
     try:
         model = dataclasses.replace(config.model, resolution=resolution)
     except UserError as error:
-        height, width = resolution
-        raise UserError(f"{error}; the dataset has {height} x {width}") from error
+        size = terminal.size(*resolution)
+        raise UserError(f"{error}; the dataset has {size}") from error
     return dataclasses.replace(config, model=model)
 
 
@@ -62,7 +62,7 @@ def main(
     data: Path,
     workdir: Path,
     videos: Path | None = None,
-    split: str = "train",
+    split: str | None = None,
     loader_workers: int = 0,
     distributed: str | None = None,
 ) -> int:
@@ -80,7 +80,8 @@ def main(
       workdir: where checkpoints, metrics and sample pictures go.
       videos: clips to train on in turns with scenes: what `dyso videos ingest` made, or
         a dataset of monocular videos.
-      split: which scenes to train on, such as `train` or `train[:1000]`.
+      split: the scenes to train on, such as `train` or `train[:1000]`; default: the
+        first split.
       loader_workers: processes that read ahead; 0 reads in threads.
       distributed: one run on several hosts, on each of which this same command is
         started: `auto` where Slurm, Open MPI, Kubernetes or a TPU pod say who takes
@@ -95,7 +96,9 @@ def main(
     from dyso.train.video_data import Clips
 
     first = distributed is None or join(distributed)
-    scenes_of = Dataset(data)[split]
+    dataset = Dataset(data)
+    split = split or next(iter(dataset.splits))
+    scenes_of = dataset[split]
     config = at_resolution(config, scenes_of.spec.resolution)
     scenes = Scenes(split=scenes_of, config=config)
     clips = Clips.open(videos, config) if videos is not None else None
@@ -139,7 +142,7 @@ main.__doc__ = str(main.__doc__).replace(
 
 
 def describe(metrics: dict[str, float], config: Config) -> str:
-    """Gives a line of progress."""
+    """Returns a line of progress."""
     parts = [f"step {metrics['step']:.0f}/{config.training.steps}"]
     for name in ("scenes", "videos"):
         if f"{name}/loss" in metrics:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
 from dyso import validation
+from dyso.cli.bar import Bar
 from dyso.spec import UserError
-from dyso.terminal import printable, say
+from dyso.terminal import say
 
 
 def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -> int:
@@ -25,8 +24,8 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
 
     Args:
       dataset: the folder of the dataset.
-      scenes: look into this many records only, evenly chosen; default: all, which
-        takes about half a second each at 128 x 128 and 25 views.
+      scenes: check only this many records, evenly chosen; default: all, at about half
+        a second each for 25 views of 128 x 128.
     """
     if scenes is not None and scenes < 0:
         raise UserError(f"scenes: must be at least 0, got {scenes}")
@@ -36,18 +35,17 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
     count = sum(map(len, positions))
     wrong: list[validation.Problem] = []
     looked_at = 0
-    with tqdm(
-        total=count, unit="scene", file=sys.stderr, disable=not sys.stderr.isatty()
-    ) as bar:
+    with Bar("scenes") as bar:
+        bar.show(0, count)
 
         def report(problem: validation.Problem) -> None:
             wrong.append(problem)
-            bar.write(printable(str(problem)), file=sys.stdout)
+            bar.write(str(problem))
 
         def tick() -> None:
             nonlocal looked_at
             looked_at += 1
-            bar.update()
+            bar.show(looked_at, count)
 
         for problem in subject.check_folder():
             report(problem)
@@ -56,12 +54,13 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
                 report(problem)
             for problem in subject.check_records(shard, own, tick):
                 report(problem)
-    shards = f"{len(subject.shards)} shards"
+    shards = "1 shard" if len(subject.shards) == 1 else f"{len(subject.shards)} shards"
     if not subject.noted:
         shards += " (no checksums to compare with: their maker kept none)"
     looked = f"{looked_at} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
     if wrong:
-        say(f"{dataset}: {len(wrong)} problems in {shards}, {looked}")
+        problems = "1 problem" if len(wrong) == 1 else f"{len(wrong)} problems"
+        say(f"{dataset}: {problems} in {shards}, {looked}")
         broken = {problem.file for problem in wrong}
         files = [shard.path for shard in subject.shards if shard.path.name in broken]
         if files:

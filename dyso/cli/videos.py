@@ -105,7 +105,7 @@ def ingest(
 
 
 def summary(found: dict) -> list[str]:
-    """Gives lines on what metadata.json says."""
+    """Returns lines that summarise metadata.json."""
     splits = [
         f"{sum(shard['count'] for shard in own)} {name}"
         for name, own in found["splits"].items()

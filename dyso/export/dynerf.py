@@ -30,7 +30,7 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
-from dyso import records
+from dyso import records, terminal
 from dyso.export.cameras import (
     by_step,
     held_out,
@@ -88,8 +88,9 @@ def notes(spec: Spec) -> list[str]:
     height, width = _size(spec)
     if (height, width) != spec.resolution:
         found.append(
-            f"pictures are cut from {spec.resolution[1]} x {spec.resolution[0]} to "
-            f"{width} x {height} about their centre: the loaders read 4:3 alone"
+            f"pictures are cut from {terminal.size(*spec.resolution)} to "
+            f"{terminal.size(height, width)} about their centre: the loaders read 4:3 "
+            "alone"
         )
     steps = spec.dynamics.steps
     if steps < KPLANES_STEPS:

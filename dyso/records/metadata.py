@@ -14,7 +14,7 @@ from typing import Any
 from dyso.records.errors import RecordError
 from dyso.records.shards import shard_name
 from dyso.spec import ResolvedSpec, Spec, save_resolved
-from dyso.storage import Folder, open_folder
+from dyso.storage import Folder, open_folder, require_folder
 
 MAX_JSON = 1 << 28
 """Bytes of a file beside the shards; for a million scenes they are some millions."""
@@ -142,8 +142,10 @@ def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]
     """Gives each split's shards: the path and the number of records.
 
     Raises:
+      UserError: the folder does not exist.
       RecordError: the folder is not a dataset of this project.
     """
+    require_folder(directory)
     path = Path(directory) / "dataset_info.json"
     try:
         info = read_json(path)

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Len, Lt, Predicate
 
+from dyso import terminal
 from dyso.spec.cameras import Cameras
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.layout import Layout
@@ -240,7 +241,8 @@ class Spec:
         if height * width * self.views > MOST_PIXELS:
             raise ValueError(
                 f"resolution: must leave at most {MOST_PIXELS:,} pixels in a scene, or "
-                f"no record can hold it; got {self.views:,} views of {height} x {width}"
+                f"no record can hold it; got {self.views:,} views of "
+                f"{terminal.size(height, width)}"
             )
 
     @property

@@ -1,7 +1,15 @@
 """Folders on local disk and in buckets, whose files appear whole or not at all."""
 
 from dyso.storage.folder import Folder, Held
-from dyso.storage.local import LocalFolder, inside
+from dyso.storage.local import LocalFolder, inside, require_folder
 from dyso.storage.opening import open_folder, open_source
 
-__all__ = ["Folder", "Held", "LocalFolder", "inside", "open_folder", "open_source"]
+__all__ = [
+    "Folder",
+    "Held",
+    "LocalFolder",
+    "inside",
+    "open_folder",
+    "open_source",
+    "require_folder",
+]

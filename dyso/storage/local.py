@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dyso.spec import UserError
 from dyso.storage import tempdirs
 from dyso.storage.folder import Folder, Held
 from dyso.storage.lock_owner import Holder
@@ -134,6 +135,17 @@ class LocalFolder(Folder):
                 finally:
                     path.unlink(missing_ok=True)
                 return
+
+
+def require_folder(path: str | Path) -> None:
+    """Checks that a folder exists.
+
+    Raises:
+      UserError: it does not, or is a file.
+    """
+    if not Path(path).is_dir():
+        found = "is a file, not a folder" if Path(path).exists() else "does not exist"
+        raise UserError(f"{path}: {found}")
 
 
 def inside(root: Path, name: str) -> Path:

@@ -26,6 +26,7 @@ from jax.experimental import multihost_utils
 
 from dyso import records
 from dyso.spec import UserError
+from dyso.storage import require_folder
 from dyso.terminal import to_stderr
 from dyso.train.presets import Config
 from dyso.train.step import State, init_state
@@ -66,6 +67,7 @@ def load_config(workdir: Path) -> Config:
     Raises:
       UserError: there is none.
     """
+    require_folder(workdir)
     path = workdir / "config.json"
     try:
         return pydantic.TypeAdapter(Config).validate_json(path.read_bytes())

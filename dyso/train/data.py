@@ -18,7 +18,7 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Float, Int
 
-from dyso import geometry
+from dyso import geometry, terminal
 from dyso.reading import Split
 from dyso.spec import UserError
 from dyso.train.presets import Config
@@ -95,11 +95,12 @@ class Scenes:
         """
         spec, training = self.split.spec, self.config.training
         if spec.resolution != self.config.model.resolution:
-            (height, width), own = spec.resolution, self.config.model.resolution
+            height, width = spec.resolution
+            expected = terminal.size(*self.config.model.resolution)
             raise UserError(
-                f"model.resolution: the dataset {spec.name} has {height} x {width}, "
-                f"the model {own[0]} x {own[1]}: train with --model.resolution "
-                f"{height} {width}, or take a dataset of {own[0]} x {own[1]}"
+                f"model.resolution: the dataset {spec.name} has "
+                f"{terminal.size(height, width)}, the model {expected}: train with "
+                f"--model.resolution {height} {width}, or take a dataset of {expected}"
             )
         if spec.cameras.paired:
             raise UserError(

@@ -8,7 +8,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from dyso import videos
+from dyso import terminal, videos
 from dyso.spec import UserError
 from dyso.train.data import Arrangement, Batch, arrange_freely
 from dyso.train.presets import Config
@@ -50,10 +50,12 @@ class Clips:
                 "leave them out, or take a preset such as dyst"
             )
         if self.clips.resolution != model.resolution:
-            (height, width), own = self.clips.resolution, model.resolution
+            height, width = model.resolution
             raise UserError(
-                f"model.resolution: the videos have {height} x {width}, the model "
-                f"{own[0]} x {own[1]}: ingest them with --resolution {own[0]} {own[1]}"
+                f"model.resolution: the videos have "
+                f"{terminal.size(*self.clips.resolution)}, the model "
+                f"{terminal.size(height, width)}: ingest them with "
+                f"--resolution {height} {width}"
             )
         needed = training.inputs + training.targets
         if self.clips.fewest_frames < needed:

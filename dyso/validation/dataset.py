@@ -10,6 +10,7 @@ from typing import Any
 from dyso import records
 from dyso.render import UNCERTAIN
 from dyso.spec import ResolvedSpec, UserError, load_resolved
+from dyso.storage import require_folder
 from dyso.validation.record import Finding, check_record
 
 NAMED = 5  # scenes in a line
@@ -70,6 +71,7 @@ class Validation:
           UserError: it is not a dataset folder, or its metadata are damaged.
         """
         self.folder = folder
+        require_folder(folder)
         self.resolved: ResolvedSpec = load_resolved(folder / "spec.json")
         try:
             self._metadata = dict(records.read_json(folder / "metadata.json"))

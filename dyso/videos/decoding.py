@@ -13,10 +13,11 @@ import av
 import numpy as np
 from PIL import Image
 
+from dyso import terminal
 from dyso.videos.options import MAX_SIDE, Options
 
 MIN_SIDE = 16  # pixels
-# Frames of 8K, 7680 x 4320, pass.
+# Frames of 8K, 4320 x 7680, pass.
 MAX_PIXELS = 1 << 25
 SLACK = 0.5  # seconds that a video may end before the end that it says
 # Playlists, which name other files and addresses, are none of these.
@@ -157,7 +158,8 @@ def _check_size(width: int, height: int) -> None:
     if min(sides) < MIN_SIDE or max(sides) > MAX_SIDE or math.prod(sides) > MAX_PIXELS:
         raise VideoError(
             "size",
-            f"{width} x {height} pixels; expected {MIN_SIDE} to {MAX_SIDE} a side, "
+            f"{terminal.size(height, width)} pixels; expected {MIN_SIDE} to {MAX_SIDE} "
+            "a side, "
             f"and at most {MAX_PIXELS} in all",
         )
 

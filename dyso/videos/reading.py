@@ -17,6 +17,7 @@ from dyso.reading.shards import Shards
 from dyso.records import RecordError
 from dyso.records.clips import Clip, decode_clip
 from dyso.spec import UserError
+from dyso.storage import require_folder
 from dyso.videos.ingest import FORMAT, METADATA
 
 
@@ -90,6 +91,7 @@ class ClipFolder:
           UserError: it is not a finished folder of clips.
         """
         self.folder = Path(folder)
+        require_folder(folder)
         path = self.folder / METADATA
         try:
             self.metadata = records.read_json(path)

@@ -74,13 +74,15 @@ def _cameras_and_poses(scene: Scene, views: Views) -> Iterator[tuple[str, np.nda
 
 
 def _each(scene: Scene, views: Views) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Gives each view's name and layers."""
+    """Yields each view's name and layers; the names sort as the views."""
     arrays = views.arrays()
-    for at, (step, camera) in zip(
-        np.ndindex(scene.layout.shape), scene.layout.pairs, strict=True
-    ):
+    pairs = scene.layout.pairs
+    steps, cameras = (
+        max(2, len(str(max(numbers)))) for numbers in zip(*pairs, strict=True)
+    )
+    for at, (step, camera) in zip(np.ndindex(scene.layout.shape), pairs, strict=True):
         layers = {name: arrays[name][at] for name in LAYERS if name in arrays}
-        yield f"step{step}_camera{camera}", layers
+        yield f"step{step:0{steps}}_camera{camera:0{cameras}}", layers
 
 
 def _write_png(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:

@@ -14,12 +14,14 @@ from dyso.visualization.scenes import MOST, Sight, evenly, tiled
 _GROUND, _TEXT, _QUIET = (14, 15, 17), (236, 236, 232), (150, 152, 156)
 _GAP, _MARGIN, _LINE = 2, 24, 22
 _DARK = _GROUND[0]
+_LONGEST = 1200
+"""Pixels of a heading; the rest of a longer one is left out."""
 
 
 def contact_sheet(sight: Sight) -> Image.Image:
-    """Gives one scene: for each layer a grid, rows dynamics steps, columns cameras.
+    """Draws one scene: a grid for each layer, rows dynamics steps, columns cameras.
 
-    A video's frames are in rows, as one reads.
+    A video's frames fill the rows from left to right.
     """
     steps, layers = sight.steps, sight.layers
     if sight.is_video:
@@ -31,15 +33,19 @@ def contact_sheet(sight: Sight) -> Image.Image:
     across = 3 if len(grids) > 4 else 2
     rows = -(-len(grids) // across)
     left = _MARGIN + 18
-    step_x, step_y = width + _MARGIN + 18, height + 2 * _LINE + _MARGIN
+    names = [name.replace("_", " ") for name, _ in grids]
+    step_x = max(width, *(_width(name, 15) for name in names)) + _MARGIN + 18
+    step_y = height + 2 * _LINE + _MARGIN
+    title = _shortened(sight.title, 18)
     sheet, draw = _blank(
-        left + across * step_x - 18, _MARGIN + 2 * _LINE + rows * step_y
+        left + max(across * step_x - 18, _width(title, 18) + _MARGIN),
+        _MARGIN + 2 * _LINE + rows * step_y,
     )
-    draw.text((left, _MARGIN), sight.title, fill=_TEXT, font=_font(18))
-    for i, (name, grid) in enumerate(grids):
+    draw.text((left, _MARGIN), title, fill=_TEXT, font=_font(18))
+    for i, (name, (_, grid)) in enumerate(zip(names, grids, strict=True)):
         x = left + (i % across) * step_x
         y = _MARGIN + 2 * _LINE + (i // across) * step_y
-        draw.text((x, y), name.replace("_", " "), fill=_TEXT, font=_font(15))
+        draw.text((x, y), name, fill=_TEXT, font=_font(15))
         _label_columns(draw, sight.cameras, x, y + _LINE, width)
         _label_rows(sheet, steps, x - 18, y + 2 * _LINE, height)
         sheet.paste(Image.fromarray(grid), (x, y + 2 * _LINE))
@@ -47,10 +53,11 @@ def contact_sheet(sight: Sight) -> Image.Image:
 
 
 def overview(sights: Sequence[Sight]) -> Image.Image:
-    """Gives several scenes, one a row.
+    """Draws several scenes, one a row.
 
-    Left all cameras at the first dynamics step, right the other steps before the
-    middle camera. Of a video `MOST` frames, evenly chosen.
+    All cameras at the first dynamics step are on the left, and the middle camera's
+    views of the other steps on the right. Of a video, `MOST` frames are shown, evenly
+    chosen.
     """
     rows = []
     for sight in sights:
@@ -62,22 +69,22 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
     (cameras, height, width, _), steps = rows[0][0].shape, len(rows[0][1])
     top = _MARGIN + 2 * _LINE
     step_y = height + _LINE + 6
-    first = cameras * (width + _GAP)
-    sheet, draw = _blank(
-        2 * _MARGIN + first + _MARGIN * (steps > 0) + steps * (width + _GAP),
-        top + len(rows) * step_y + _MARGIN,
-    )
-    heading = _MARGIN, _MARGIN
-    video = sights[0].is_video
-    text = "frames over time" if video else "cameras, first dynamics step"
-    draw.text(heading, text, fill=_TEXT, font=_font(15))
+    left, right = "cameras, first dynamics step", "later dynamics steps, middle camera"
+    if sights[0].is_video:
+        left = "frames over time"
+    titles = [_shortened(sight.title, 13) for sight in sights]
+    first = max(cameras * (width + _GAP), _width(left, 15))
+    across = first
     if steps:
-        heading = 2 * _MARGIN + first, _MARGIN
-        text = "later dynamics steps, middle camera"
-        draw.text(heading, text, fill=_TEXT, font=_font(15))
-    for i, (sight, (row, column)) in enumerate(zip(sights, rows, strict=True)):
+        across += _MARGIN + max(steps * (width + _GAP), _width(right, 15))
+    across = max(across, *(_width(title, 13) for title in titles))
+    sheet, draw = _blank(2 * _MARGIN + across, top + len(rows) * step_y + _MARGIN)
+    draw.text((_MARGIN, _MARGIN), left, fill=_TEXT, font=_font(15))
+    if steps:
+        draw.text((2 * _MARGIN + first, _MARGIN), right, fill=_TEXT, font=_font(15))
+    for i, (title, (row, column)) in enumerate(zip(titles, rows, strict=True)):
         y = top + i * step_y
-        draw.text((_MARGIN, y - _LINE + 4), sight.title, fill=_QUIET, font=_font(13))
+        draw.text((_MARGIN, y - _LINE + 4), title, fill=_QUIET, font=_font(13))
         sheet.paste(Image.fromarray(tiled(row[None], _GAP, _DARK)), (_MARGIN, y))
         if steps:
             later = Image.fromarray(tiled(column[None], _GAP, _DARK))
@@ -101,6 +108,21 @@ def _blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
+
+
+def _width(text: str, size: int) -> int:
+    """Returns how many pixels a text is wide."""
+    return math.ceil(_font(size).getlength(text))
+
+
+def _shortened(text: str, size: int) -> str:
+    """Returns as much of a heading as `_LONGEST` pixels hold."""
+    if _width(text, size) <= _LONGEST:
+        return text
+    text = text[:_LONGEST]
+    while _width(f"{text} ...", size) > _LONGEST:
+        text = text[:-1]
+    return f"{text} ..."
 
 
 def _label_columns(

@@ -1,6 +1,13 @@
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from commands import Command
 
+from dyso.cli import export
 from dyso.cli.export import main
 from dyso.export import FORMATS, format_named
 from dyso.reading import Dataset
@@ -17,12 +24,15 @@ def test_help_teaches_the_formats():
 def test_it_exports_and_goes_on(synthetic, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(synthetic, format="nerfstudio", out=out, split="test", workers=1) == 0
-    assert capsys.readouterr().out.startswith(f"{out}: 2 scenes as nerfstudio, ")
+    assert capsys.readouterr().out.startswith(
+        f"{out}: 2 scenes (test 2) as nerfstudio, "
+    )
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
     (out / "test" / "scene_1").rename(tmp_path / "away")
     assert main(synthetic, format="nerfstudio", out=out, workers=1) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"{out}: 6 scenes (1 were there) as nerfstudio, ")
+    there = "train 4, test 2, 1 already there"
+    assert said.startswith(f"{out}: 6 scenes ({there}) as nerfstudio, ")
     after = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
     kept = {path: time for path, time in before.items() if "scene_1" not in str(path)}
     assert kept.items() < after.items()
@@ -38,6 +48,46 @@ def test_what_readers_do_is_said_at_the_end(synthetic, tmp_path, capsys):
     spec = Dataset(synthetic).resolved.spec
     said = [f"note: {note}" for note in format_named("dynerf").notes(spec)]
     assert said and capsys.readouterr().err.splitlines()[-len(said) :] == said
+
+
+def test_a_range_is_of_each_split_and_the_output_says_so(synthetic, tmp_path, capsys):
+    main(synthetic, format="nerfstudio", out=tmp_path / "both", scenes="0:2")
+    assert ": 4 scenes (train 2, test 2) as" in capsys.readouterr().out
+    out = tmp_path / "one"
+    main(synthetic, format="nerfstudio", out=out, scenes="0:2", split="test")
+    assert ": 2 scenes (test 2) as" in capsys.readouterr().out
+    text = " ".join(Command("export", "--help").end(60)[1].split())
+    assert "of each split; with --split, of that split only" in text
+
+
+@pytest.mark.parametrize("format", ["parquet", "webdataset"])
+def test_the_next_line_reads_the_export(synthetic, tmp_path, capsys, format):
+    main(synthetic, format=format, out=tmp_path / "it's", scenes=":1")
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("next: python ")
+    environment = os.environ | {"HF_HOME": str(tmp_path)}
+    line = f"{shlex.quote(sys.executable)} {command}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"parquet": "train", "webdataset": "scene.json"}[format] in done.stdout
+
+
+@pytest.mark.parametrize("format", ["nerfstudio", "colmap", "d3dgs", "dynerf"])
+def test_the_next_line_names_what_is_there(synthetic, tmp_path, capsys, format):
+    main(synthetic, format=format, out=tmp_path / "out", scenes="1:2", workers=1)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("next: ")
+    paths = [Path(word) for word in shlex.split(last) if word.startswith("/")]
+    assert paths and all(path.exists() for path in paths)
+
+
+def test_every_format_has_a_next_line():
+    assert {*export._PYTHON, *export._SHELL} == set(FORMATS)
 
 
 def test_part_of_a_split_keeps_its_numbers(synthetic, tmp_path):

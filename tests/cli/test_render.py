@@ -15,7 +15,7 @@ from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import REQUIRED_LAYERS, Render, UserError
+from dyso.spec import REQUIRED_LAYERS, Cameras, Dynamics, Render, UserError
 from dyso.visualization.files import write_scene
 
 ALL = (*REQUIRED_LAYERS, "normal", "object_coordinates")
@@ -38,7 +38,7 @@ def test_png_keeps_ids_and_depth_to_the_millimetre(scene, views, tmp_path):
     for step, camera in [(0, 0), (3, 1)]:
         images = {
             layer: np.asarray(
-                Image.open(tmp_path / layer / f"step{step}_camera{camera}.png")
+                Image.open(tmp_path / layer / f"step{step:02}_camera{camera:02}.png")
             )
             for layer in ALL
         }
@@ -51,18 +51,28 @@ def test_png_keeps_ids_and_depth_to_the_millimetre(scene, views, tmp_path):
         assert np.abs(normal - views.normal[at]).max() < 0.005
 
 
+def test_names_sort_as_the_views_do(make_resolved, tmp_path):
+    resolved = make_resolved(
+        resolution=(8, 8), cameras=Cameras(count=11), dynamics=Dynamics(steps=2)
+    )
+    scene = sample_scene(resolved, "train", 0)
+    written = write_scene(tmp_path, scene, synthetic_views(scene), "png")
+    color = [path.name for path in written if path.parent.name == "color"]
+    assert color == sorted(color) and color[-1] == "step01_camera10.png"
+
+
 def test_png_depth_of_nothing_is_zero(scene, views, tmp_path):
     depth = views.depth.copy()
     depth[0, 0, :2, :2] = [[np.inf, 65.6], [65.535, 1.0]]
     write_scene(tmp_path, scene, dataclasses.replace(views, depth=depth), "png")
-    image = np.asarray(Image.open(tmp_path / "depth" / "step0_camera0.png"))
+    image = np.asarray(Image.open(tmp_path / "depth" / "step00_camera00.png"))
     assert image[:2, :2].tolist() == [[0, 0], [65535, 1000]]
 
 
 def test_exr_keeps_float_depth_and_shows_the_same_colour(scene, views, tmp_path):
     openexr = pytest.importorskip("OpenEXR")
     write_scene(tmp_path, scene, views, "exr")
-    with openexr.File(str(tmp_path / "step2_camera4.exr")) as file:
+    with openexr.File(str(tmp_path / "step02_camera04.exr")) as file:
         channels = {name: channel.pixels for name, channel in file.channels().items()}
     assert np.array_equal(channels["Z"], views.depth[2, 4])
     assert np.array_equal(channels["instance"], views.instance[2, 4])
@@ -147,7 +157,7 @@ def test_its_scene_json_renders_larger_with_the_same_geometry(
     views = re.findall(r" (\d+)/25 \[", capsys.readouterr().err)
     assert views[0] == "0" and views[-1] == "25" and len(views) > 2
     record = Dataset(rendered)["train"][1]
-    image = Image.open(out / "depth" / "step1_camera2.png")
+    image = Image.open(out / "depth" / "step01_camera02.png")
     assert image.size == (192, 192)
     # Every pixel of the small view is seen by four of the large one.
     large = np.asarray(image).reshape(96, 2, 96, 2) / 1000

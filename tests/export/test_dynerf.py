@@ -212,7 +212,7 @@ def test_notes_say_what_the_loaders_do(make_resolved):
     assert notes(**most) == ""
     said = notes(cameras=Cameras(count=9, held_out=3), resolution=(90, 160))
     for what in (
-        "from 160 x 90 to 120 x 90",
+        "from 90 x 160 (height x width) to 90 x 120 (height x width)",
         "K-Planes takes 25 steps or more, here are 5",
         "HexPlane has 300 frames",
         "beside cam00, which are left out: 2;",

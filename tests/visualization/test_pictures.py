@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from made import write_dataset
@@ -56,6 +58,23 @@ def test_a_contact_sheet_shows_every_view_of_every_layer(dataset):
         assert images.shape == (5, 5, 24, 32, 3)
         for image in images.reshape(-1, 24, 32, 3)[[0, 7, 24]]:
             assert contains(sheet, image)
+
+
+def test_headings_fit_where_the_views_are_narrow(tmp_path, make_resolved):
+    resolved = make_resolved(
+        resolution=(16, 16),
+        splits={"train": 2},
+        cameras=Cameras(count=2),
+        dynamics=Dynamics(steps=2),
+    )
+    dataset = Dataset(write_dataset(tmp_path / "data", resolved, synthetic_views))
+    scenes = [look(dataset, "train", i) for i in range(2)]
+    for image in (contact_sheet(scenes[0]), overview(scenes)):
+        sheet = np.asarray(image)
+        assert (sheet[:, -20:] == sheet[0, 0]).all()  # The right margin is empty.
+        assert (sheet[:70, -60:] != sheet[0, 0]).any() or image.width > 400
+    long = dataclasses.replace(scenes[0], split="s" * 5000)
+    assert contact_sheet(long).width < 1400
 
 
 def contains(sheet, image):
