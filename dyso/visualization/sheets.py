@@ -1,4 +1,4 @@
-"""Contact sheets: a scene's views and layers on one picture, and several scenes."""
+"""Contact sheets: all views and layers of one scene, or several scenes at once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from dyso.visualization.scenes import MOST, Sight, evenly, tiled
+from dyso.visualization.scenes import MOST, SceneView, evenly, tiled
 
 _GROUND, _TEXT, _QUIET = (14, 15, 17), (236, 236, 232), (150, 152, 156)
 _GAP, _MARGIN, _LINE = 2, 24, 22
 _DARK = _GROUND[0]
 
 
-def contact_sheet(sight: Sight) -> Image.Image:
-    """Gives one scene: for each layer a grid, rows dynamics steps, columns cameras.
+def contact_sheet(scene: SceneView) -> Image.Image:
+    """Returns an image of one scene, with a grid of views for each layer.
 
-    A video's frames are in rows, as one reads.
+    Rows are dynamics steps and columns cameras. The frames of a video are arranged row
+    by row.
     """
-    steps, layers = sight.steps, sight.layers
-    if sight.is_video:
+    steps, layers = scene.steps, scene.layers
+    if scene.is_video:
         wide = math.ceil(math.sqrt(len(steps)))
         steps = steps[::wide]
         layers = {name: _in_rows(views, wide) for name, views in layers.items()}
@@ -35,27 +36,27 @@ def contact_sheet(sight: Sight) -> Image.Image:
     sheet, draw = _blank(
         left + across * step_x - 18, _MARGIN + 2 * _LINE + rows * step_y
     )
-    draw.text((left, _MARGIN), sight.title, fill=_TEXT, font=_font(18))
+    draw.text((left, _MARGIN), scene.title, fill=_TEXT, font=_font(18))
     for i, (name, grid) in enumerate(grids):
         x = left + (i % across) * step_x
         y = _MARGIN + 2 * _LINE + (i // across) * step_y
         draw.text((x, y), name.replace("_", " "), fill=_TEXT, font=_font(15))
-        _label_columns(draw, sight.cameras, x, y + _LINE, width)
+        _label_columns(draw, scene.cameras, x, y + _LINE, width)
         _label_rows(sheet, steps, x - 18, y + 2 * _LINE, height)
         sheet.paste(Image.fromarray(grid), (x, y + 2 * _LINE))
     return sheet
 
 
-def overview(sights: Sequence[Sight]) -> Image.Image:
-    """Gives several scenes, one a row.
+def overview(scenes: Sequence[SceneView]) -> Image.Image:
+    """Returns an image of several scenes, one per row.
 
-    Left all cameras at the first dynamics step, right the other steps before the
-    middle camera. Of a video `MOST` frames, evenly chosen.
+    The left part shows all cameras at the first dynamics step, the right part the later
+    steps seen by the middle camera. Videos show at most `MOST` evenly chosen frames.
     """
     rows = []
-    for sight in sights:
-        color = sight.layers["color"]
-        if sight.is_video:
+    for scene in scenes:
+        color = scene.layers["color"]
+        if scene.is_video:
             rows.append((color[list(evenly(len(color), MOST)), 0], color[:0, 0]))
         else:
             rows.append((color[0], color[1:, color.shape[1] // 2]))
@@ -68,16 +69,16 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
         top + len(rows) * step_y + _MARGIN,
     )
     heading = _MARGIN, _MARGIN
-    video = sights[0].is_video
+    video = scenes[0].is_video
     text = "frames over time" if video else "cameras, first dynamics step"
     draw.text(heading, text, fill=_TEXT, font=_font(15))
     if steps:
         heading = 2 * _MARGIN + first, _MARGIN
         text = "later dynamics steps, middle camera"
         draw.text(heading, text, fill=_TEXT, font=_font(15))
-    for i, (sight, (row, column)) in enumerate(zip(sights, rows, strict=True)):
+    for i, (scene, (row, column)) in enumerate(zip(scenes, rows, strict=True)):
         y = top + i * step_y
-        draw.text((_MARGIN, y - _LINE + 4), sight.title, fill=_QUIET, font=_font(13))
+        draw.text((_MARGIN, y - _LINE + 4), scene.title, fill=_QUIET, font=_font(13))
         sheet.paste(Image.fromarray(tiled(row[None], _GAP, _DARK)), (_MARGIN, y))
         if steps:
             later = Image.fromarray(tiled(column[None], _GAP, _DARK))
@@ -88,7 +89,7 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
 def _in_rows(
     frames: UInt8[np.ndarray, "T 1 H W 3"], wide: int
 ) -> UInt8[np.ndarray, "R wide H W 3"]:
-    """Lays frames out in rows of `wide`, the last one filled up."""
+    """Arranges frames in rows of `wide`, and pads the last row."""
     missing = -len(frames) % wide
     full = np.pad(frames[:, 0], ((0, missing), *((0, 0),) * 3), constant_values=_DARK)
     return full.reshape(-1, wide, *full.shape[1:])

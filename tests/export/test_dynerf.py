@@ -213,8 +213,8 @@ def test_notes_say_what_the_loaders_do(make_resolved):
     said = notes(cameras=Cameras(count=9, held_out=3), resolution=(90, 160))
     for what in (
         "from 160 x 90 to 120 x 90",
-        "K-Planes takes 25 steps or more, here are 5",
-        "HexPlane has 300 frames",
-        "beside cam00, which are left out: 2;",
+        "K-Planes needs at least 25 steps; this dataset has 5",
+        "HexPlane hard-codes 300 frames; this dataset has 5",
+        "held-out cameras that are left out: 2;",
     ):
         assert what in said

@@ -16,7 +16,7 @@ from dyso.records.synthetic import synthetic_views
 from dyso.spec import Render
 from dyso.visualization.browsing import Entry, prepare, write
 from dyso.visualization.page import SCENES, page
-from dyso.visualization.scenes import choose, look
+from dyso.visualization.scenes import choose, load
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;{{data}}"
 
@@ -121,7 +121,7 @@ def seen(browser):
 
 
 def expected(dataset, split, index, layer, view):
-    picture = look(dataset, split, index).layers[layer]
+    picture = load(dataset, split, index).layers[layer]
     return picture.reshape(-1, *picture.shape[2:])[view].astype(float)[4:-4, 4:-4]
 
 
@@ -278,7 +278,7 @@ PATTERNS = ("pan", "shift", "zoom")
 def large(dataset, tmp_path_factory):
     """A page of ten thousand scenes, whose files are those of one."""
     folder = tmp_path_factory.mktemp("large")
-    write(folder / "one", look(dataset, "train", 0))
+    write(folder / "one", load(dataset, "train", 0))
     (folder / SCENES).mkdir()
     entries = [
         Entry(
@@ -379,12 +379,15 @@ TEXTS = [
 
 @pytest.mark.parametrize("hostile", TEXTS)
 def test_no_text_of_a_record_is_taken_for_markup(dataset, tmp_path, opened, hostile):
-    sight = look(dataset, "train", 0)
-    record = dict(sight.record)
+    scene_view = load(dataset, "train", 0)
+    record = dict(scene_view.record)
     for name, value in record.items():
         if value.dtype.kind == "U":
             record[name] = np.full(value.shape, hostile)[()]
-    write(tmp_path / SCENES / "train-00000", dataclasses.replace(sight, record=record))
+    write(
+        tmp_path / SCENES / "train-00000",
+        dataclasses.replace(scene_view, record=record),
+    )
     names = {"pattern": hostile, "categories": (hostile,), "hdri": hostile}
     entries = [
         Entry(split="train", index=0, **names),
