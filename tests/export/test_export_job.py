@@ -1,4 +1,4 @@
-"""What is done stays, what is not done leaves no trace; the bytes are the same."""
+"""Exports resume, leave no partial files, and give the same bytes."""
 
 import json
 import os
@@ -71,7 +71,7 @@ if __name__ == "__main__":
 
 
 def helpers_of(pid):
-    """Gives the processes that share its work."""
+    """Returns the processes that share its work."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     commands = {int(own): Path(f"/proc/{own}/cmdline").read_bytes() for own in found}
     return [own for own, command in commands.items() if b"spawn_main" in command]
@@ -266,7 +266,7 @@ def test_a_marker_of_something_else_is_one_line(folder, tmp_path):
 
 
 def test_a_refusal_names_formats_that_accept(videos, make_resolved, tmp_path):
-    """The formats that a refusal names hold the dataset, by their own word."""
+    """The formats that a refusal names accept the dataset."""
     single = make_resolved(cameras=Cameras(count=1), splits={"train": 1})
     for case, resolved in {"video": videos, "single": single}.items():
         source = write_dataset(tmp_path / case, resolved, synthetic_views)

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset is found, and named."""
+"""Validation finds and names the faults of a dataset."""
 
 import dataclasses
 import json
@@ -180,7 +180,7 @@ def test_the_frames_of_a_sound_video_agree(tmp_path, videos):
 
 
 def reencoded(resolved, **changes):
-    """Gives a change of record 0: rendered, then told that its views are these."""
+    """Returns a change of record 0, whose views are replaced after rendering."""
     scene = sample_scene(resolved, "train", 0)
     views = synthetic_views(scene)
     arrays = {name: change(vars(views)[name]) for name, change in changes.items()}
@@ -239,7 +239,7 @@ def test_sizes_and_places_that_cannot_be_are_named(tmp_path, resolved, wrong, na
 
 
 def rewritten(resolved, change):
-    """Gives a change of record 0: rendered from a scene that the spec does not give."""
+    """Returns a change of record 0, rendered from a scene that the spec excludes."""
     scene = change(sample_scene(resolved, "train", 0))
     data = records.encode(scene, synthetic_views(scene))
     return lambda own: [data, *own[1:]]
@@ -281,7 +281,7 @@ def grown(scene):
             lambda s: dataclasses.replace(
                 s, render=dataclasses.replace(s.render, samples=1)
             ),
-            "scene: render: Render(samples=1, ",
+            "scene: render: is Render(samples=1, ",
         ),
         (grown, "scene: an object's size is not the spec's 2 m"),
     ],
