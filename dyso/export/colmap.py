@@ -155,5 +155,5 @@ def _points(
         parts.append((tracks.points[camera], color[camera, rows, columns], *tracks[1:]))
     points, colors = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     pixels, seen = (np.concatenate([p[i] for p in parts], axis=1) for i in (2, 3))
-    kept = seen.sum(0) > 1
-    return points[kept], colors[kept], pixels[:, kept], seen[:, kept]
+    shared = seen.sum(0) > 1
+    return points[shared], colors[shared], pixels[:, shared], seen[:, shared]

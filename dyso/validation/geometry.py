@@ -83,9 +83,9 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
     total = len(record["depth"])
     # At random: every n-th view might belong to the same camera.
     rng = np.random.default_rng(0)
-    kept = np.sort(rng.choice(total, min(total, VIEWS), replace=False))
+    compared = np.sort(rng.choice(total, min(total, VIEWS), replace=False))
     depth, instance, intrinsics, extrinsics, poses = (
-        of_view[kept] for of_view in views_of(record)
+        of_view[compared] for of_view in views_of(record)
     )
     views, instances = poses.shape[:2]
     counts = np.zeros((3, instances, views, views), np.int64)
@@ -107,7 +107,9 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
         )
         outcome = np.select([seen, hidden], [0, 2], 1)
         np.add.at(counts[:, :, view], (outcome, ids[point], other), 1)
-    return Agreement(views=kept, agreed=counts[0], wrong=counts[1], hidden=counts[2])
+    return Agreement(
+        views=compared, agreed=counts[0], wrong=counts[1], hidden=counts[2]
+    )
 
 
 def _chosen(
