@@ -19,7 +19,7 @@ from dyso.terminal import say
 from dyso.visualization import animation, sheets
 from dyso.visualization.browsing import Entry, prepare
 from dyso.visualization.page import SCENES, page
-from dyso.visualization.scenes import Sight, choose, look
+from dyso.visualization.scenes import SceneView, choose, load
 
 OVERVIEW = 12
 """Scenes of the sheets and of the animation."""
@@ -99,13 +99,13 @@ def _prepare(
 
 def _write_pictures(
     out: Path, dataset: Dataset, chosen: list[tuple[str, int]]
-) -> list[Sight]:
+) -> list[SceneView]:
     """Writes sheets and the animation; returns the scenes that they show."""
     (out / "sheets").mkdir(exist_ok=True)
-    kept = [look(dataset, *scene) for scene in chosen]
-    for sight in kept:
-        name = f"{sight.split}-{sight.index:05}.png"
-        _write_png(out / "sheets" / name, sheets.contact_sheet(sight))
+    kept = [load(dataset, *scene) for scene in chosen]
+    for scene in kept:
+        name = f"{scene.split}-{scene.index:05}.png"
+        _write_png(out / "sheets" / name, sheets.contact_sheet(scene))
     _write_png(out / "overview.png", sheets.overview(kept))
     frames = animation.walk(kept)
     rate = animation.VIDEO_RATE if kept[0].is_video else animation.RATE

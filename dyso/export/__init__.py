@@ -1,4 +1,4 @@
-"""Datasets in the formats of other projects, one module each."""
+"""Writers for the dataset formats of other projects, one module each."""
 
 from dyso.export.formats import FORMATS, format_named
 from dyso.export.job import Export

@@ -1,4 +1,4 @@
-"""What the formats of one folder a scene share: cameras, splits, reading by steps."""
+"""Helpers for formats with one folder per scene: cameras, splits, reading by step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OPENGL = np.diag([1.0, -1.0, -1.0])
 def by_step(
     split: Split, index: int, fields: Sequence[str] = FIELDS
 ) -> Iterator[dict[str, Any]]:
-    """Reads a scene one dynamics step after the other, each with the views of its own.
+    """Yields the records of a scene's dynamics steps, each with that step's views.
 
-    A scene may have thousands of views, too many to hold.
+    A scene may have thousands of views, too many to hold in memory at once.
 
     Raises:
       RecordError: the scene is damaged.
@@ -37,12 +37,12 @@ def by_step(
 
 
 def square(extrinsics: Float[np.ndarray, "3 4"]) -> Float64[np.ndarray, "4 4"]:
-    """Completes a rigid transform to a square matrix."""
+    """Returns a rigid transform as a homogeneous 4 x 4 matrix."""
     return np.concatenate([extrinsics, [[0, 0, 0, 1]]]).astype(np.float64)
 
 
 def opengl_pose(extrinsics: Float[np.ndarray, "3 4"]) -> Float64[np.ndarray, "4 4"]:
-    """Gives the camera-to-world transform with OpenGL's axes: y up, looking along -z.
+    """Returns the camera-to-world transform with OpenGL's axes: y up, view along -z.
 
     Args:
       extrinsics: world to camera, OpenCV's axes.
@@ -55,11 +55,11 @@ def opengl_pose(extrinsics: Float[np.ndarray, "3 4"]) -> Float64[np.ndarray, "4 
 def z_depth(
     depth: Float[np.ndarray, "H W"], intrinsics: Float[np.ndarray, "3 3"]
 ) -> Float64[np.ndarray, "H W"]:
-    """Gives the distance along the optical axis from Euclidean depth."""
+    """Converts Euclidean depth to distance along the optical axis."""
     height, width = depth.shape
-    here = np.eye(3, 4)
+    identity = np.eye(3, 4)
     pixels = geometry.pixel_grid(height, width, np)
-    _, directions = geometry.rays(intrinsics.astype(np.float64), here, pixels)
+    _, directions = geometry.rays(intrinsics.astype(np.float64), identity, pixels)
     return depth * directions[..., 2]
 
 
@@ -70,8 +70,8 @@ def llff_row(
 ) -> Float64[np.ndarray, " 17"]:
     """Returns a camera's row of LLFF's `poses_bounds.npy`.
 
-    That is the camera-to-world matrix [3, 5], row by row, with the columns down, right,
-    backwards, centre and the lens; then the bounds.
+    The row holds the camera-to-world matrix [3, 5] in C order, whose columns are down,
+    right, backwards, centre and lens, followed by the two bounds.
 
     Args:
       extrinsics: world to camera, OpenCV's axes.
@@ -84,47 +84,47 @@ def llff_row(
 
 
 def held_out(spec: Spec) -> range:
-    """Returns the test cameras: the spec's, or else the last of several."""
+    """Returns the test cameras: the spec's, or the last camera if it names none."""
     count = spec.cameras.count
     return range(count - (spec.cameras.held_out or 1), count)
 
 
 def require_several_cameras(spec: Spec, name: str) -> None:
-    """Refuses scenes whose dynamics steps are not seen from several sides.
+    """Checks that several cameras see each dynamics step.
 
     Raises:
-      UserError: naming the format.
+      UserError: one camera sees each step; the message names the format.
     """
     if spec.cameras.paired:
         raise UserError(
-            f"{name}: holds what several cameras see of each dynamics step, but "
-            "cameras.paired is true: one camera sees each"
+            f"{name}: needs several cameras per dynamics step, but cameras.paired is "
+            "true: one camera sees each step"
         )
     require_several_poses(spec, name)
 
 
 def require_several_poses(spec: Spec, name: str) -> None:
-    """Refuses scenes that are seen from one place alone, without parallax.
+    """Checks that the scene is seen from several places, so that there is parallax.
 
     Raises:
-      UserError: naming the format.
+      UserError: there is a single camera; the message names the format.
     """
     if spec.cameras.count < 2:
         raise UserError(
-            f"{name}: needs parallax, from several cameras or from one that moves, but "
+            f"{name}: needs parallax, from several cameras or from a moving one, but "
             "cameras.count is 1"
         )
 
 
 def require_one_focal_length(spec: Spec, name: str) -> None:
-    """Refuses scenes whose cameras may differ in focal length.
+    """Checks that all cameras of a scene have the same focal length.
 
     Raises:
-      UserError: naming the format.
+      UserError: they may differ; the message names the format.
     """
     zoom = spec.cameras.patterns.zoom
     if zoom.weight > 0 and zoom.by == "focal_length":
         raise UserError(
-            f"{name}: holds one focal length a scene, but cameras.patterns.zoom has "
+            f"{name}: stores one focal length per scene, but cameras.patterns.zoom has "
             "by: focal_length; use zoom by position, or weight 0"
         )

@@ -1,17 +1,19 @@
-"""COLMAP: a model for each dynamics step, or one for a monocular video.
+"""COLMAP: one model per dynamics step, or one for a monocular video.
 
     step_000/images/cam_000.png
     step_000/sparse/0/*.bin           cameras, images, points3D, and rigs and frames
     step_000/sparse/0/test.txt        names of the held-out cameras' images, if any
 
-As `pycolmap.Reconstruction` reads them. PINHOLE cameras, one an image; COLMAP's axes
-and pixel centres are this project's. The points are what pixels show, evenly chosen in
-each image, from depth; the track of a point is every image that sees it, by
-`dyso.geometry.sightings`. Their errors are what the float32 cameras leave: about 0.
+The models are readable by `pycolmap.Reconstruction`. Each image has its own PINHOLE
+camera; COLMAP's axes and pixel centres are the same as DySO's. The points are evenly
+spaced pixels of each image, unprojected by their depth. The track of a point lists all
+images that see it, according to
+`dyso.geometry.sightings`. Their reprojection errors are about 0: the
+rounding of the cameras to float32.
 
-The video of one moving camera is one model, without the folder `step_000`, whose images
-are `step_000.png`, `step_001.png` ... COLMAP takes scenes to be static, so its points
-are of what no object covers.
+A video of one moving camera becomes one model, without the folder `step_000`, with the
+images `step_000.png`, `step_001.png` ... COLMAP assumes a static scene, so the points
+lie on the background only.
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ from dyso.export.images import png
 from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
 from dyso.spec import Spec
 
-ABOUT = "COLMAP: cameras, images, points with tracks, of a step or of a video"
+ABOUT = "COLMAP: cameras, images, points with tracks, of each step or of a video"
 
 POINTS = 10_000
-"""At most in a model, of which those stay that two images or more see."""
+"""Candidate points per model, at most; those seen by one image only are dropped."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: one camera sees the scene from one place.
+      UserError: the scene is seen from one place only.
     """
     require_several_poses(spec, "colmap")
 
@@ -59,12 +61,12 @@ def write(split: Split, index: int, folder: Path) -> None:
     held_out = spec.cameras.held_out
     names = [f"cam_{camera:03}.png" for camera in range(spec.cameras.count)]
     for step, record in enumerate(by_step(split, index, fields)):
-        own = folder / f"step_{step:03}"
+        step_folder = folder / f"step_{step:03}"
         views = views_of(record, steps=[step] * len(names))
-        _write_model(own, names, views, record["color"])
+        _write_model(step_folder, names, views, record["color"])
         if held_out:
             text = "\n".join(names[-held_out:]) + "\n"
-            (own / "sparse" / "0" / "test.txt").write_text(text)
+            (step_folder / "sparse" / "0" / "test.txt").write_text(text)
 
 
 def _write_model(
@@ -88,8 +90,8 @@ def _model(
     static: bool,
 ) -> pycolmap.Reconstruction:
     points, colors, pixels, seen = _points(views, color, static)
-    # The place of each point among the points of each image.
-    places = np.cumsum(seen, axis=1) - 1
+    # The index of each point among the points of each image.
+    indices = np.cumsum(seen, axis=1) - 1
     height, width = views.depth.shape[1:]
     model = pycolmap.Reconstruction()
     for camera, name in enumerate(names):
@@ -112,14 +114,16 @@ def _model(
             ),
             pycolmap.Rigid3d(views.extrinsics[camera]),
         )
-    for point, shade, own, place in zip(points, colors, seen.T, places.T, strict=True):
+    for point, rgb, seen_by, index in zip(
+        points, colors, seen.T, indices.T, strict=True
+    ):
         track = pycolmap.Track(
             [
-                pycolmap.TrackElement(int(camera) + 1, int(place[camera]))
-                for camera in np.flatnonzero(own)
+                pycolmap.TrackElement(int(camera) + 1, int(index[camera]))
+                for camera in np.flatnonzero(seen_by)
             ]
         )
-        model.add_point3D(point, track, shade)
+        model.add_point3D(point, track, rgb)
     model.update_point_3d_errors()
     return model
 
@@ -132,9 +136,12 @@ def _points(
     Float64[np.ndarray, "C P 2"],
     Bool[np.ndarray, "C P"],
 ]:
-    """Returns points, their colours, where each image has them, and which see them.
+    """Returns points, their colours, their pixels and visibility in each image.
 
-    Those on objects are left out where only what is static counts.
+    Args:
+      views: the views of the model.
+      color: their images.
+      static: leaves out points on objects.
     """
     every = max(1, round((views.depth.size / POINTS) ** 0.5))
     parts = []
@@ -144,9 +151,9 @@ def _points(
         if static:
             chosen &= views.instance[camera] == 0
         rows, columns = np.nonzero(chosen & np.isfinite(views.depth[camera]))
-        own = geometry.tracks(view_of(views, camera), rows, columns, views)
-        parts.append((own.points[camera], color[camera, rows, columns], *own[1:]))
+        tracks = geometry.tracks(view_of(views, camera), rows, columns, views)
+        parts.append((tracks.points[camera], color[camera, rows, columns], *tracks[1:]))
     points, colors = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     pixels, seen = (np.concatenate([p[i] for p in parts], axis=1) for i in (2, 3))
-    kept = seen.sum(0) > 1
-    return points[kept], colors[kept], pixels[:, kept], seen[:, kept]
+    shared = seen.sum(0) > 1
+    return points[shared], colors[shared], pixels[:, shared], seen[:, shared]

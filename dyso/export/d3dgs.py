@@ -1,13 +1,13 @@
-"""Dynamic 3D Gaussians, as its `train.py` reads a sequence.
+"""Dynamic 3D Gaussians: a sequence for its `train.py`.
 
     train_meta.json, test_meta.json   w, h; k, w2c, fn and cam_id by [step][camera]
     ims/<camera>/<step>.png
     seg/<camera>/<step>.png           1 where an object is seen, 0 elsewhere
-    init_pt_cld.npz                   `data` [P, 7]: x, y, z, r, g, b, objects or not
+    init_pt_cld.npz                   `data` [P, 7]: x, y, z, r, g, b, 1 on objects
 
-Its world has y down and the floor at y = 0, which one of its losses relies on; camera
-axes are OpenCV's. The point cloud is what the training cameras see at step 0, from
-depth. Held-out cameras are the test; without any, the last camera is.
+Its world has y down and the floor at y = 0, which one of its losses relies on. Camera
+axes are OpenCV's. The point cloud comes from the depth of the training cameras at step
+0. The test cameras are the held-out ones, or the last camera if the spec names none.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ from dyso.spec import Spec, UserError
 ABOUT = "Dynamic 3D Gaussians: train_meta.json, ims/, seg/, init_pt_cld.npz"
 
 MAX_CAMERAS = 50
-"""Its `train.py` has room for as many training cameras."""
+"""The most training cameras that its `train.py` supports."""
 POINTS = 100_000
-"""At most in the point cloud, evenly chosen of all pixels."""
+"""The most points in the cloud, evenly chosen from all pixels."""
 
 TO_WORLD = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
-"""From z up to y down: (x, y, z) becomes (x, -z, y)."""
+"""Rotates z up to y down: (x, y, z) becomes (x, -z, y)."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: a dynamics step is seen by one camera alone, or by too many; there is
-        one step; or the background is at infinity, where no points are.
+      UserError: one camera or too many see each dynamics step, there is only one step,
+        or the background is at infinity and has no points.
     """
     require_several_cameras(spec, "d3dgs")
     if spec.dynamics.steps < 2:
         raise UserError(
-            "d3dgs: trains on a sequence, but dynamics.steps is 1; it takes 2 or more"
+            "d3dgs: trains on a sequence, but dynamics.steps is 1; use 2 or more"
         )
     if spec.backgrounds.backdrop == "environment":
         raise UserError(
             "d3dgs: its losses need points of the background, but with "
-            "backgrounds.backdrop: environment it is at infinity; use backdrop: dome"
+            "backgrounds.backdrop: environment the background is at infinity; use "
+            "backdrop: dome"
         )
     training = held_out(spec).start
     if training > MAX_CAMERAS:
         raise UserError(
-            f"d3dgs: trains with at most {MAX_CAMERAS} cameras, but cameras.count "
-            f"leaves {training}"
+            f"d3dgs: supports at most {MAX_CAMERAS} training cameras, but "
+            f"cameras.count leaves {training}"
         )
 
 
@@ -79,14 +80,14 @@ def write(split: Split, index: int, folder: Path) -> None:
             name = f"{camera}/{step:06}.png"
             (folder / "ims" / name).write_bytes(png(color))
             (folder / "seg" / name).write_bytes(png(objects))
-        for name, own in cameras.items():
+        for name, part in cameras.items():
             meta = metas[name]
-            meta["k"].append(record["intrinsics"][own].tolist())
+            meta["k"].append(record["intrinsics"][part].tolist())
             poses = record["extrinsics"].astype(np.float64)
             poses[..., :3] = poses[..., :3] @ TO_WORLD.T
-            meta["w2c"].append([square(poses[camera]).tolist() for camera in own])
-            meta["fn"].append([f"{camera}/{step:06}.png" for camera in own])
-            meta["cam_id"].append(list(own))
+            meta["w2c"].append([square(poses[camera]).tolist() for camera in part])
+            meta["fn"].append([f"{camera}/{step:06}.png" for camera in part])
+            meta["cam_id"].append(list(part))
         if step == 0:
             cloud = _cloud(record, cameras["train"])
             np.savez_compressed(folder / "init_pt_cld.npz", data=cloud)

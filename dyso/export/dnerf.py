@@ -1,22 +1,23 @@
-"""D-NeRF, as its own loader, HexPlane's, K-Planes' and nerfstudio's `dnerf` read it.
+"""D-NeRF, for D-NeRF, HexPlane, K-Planes and nerfstudio's `dnerf`.
 
     transforms_train.json, transforms_val.json, transforms_test.json
     images/r_000.png                  RGBA, alpha is 255 where an object is seen
 
-The number is the view's: dynamics step * cameras + camera. K-Planes reads it as the
-frame's, and takes no other names.
+The number in a file name is the view: dynamics step * cameras + camera. K-Planes parses
+file names as `r_<number>` and accepts no others.
 
-Blender's camera axes, camera to world, one `camera_angle_x`, `time` from 0 to 1. All of
-these loaders suppose that the scene is about as large as D-NeRF's own: near and far
-planes at 2 and 6, the objects within some 1.3 of the origin. So the world's origin goes
-to the middle of the objects' path, and the mean distance of the cameras becomes
-`DISTANCE`; `world_scale` and `world_origin` tell how to go back:
+Poses are camera to world with Blender's camera axes; there is one `camera_angle_x`, and
+`time` runs from 0 to 1. All of these loaders assume a scene about as large as D-NeRF's:
+near and far planes at 2 and 6, objects within about 1.3 of the origin. Therefore the
+origin is moved to the middle of the objects' path, and the world is scaled so that the
+mean distance of the cameras is `DISTANCE`. `world_scale` and `world_origin` undo this:
 
     X = X_dnerf / world_scale + world_origin      in metres
 
-Held-out cameras are the test; without any, the last of several is. Of one camera, or
-one that moves (`cameras.paired`), every eighth frame is. Every split begins at time 0,
-as D-NeRF demands, so the first frame of a video is in all. Validation is the test.
+The test views are those of the held-out cameras, or of the last camera if the spec
+names none. With a single camera, still or moving (`cameras.paired`), every eighth frame
+is a test view. D-NeRF requires every split to start at time 0, so the first frame of a
+video is in all splits. Validation and test views are the same.
 """
 
 from __future__ import annotations
@@ -40,25 +41,27 @@ from dyso.spec import Spec, UserError
 ABOUT = "D-NeRF, HexPlane, K-Planes: transforms_{train,val,test}.json, RGBA PNG"
 
 DISTANCE = 4.0
+"""Mean distance of the cameras from the origin in the exported world."""
 EVERY = 8
+"""Interval of the test frames of a video."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: images are not square, there is one dynamics step, or the cameras may
-        differ in focal length.
+      UserError: images are not square, there is only one dynamics step, or the cameras
+        may differ in focal length.
     """
     height, width = spec.resolution
     if height != width:
         raise UserError(
-            "dnerf: HexPlane reads square images alone, but resolution is "
+            "dnerf: HexPlane reads only square images, but resolution is "
             f"[{height}, {width}]"
         )
     if spec.dynamics.steps < 2:
         raise UserError(
-            "dnerf: time runs from 0 to 1, but dynamics.steps is 1; it takes 2 or more"
+            "dnerf: time runs from 0 to 1, but dynamics.steps is 1; use 2 or more"
         )
     require_one_focal_length(spec, "dnerf")
 
@@ -103,15 +106,15 @@ def write(split: Split, index: int, folder: Path) -> None:
         "world_scale": scale,
         "world_origin": origin.tolist(),
     }
-    train, test = _divided(split.spec)
+    train, test = _train_and_test_views(split.spec)
     for name, views in (("train", train), ("val", test), ("test", test)):
-        own = {**meta, "frames": [frames[view] for view in views]}
-        text = json.dumps(own, indent=1)
+        part = {**meta, "frames": [frames[view] for view in views]}
+        text = json.dumps(part, indent=1)
         (folder / f"transforms_{name}.json").write_text(text + "\n")
 
 
-def _divided(spec: Spec) -> tuple[list[int], list[int]]:
-    """Gives the views to train on and to test on."""
+def _train_and_test_views(spec: Spec) -> tuple[list[int], list[int]]:
+    """Returns the training views and the test views."""
     pairs = spec.layout.pairs
     if spec.cameras.paired or spec.cameras.count == 1:
         test = [view for view, (step, _) in enumerate(pairs) if step % EVERY == 0]
@@ -122,10 +125,10 @@ def _divided(spec: Spec) -> tuple[list[int], list[int]]:
 
 
 def _world(split: Split, index: int) -> tuple[float, np.ndarray]:
-    """Gives the scale and the origin of D-NeRF's world in this one."""
+    """Returns the scale of D-NeRF's world and its origin in DySO's world [3]."""
     record = split.read(index, fields=("extrinsics", "objects/positions"))
     positions = record["objects/positions"].astype(np.float64).reshape(-1, 3)
     origin = (positions.min(0) + positions.max(0)) / 2
-    centres = np.array([opengl_pose(own)[:3, 3] for own in record["extrinsics"]])
+    centres = np.array([opengl_pose(pose)[:3, 3] for pose in record["extrinsics"]])
     distance = np.linalg.norm(centres - origin, axis=-1).mean()
     return DISTANCE / float(distance), origin

@@ -1,22 +1,23 @@
-"""DyNeRF (Neural 3D Video), as HexPlane, K-Planes and 4DGaussians read it.
+"""DyNeRF (Neural 3D Video), for HexPlane, K-Planes and 4DGaussians.
 
     poses_bounds.npy                  [C, 17], LLFF's convention
-    cam00.mp4, cam01.mp4 ...          a video a camera, a frame a dynamics step
-    points3D_downsample2.ply          where 4DGaussians starts from: what the training
-                                      cameras see at step 0, from depth
+    cam00.mp4, cam01.mp4 ...          one video per camera, one frame per dynamics step
+    points3D_downsample2.ply          the initial points of 4DGaussians, from the depth
+                                      of the training cameras at step 0
 
-All three test on `cam00` and train on the others. So `cam00` is the first held-out
-camera, or the last one where the dataset names none, and the others follow in their
-order; further held-out cameras are left out, since they would be trained on.
+All three methods test on `cam00` and train on the other cameras. `cam00` is therefore
+the first held-out camera, or the last camera if the spec names none; the others follow
+in their order. Further held-out cameras are left out, since the loaders would train on
+them.
 
-The loaders of HexPlane and 4DGaussians resize every frame to their own size, which is
-4:3, with one focal length; they take the one in the file to be of frames `WIDTH` wide.
-So pictures are cut to 4:3 about their centre, and `poses_bounds.npy` speaks of
-`WIDTH` x `HEIGHT` pixels, as DyNeRF's own do, although the frames are smaller.
-K-Planes takes both from the file.
+HexPlane and 4DGaussians resize every frame to a fixed 4:3 size with one focal length,
+and assume that the focal length in the file belongs to frames `WIDTH` wide. The images
+are therefore cropped to 4:3 about their centre, and `poses_bounds.npy` is written for
+frames of `WIDTH` x `HEIGHT` pixels, the size of DyNeRF's data, although the frames are
+smaller. K-Planes takes both sizes from the files.
 
-The videos are H.264 without loss, in RGB (x264's `crf 0`, 4:4:4): FFmpeg, and with it
-OpenCV and what else reads through it, decodes the exact pixels; browsers do not.
+The videos are lossless H.264 in RGB (x264's `crf 0`, 4:4:4). FFmpeg, and readers built
+on it such as OpenCV, decode the exact pixels; browsers do not play them.
 """
 
 from __future__ import annotations
@@ -46,66 +47,68 @@ from dyso.spec import Spec, UserError
 ABOUT = "DyNeRF, HexPlane, K-Planes, 4DGaussians: poses_bounds.npy and cam*.mp4"
 
 WIDTH, HEIGHT = 2704, 2028
-"""Pixels of DyNeRF's own frames; HexPlane and 4DGaussians have the width in code."""
+"""Frame size of DyNeRF's data; HexPlane and 4DGaussians hard-code the width."""
 STEPS = 300
-"""At most: the loaders of all three have it in code."""
+"""The most frames; all three loaders hard-code this number."""
 KPLANES_STEPS = 25
-"""At least: K-Planes compares frames that are so many steps apart."""
+"""The fewest frames for K-Planes, which compares frames this many steps apart."""
 POINTS = 40_000
-"""At most; 4DGaussians thins its own clouds to as many."""
+"""The most points; 4DGaussians reduces its own clouds to this number."""
 NEAR, FAR = 0.1, 99.9
-"""Percentiles, as LLFF takes them."""
+"""Percentiles of z for the near and far bounds, as in LLFF."""
 RATE = 30
-"""Frames a second where the spec has none; no loader looks at it."""
+"""Frames per second if the spec has no frame rate; the loaders ignore it."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: a dynamics step is seen by one camera alone, cameras may differ in
-        focal length, there are too few or too many steps, or an odd width, which no
-        4:3 picture can share its centre with.
+      UserError: one camera sees each dynamics step, cameras may differ in focal length,
+        there are too few or too many steps, or the width is odd, so that no 4:3 crop
+        has the same centre.
     """
     require_several_cameras(spec, "dynerf")
     require_one_focal_length(spec, "dynerf")
     steps = spec.dynamics.steps
     if not 2 <= steps <= STEPS:
         raise UserError(
-            f"dynerf: its loaders read videos of 2 to {STEPS} frames, but "
+            f"dynerf: its loaders need videos of 2 to {STEPS} frames, but "
             f"dynamics.steps is {steps}"
         )
     if spec.resolution[1] % 2:
         raise UserError(
-            "dynerf: pictures are cut to 4:3 about their centre, which takes an even "
+            "dynerf: images are cropped to 4:3 about their centre, which needs an even "
             f"width, but resolution is {list(spec.resolution)}"
         )
 
 
 def notes(spec: Spec) -> list[str]:
     """Returns what users of the export must know; see `dyso.export.formats`."""
-    found = []
+    lines = []
     height, width = _size(spec)
     if (height, width) != spec.resolution:
-        found.append(
-            f"pictures are cut from {terminal.size(*spec.resolution)} to "
-            f"{terminal.size(height, width)} about their centre: the loaders read 4:3 "
-            "alone"
+        lines.append(
+            f"images are cropped from {terminal.size(*spec.resolution)} to "
+            f"{terminal.size(height, width)} about their centre: the loaders support "
+            "only 4:3"
         )
     steps = spec.dynamics.steps
     if steps < KPLANES_STEPS:
-        found.append(f"K-Planes takes {KPLANES_STEPS} steps or more, here are {steps}")
+        lines.append(
+            f"K-Planes needs at least {KPLANES_STEPS} steps; this dataset has {steps}"
+        )
     if steps != STEPS:
-        found.append(
-            f"HexPlane has {STEPS} frames in its code, here are {steps}: see "
-            "docs/export.md for what to change there"
+        lines.append(
+            f"HexPlane hard-codes {STEPS} frames; this dataset has {steps}: "
+            "docs/export.md says what to change in HexPlane"
         )
     if (left_out := spec.cameras.held_out - 1) > 0:
-        found.append(
-            f"cameras held out beside cam00, which are left out: {left_out}; the "
-            "loaders would train on them"
+        lines.append(
+            f"held-out cameras that are left out: {left_out}; the loaders test only on "
+            "cam00 and would train on the others"
         )
-    return found
+    return lines
 
 
 def write(split: Split, index: int, folder: Path) -> None:
@@ -117,27 +120,27 @@ def write(split: Split, index: int, folder: Path) -> None:
     bounds = np.tile([np.inf, -np.inf], (len(cameras), 1))
     with contextlib.ExitStack() as stack:
         digits = max(2, len(str(len(cameras) - 1)))
-        films = [
-            stack.enter_context(_Film(folder / f"cam{place:0{digits}d}.mp4", spec))
-            for place in range(len(cameras))
+        videos = [
+            stack.enter_context(_Video(folder / f"cam{i:0{digits}d}.mp4", spec))
+            for i in range(len(cameras))
         ]
         for step, record in enumerate(by_step(split, index)):
-            for place, camera in enumerate(cameras):
-                films[place].add(record["color"][camera][crop])
+            for i, camera in enumerate(cameras):
+                videos[i].add(record["color"][camera][crop])
                 near, far = _bounds(record, camera, crop)
-                bounds[place, 0] = min(bounds[place, 0], near)
-                bounds[place, 1] = max(bounds[place, 1], far)
+                bounds[i, 0] = min(bounds[i, 0], near)
+                bounds[i, 1] = max(bounds[i, 1], far)
             if step == 0:
-                shown = np.zeros(spec.resolution, bool)
-                shown[crop] = True
+                in_crop = np.zeros(spec.resolution, bool)
+                in_crop[crop] = True
                 most = max(1, POINTS // (len(cameras) - 1))
-                clouds = [view_cloud(record, c, shown, most) for c in cameras[1:]]
+                clouds = [view_cloud(record, c, in_crop, most) for c in cameras[1:]]
                 write_ply(folder / "points3D_downsample2.ply", clouds)
-    reached = np.isfinite(bounds).all(1)
-    if not reached.any():
-        raise records.RecordError("no camera sees anything that has a depth")
-    # A camera that sees nothing within reach has the widest bounds of the others.
-    bounds[~reached] = bounds[reached, 0].min(), bounds[reached, 1].max()
+    finite = np.isfinite(bounds).all(1)
+    if not finite.any():
+        raise records.RecordError("no camera sees anything at a finite depth")
+    # A camera without finite depth gets the widest bounds of the others.
+    bounds[~finite] = bounds[finite, 0].min(), bounds[finite, 1].max()
     scale = WIDTH / _size(spec)[1]
     rows = []
     for camera, (near, far) in zip(cameras, bounds, strict=True):
@@ -146,7 +149,7 @@ def write(split: Split, index: int, folder: Path) -> None:
     np.save(folder / "poses_bounds.npy", np.array(rows))
 
 
-class _Film:
+class _Video:
     """An MP4 file, written frame by frame."""
 
     def __init__(self, path: Path, spec: Spec):
@@ -157,10 +160,10 @@ class _Film:
         )
         self._stream.height, self._stream.width = _size(spec)
         self._stream.pix_fmt = "rgb24"
-        # One thread, since the bytes depend on their number.
+        # One thread: the bytes depend on the number of threads.
         self._stream.options = {"crf": "0", "threads": "1"}
 
-    def __enter__(self) -> _Film:
+    def __enter__(self) -> _Video:
         return self
 
     def add(self, image: UInt8[np.ndarray, "H W 3"]) -> None:
@@ -175,10 +178,10 @@ class _Film:
 
 
 def _crop(spec: Spec) -> tuple[slice, slice]:
-    """Returns the rows and columns of the largest 4:3 picture about the centre."""
+    """Returns the rows and columns of the largest 4:3 crop about the centre."""
     height, width = spec.resolution
     unit = min(height // 3, width // 4)
-    # What is cut off must be even, or the centre would move.
+    # An even number of pixels is cropped on each axis, so that the centre stays.
     unit -= (height - 3 * unit) % 2
     top, left = (height - 3 * unit) // 2, (width - 4 * unit) // 2
     return slice(top, height - top), slice(left, width - left)
@@ -194,8 +197,8 @@ def _bounds(
     record: dict[str, Any], camera: int, crop: tuple[slice, slice]
 ) -> tuple[float, float]:
     z = z_depth(record["depth"][camera, ..., 0], record["intrinsics"][camera])[crop]
-    reached = z[np.isfinite(z)]
-    if not len(reached):
+    finite = z[np.isfinite(z)]
+    if not len(finite):
         return np.inf, -np.inf
-    near, far = np.percentile(reached, [NEAR, FAR])
+    near, far = np.percentile(finite, [NEAR, FAR])
     return float(near), float(far)

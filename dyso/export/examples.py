@@ -1,6 +1,6 @@
-"""Folders that tfds reads by itself: TFRecord files of plain features.
+"""TFRecord folders that tfds reads without this package.
 
-Written without TensorFlow, which takes longer to start than many a shard to write.
+They are written without TensorFlow, whose start takes longer than writing a shard.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from dyso.export.images import png
 
 
 def shard_path(builder: str, split: str, shard: int, shards: int) -> str:
-    """Gives the path of a shard, with tfds's own name.
+    """Returns the path of a shard, named as tfds does.
 
     Args:
       builder: `<dataset>/<config, if there is one>/<version>`.
-      split: its name.
-      shard: counted from 0.
-      shards: how many there are.
+      split: the split's name.
+      shard: the shard's number, from 0.
+      shards: the number of shards of the split.
     """
     name = f"{Path(builder).parts[0]}-{split}.tfrecord"
     return f"{builder}/{name}-{shard:05d}-of-{shards:05d}"
 
 
 def mapped(feature: Any, change: Callable[[Any], Any]) -> Any:
-    """Changes features, down to those in dictionaries and in sequences of one kind."""
+    """Applies `change` to a feature, or to each leaf of dictionaries and sequences."""
     match feature:
         case tfds.features.FeaturesDict():
             return tfds.features.FeaturesDict(
@@ -44,10 +44,10 @@ def mapped(feature: Any, change: Callable[[Any], Any]) -> Any:
 
 
 class _Image(tfds.features.Image):
-    """Encodes as `tfds.features.Image` does, without TensorFlow."""
+    """An image feature that is encoded without TensorFlow."""
 
     def encode_example(self, example_data: np.ndarray) -> bytes:
-        """Takes an image; the bytes of a float32 are four channels."""
+        """Returns the PNG of an image; a float32 pixel becomes four uint8 channels."""
         return png(example_data.view(np.uint8))
 
 
@@ -60,14 +60,14 @@ def _encoding(feature: Any) -> Any:
 def write_examples(
     path: Path, features: tfds.features.FeaturesDict, examples: Iterable[dict[str, Any]]
 ) -> None:
-    """Writes a shard; the same bytes from the same examples."""
+    """Writes a shard; the same examples give the same bytes."""
     serializer = ExampleSerializer(features.get_serialized_info())
     encoding = mapped(features, _encoding)
     with open(path, "wb") as file:
         for example in examples:
             proto = serializer.get_tf_example(encoding.encode_example(example))
             record = proto.SerializeToString(deterministic=True)
-            # TFRecord: the length and the record, each with its masked CRC-32C.
+            # TFRecord: the length and the record, each followed by a masked CRC-32C.
             for part in (struct.pack("<Q", len(record)), record):
                 file.write(part + struct.pack("<I", _masked_checksum(part)))
 
@@ -86,14 +86,14 @@ def write_info(
     shards: Mapping[str, Sequence[int]],
     description: str,
 ) -> None:
-    """Writes what tfds wants beside the shards.
+    """Writes tfds's metadata, next to the shards.
 
     Args:
-      out: the folder that `builder` is in, tfds's `data_dir`.
+      out: tfds's `data_dir`, which contains `builder`.
       builder: see `shard_path`.
-      features: of the examples.
+      features: the features of an example.
       shards: the number of examples in each shard of each split.
-      description: for people.
+      description: a text for the users of the dataset.
     """
     name, *config, version = Path(builder).parts
     info = tfds.core.DatasetInfo(

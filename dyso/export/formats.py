@@ -1,4 +1,4 @@
-"""What a format is to `dyso export`: a module of this package with a few functions."""
+"""The interface of an export format: a module of this package with a few functions."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from dyso.reading import Split
 from dyso.spec import ResolvedSpec, Spec, UserError
 
 SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet")
-"""Formats of files that hold many scenes each, `ShardFormat`."""
+"""Formats with many scenes per file, see `ShardFormat`."""
 
 FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")
-"""Formats of one folder a scene, `SceneFormat`."""
+"""Formats with one folder per scene, see `SceneFormat`."""
 
 FORMATS = SHARDS + FOLDERS
 
 
 @runtime_checkable
 class Format(Protocol):
-    """What every format has.
+    """The interface that all formats share.
 
-    A format may also have `notes(spec)`, which returns lines for the users of an export
-    about what its readers do with this dataset and cannot be told to do otherwise.
+    A format may also define `notes(spec)`. It returns lines for the users of an export
+    about limitations of the format's readers that affect this dataset.
 
     Attributes:
-      ABOUT: one line for people who choose.
+      ABOUT: one line that describes the format.
     """
 
     ABOUT: str
 
     def check(self, spec: Spec) -> None:
-        """Looks whether the format can hold a dataset.
+        """Checks that the format can hold a dataset.
 
         Raises:
-          UserError: it cannot; the line says why.
+          UserError: it cannot; the message gives the reason.
         """
 
 
 class SceneFormat(Format, Protocol):
-    """One folder a scene."""
+    """A format with one folder per scene."""
 
     def write(self, split: Split, index: int, folder: Path) -> None:
         """Writes one scene.
 
         Args:
-          split: that it is in.
-          index: its position there.
-          folder: is empty.
+          split: the split of the scene.
+          index: the scene's position in the split.
+          folder: an empty folder to write to.
 
         Raises:
           RecordError: the scene is damaged.
@@ -58,12 +58,12 @@ class SceneFormat(Format, Protocol):
 
 
 class ShardFormat(Format, Protocol):
-    """Files of many scenes each."""
+    """A format with many scenes per file."""
 
     def paths(
         self, resolved: ResolvedSpec, split: str, shard: int, shards: int
     ) -> tuple[str, ...]:
-        """Gives the files that make up one shard, relative to the export's folder."""
+        """Returns the files of one shard, relative to the export's folder."""
 
     def write(
         self,
@@ -75,24 +75,24 @@ class ShardFormat(Format, Protocol):
 
         Args:
           resolved: the dataset.
-          scenes: the shard's, decoded whole, each read when it is asked for.
-          files: where to, one for each of `paths`.
+          scenes: the decoded records of the shard, read lazily.
+          files: the files to write, one for each of `paths`.
         """
 
     def finish(
         self, resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
     ) -> None:
-        """Writes what readers need beside the shards.
+        """Writes the files that readers need in addition to the shards.
 
         Args:
           resolved: the dataset.
           shards: the number of scenes in each shard of each split.
-          out: the export's folder, with all shards in it.
+          out: the export's folder, which holds all shards.
         """
 
 
 def format_named(name: str) -> Format:
-    """Gives a format's module.
+    """Returns a format's module.
 
     Raises:
       UserError: there is no such format.
@@ -103,7 +103,7 @@ def format_named(name: str) -> Format:
 
 
 def formats_for(spec: Spec) -> list[str]:
-    """Returns the names of the formats that can hold a dataset, of those installed."""
+    """Returns the names of the installed formats that can hold a dataset."""
     names = []
     for name in FORMATS:
         with contextlib.suppress(UserError, ModuleNotFoundError):

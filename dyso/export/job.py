@@ -1,4 +1,4 @@
-"""An export: what is done is kept, and the same command goes on after a stop."""
+"""A resumable export: finished parts are kept when it is stopped and run again."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _MARKER = "export.json"
 _ATTRIBUTION = "ATTRIBUTION.md"
 _PARTIAL = ".partial"
 _DONE = ".done"
-_SHARD_BYTES = 512 << 20  # decoded; half as much in a file, half a minute's work
+_SHARD_BYTES = 512 << 20  # decoded; about half as large on disk, 30 s of work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What is done in one go and appears whole or not at all.
+    """The smallest part of an export; it appears as a whole or not at all.
 
     Attributes:
-      split: the scenes' ...
-      start: ... first number ...
-      stop: ... and the one after the last.
-      paths: what it makes, files or one folder, relative to the export's.
+      split: the split of its scenes.
+      start: the number of the first scene in the split.
+      stop: the number after the last scene.
+      paths: its files or its one folder, relative to the export's folder.
     """
 
     split: str
@@ -58,13 +58,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Export:
-    """A dataset, or a part of it, in one format; pickles.
+    """The export of a dataset, or of a part of it, to one format; can be pickled.
 
     Attributes:
-      dataset: what is exported.
+      dataset: the dataset to export.
       format_name: one of `FORMATS`.
-      out: the folder that it goes to.
-      spans: the numbers of the scenes of each split.
+      out: the folder to write.
+      spans: the numbers of the scenes to export, by split.
     """
 
     dataset: Dataset
@@ -88,20 +88,22 @@ class Export:
           dataset: the folder of the dataset.
           format: one of `FORMATS`.
           out: the folder to write.
-          split: this one alone.
-          scenes: `a:b`, from the scene a on and before b, as Python slices.
+          split: the only split to export; None exports all.
+          scenes: a slice `a:b` of each split, as in Python.
 
         Raises:
           UserError: there is no such format, split or scene, or the format cannot hold
             the dataset.
         """
-        own = format_named(format)
+        module = format_named(format)
         source = Dataset(dataset)
         try:
-            own.check(source.resolved.spec)
+            module.check(source.resolved.spec)
         except UserError as error:
-            fit = ", ".join(formats_for(source.resolved.spec))
-            raise UserError(f"{error}; formats that hold this dataset: {fit}") from None
+            names = ", ".join(formats_for(source.resolved.spec))
+            raise UserError(
+                f"{error}; formats that hold this dataset: {names}"
+            ) from None
         if split and split not in source.splits:
             raise UserError(
                 f"{dataset}: no split {split!r}; the splits are "
@@ -112,11 +114,13 @@ class Export:
         if not bounds:
             raise UserError(f"scenes: must be as in 0:100, :100 or 100:, got {scenes}")
         part = slice(*(int(bound) if bound else None for bound in bounds.groups()))
-        spans = {own.name: range(len(own))[part] for own in chosen.values()}
+        spans = {name: range(len(split))[part] for name, split in chosen.items()}
         spans = {name: span for name, span in spans.items() if span}
         if not spans:
-            counts = ", ".join(f"{own.name} {len(own)}" for own in chosen.values())
-            raise UserError(f"scenes: none are within {scenes}; there are: {counts}")
+            counts = ", ".join(f"{name} {len(s)}" for name, s in chosen.items())
+            raise UserError(
+                f"scenes: {scenes} contains no scene; scenes in each split: {counts}"
+            )
         return cls(source, format, out, spans)
 
     @property
@@ -126,16 +130,16 @@ class Export:
 
     @property
     def resolved(self) -> ResolvedSpec:
-        """The dataset's spec and catalogs."""
+        """The dataset's spec, with its catalogs."""
         return self.dataset.resolved
 
     @cached_property
     def scenes(self) -> int:
-        """How many scenes there are to export."""
+        """The number of scenes to export."""
         return sum(map(len, self.spans.values()))
 
     def units(self) -> Iterator[Unit]:
-        """Gives all that makes up the export, in order."""
+        """Yields all units of the export, in order."""
         for split, span in self.spans.items():
             if self.format_name not in SHARDS:
                 for i in span:
@@ -146,16 +150,16 @@ class Export:
             lengths = shard_lengths(self.resolved.spec, len(span))
             stops = itertools.accumulate(lengths, initial=span.start)
             for shard, (start, stop) in enumerate(itertools.pairwise(stops)):
-                own = paths(self.resolved, split, shard, len(lengths))
-                yield Unit(split=split, start=start, stop=stop, paths=own)
+                files = paths(self.resolved, split, shard, len(lengths))
+                yield Unit(split=split, start=start, stop=stop, paths=files)
 
     def notes(self) -> Sequence[str]:
-        """Returns what users of the format must know about this dataset."""
+        """Returns the format's notes for the users of this export."""
         notes = getattr(self.format, "notes", None)
         return notes(self.resolved.spec) if notes else ()
 
     def is_done(self, unit: Unit) -> bool:
-        """Says whether every file of a unit is there, with the size it was given."""
+        """Returns whether all files of a unit exist with their recorded sizes."""
         try:
             sizes = json.loads(self._done_file(unit).read_text(encoding="utf-8"))
             return all(
@@ -165,23 +169,23 @@ class Export:
             return False
 
     def _done_file(self, unit: Unit) -> Path:
-        """Returns the path of the file that lists what a finished unit holds."""
+        """Returns the path of the list of a finished unit's files and sizes."""
         return self.out / _DONE / f"{unit.paths[0]}.json"
 
     def done(self) -> int:
-        """Counts the scenes that are there."""
+        """Returns the number of scenes that are already exported."""
         return sum(u.stop - u.start for u in self.units() if self.is_done(u))
 
     def run(self, workers: int, tick: Tick) -> None:
-        """Exports what is not there yet.
+        """Exports all units that are not finished yet.
 
         Args:
-          workers: processes; with 1 this one does the work.
-          tick: is called for every scene.
+          workers: the number of processes; 1 exports in this process.
+          tick: called after each scene.
 
         Raises:
           UserError: a scene is damaged, or the folder holds something else.
-          OSError: something cannot be written.
+          OSError: a file cannot be written.
         """
         with self._hold():
             todo = (unit for unit in self.units() if not self.is_done(unit))
@@ -198,24 +202,24 @@ class Export:
                 cast(ShardFormat, self.format).finish(self.resolved, lengths, self.out)
 
     def do(self, unit: Unit, tick: Tick) -> None:
-        """Does one unit.
+        """Exports one unit.
 
         Raises:
-          UserError: a scene is damaged; the line names it.
+          UserError: a scene is damaged; the message names it.
         """
         with tempfile.TemporaryDirectory(dir=self.out / _PARTIAL) as scratch:
-            made = [Path(scratch, Path(path).name) for path in unit.paths]
+            written = [Path(scratch, Path(path).name) for path in unit.paths]
             if self.format_name in SHARDS:
                 scenes = self._scenes(unit, tick)
-                cast(ShardFormat, self.format).write(self.resolved, scenes, made)
+                cast(ShardFormat, self.format).write(self.resolved, scenes, written)
             else:
-                made[0].mkdir()
+                written[0].mkdir()
                 write = cast(SceneFormat, self.format).write
                 with _naming(unit.split, unit.start):
-                    write(self.dataset.splits[unit.split], unit.start, made[0])
+                    write(self.dataset.splits[unit.split], unit.start, written[0])
                 tick()
             sizes: dict[str, int] = {}
-            for source, path in zip(made, unit.paths, strict=True):
+            for source, path in zip(written, unit.paths, strict=True):
                 sizes |= {
                     str(Path(path, file.relative_to(source))): file.stat().st_size
                     for file in _files(source)
@@ -236,7 +240,7 @@ class Export:
 
     @contextlib.contextmanager
     def _hold(self) -> Iterator[None]:
-        """Makes the folder this export's, and no other process's for the time."""
+        """Creates or claims the folder, and locks it against other processes."""
         self.out.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             folder = os.open(self.out, os.O_RDONLY)
@@ -244,55 +248,59 @@ class Export:
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"{self.out}: another process exports to it") from None
+                raise UserError(
+                    f"{self.out}: another process is exporting to it"
+                ) from None
             self._claim()
             partial = self.out / _PARTIAL
             shutil.rmtree(partial, ignore_errors=True)
             stack.callback(shutil.rmtree, partial, ignore_errors=True)
             partial.mkdir()
-            # Licences ask that it goes where the pictures go.
+            # Licences require that the attribution accompanies the images.
             if (attribution := self.dataset.folder / _ATTRIBUTION).exists():
                 shutil.copyfile(attribution, self.out / _ATTRIBUTION)
             yield
 
     def _claim(self) -> None:
         spec = self.resolved.spec
-        own: dict[str, Any] = {
+        identity: dict[str, Any] = {
             "format": self.format_name,
             "dataset": f"{spec.name} {self.resolved.hash}",
         }
         if self.format_name in SHARDS:
-            # The shards follow from them; folders of scenes may become more.
-            own["scenes"] = {
+            # The scenes decide the shards; exports of folders may be extended later.
+            identity["scenes"] = {
                 split: [span.start, span.stop] for split, span in self.spans.items()
             }
         marker = self.out / _MARKER
         if marker.exists():
             try:
-                there = dict(json.loads(marker.read_text(encoding="utf-8")))
+                claimed = dict(json.loads(marker.read_text(encoding="utf-8")))
             except (ValueError, TypeError):
                 raise UserError(
-                    f"{marker}: is not what an export writes; choose another folder "
+                    f"{marker}: was not written by an export; choose another folder "
                     "with --out"
                 ) from None
-            for key, value in own.items():
-                if there.get(key) != value:
+            for key, value in identity.items():
+                if claimed.get(key) != value:
                     raise UserError(
-                        f"{self.out}: holds an export of {key} {there.get(key)}, not "
+                        f"{self.out}: holds an export of {key} {claimed.get(key)}, not "
                         f"{value}; choose another folder with --out"
                     )
             return
         if any(self.out.iterdir()):
             raise UserError(
-                f"{self.out}: is not empty and holds no export; choose another folder "
+                f"{self.out}: is not empty and is not an export; choose another folder "
                 "with --out"
             )
         with records.replacing(marker) as temporary:
-            temporary.write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(
+                json.dumps(identity, indent=1) + "\n", encoding="utf-8"
+            )
 
 
 def shard_lengths(spec: Spec, scenes: int) -> list[int]:
-    """Gives the number of scenes in each shard; the workers do not matter to it."""
+    """Returns the number of scenes in each shard; independent of the workers."""
     height, width = spec.resolution
     pixel = sum(
         int(field.shape[-1]) * np.dtype(field.dtype).itemsize
@@ -306,7 +314,7 @@ def shard_lengths(spec: Spec, scenes: int) -> list[int]:
 
 @contextlib.contextmanager
 def _naming(split: str, index: int) -> Iterator[None]:
-    """Says in an error which scene it is about."""
+    """Prefixes errors with the scene that they concern."""
     try:
         yield
     except UserError as error:
@@ -314,23 +322,23 @@ def _naming(split: str, index: int) -> Iterator[None]:
 
 
 def _files(path: Path) -> list[Path]:
-    """Lists the files in a folder, sorted; or the one file itself."""
+    """Returns the files in a folder, sorted, or the file itself."""
     if path.is_file():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file())
 
 
 def _move(source: Path, target: Path) -> None:
-    """Puts a file or a folder in its place.
+    """Moves a file or a folder to its final path.
 
-    A folder that is there already has lost files: all are put into it again, and what
-    its users have added stays.
+    A target folder that exists has lost some of its files: all of them are replaced,
+    and files that users have added stay.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.is_dir():
         os.replace(source, target)
         return
     for file in _files(source):
-        place = target / file.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file, place)
+        path = target / file.relative_to(source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, path)

@@ -1,9 +1,9 @@
-"""`multi_shapenet`: MultiShapeNet as SRT, OSRT and GTA read it with the sunds package.
+"""`multi_shapenet`: MultiShapeNet for SRT, OSRT and GTA, by way of the sunds package.
 
 `sunds.builder("multi_shapenet", data_dir=out)` reads it. The features are those of
-`dyso.export.sunds`. These readers take the first ten views of a scene, in the order of
-their names, as views of the same still scene. So an example has `VIEWS` views of the
-first dynamics step, those of the first cameras.
+`dyso.export.sunds`. These readers take the first ten views of a scene, ordered by name,
+as views of one static scene. An example therefore has the first `VIEWS` cameras of the
+first dynamics step.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from dyso.spec import ResolvedSpec, Spec, UserError
 
 ABOUT = "MultiShapeNet for SRT, OSRT and GTA: ten views of a scene at rest"
 VIEWS = 10
-"""That these readers take."""
+"""The number of views that these readers use."""
 INSTANCES = 33
-"""At most; OSRT counts the background and further ones as one of 34."""
+"""The most objects; OSRT has 34 slots, of which the background takes one."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
       UserError: fewer than ten cameras see the first dynamics step, there may be more
-        objects than OSRT tells apart, or two splits would have one name.
+        objects than OSRT supports, or two splits would have the same name.
     """
     sunds.check(spec)
     if spec.cameras.paired or spec.cameras.count < VIEWS:
-        got = "one camera sees each" if spec.cameras.paired else spec.cameras.count
+        count = "one camera sees each" if spec.cameras.paired else spec.cameras.count
         raise UserError(
-            f"multi_shapenet: its readers take {VIEWS} views of one dynamics step, but "
-            f"cameras.count is {got}; see specs/msn.yaml"
+            f"multi_shapenet: its readers need {VIEWS} views of one dynamics step, but "
+            f"cameras.count is {count}; see specs/msn.yaml"
         )
     if spec.objects.count[1] > INSTANCES:
         raise UserError(
-            f"multi_shapenet: its readers tell {INSTANCES} objects apart, but "
+            f"multi_shapenet: its readers support at most {INSTANCES} objects, but "
             f"objects.count is {list(spec.objects.count)}"
         )
 
 
 def notes(spec: Spec) -> list[str]:
     """Returns what users of the export must know; see `dyso.export.formats`."""
-    found = []
+    lines = []
     if spec.dynamics.steps > 1 or spec.cameras.count > VIEWS:
-        found.append(f"holds {VIEWS} cameras of the first dynamics step alone")
+        lines.append(f"holds only {VIEWS} cameras of the first dynamics step")
     if spec.resolution != (128, 128):
-        found.append("OSRT has 128 x 128 pixels in its code")
-    return found
+        lines.append("OSRT hard-codes images of 128 x 128 pixels")
+    return lines
 
 
 def paths(
     resolved: ResolvedSpec, split: str, shard: int, shards: int
 ) -> tuple[str, ...]:
-    """Returns the paths of one shard: of the scenes, and of their frames."""
+    """Returns the paths of one shard: the scenes' file and the frames' file."""
     return sunds.release_paths(_release(resolved.spec), split, shard, shards)
 
 

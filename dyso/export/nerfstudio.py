@@ -1,23 +1,24 @@
-"""nerfstudio: a capture for each dynamics step, or one for a monocular video.
+"""nerfstudio: one capture per dynamics step, or one for a monocular video.
 
     step_000/transforms.json          the step, with depth and with the objects as masks
     step_000/transforms_scene.json    the same without masks
-    step_000/points.ply               what the training cameras see of the objects
-    step_000/points_scene.ply         what they see of everything
+    step_000/points.ply               points on objects that the training cameras see
+    step_000/points_scene.ply         all points that the training cameras see
     step_000/images/cam_000.png
     step_000/depths/cam_000.png       16 bit, millimetres along the optical axis
     step_000/masks/cam_000.png        255 where an object is seen
 
-As nerfstudio's documentation of its data conventions has it: OpenGL's camera axes,
-z up in the world, camera to world; the points are in that world too. It trains on
-nothing but what a mask shows; so `--data step_000` reconstructs the objects,
-`--data step_000/transforms_scene.json` all. Depth 0 is unknown, which nerfstudio's
-depth losses leave out. Held-out cameras are the test; without any, the last camera is.
+Poses follow nerfstudio's data conventions: camera to world, OpenGL's camera axes, z up
+in the world. The points are in the same world. nerfstudio trains only on pixels inside
+the masks: `--data step_000` reconstructs the objects,
+`--data step_000/transforms_scene.json` the whole scene. A depth of 0 means unknown and
+is ignored by nerfstudio's depth losses. The test cameras are the held-out ones, or the
+last camera if the spec names none.
 
-The video of one moving camera is one capture, without the folder `step_000`, whose
-images are `step_000.png`, `step_001.png` ... nerfstudio takes scenes to be static, so
-here the masks hide the objects, and the points are of what stays. Every eighth frame
-is the test, as in nerfstudio's own `interval` mode.
+A video of one moving camera becomes one capture, without the folder `step_000`, with
+the images `step_000.png`, `step_001.png` ... nerfstudio assumes a static scene, so the
+masks of a video hide the objects, and the points lie on the background. Every eighth
+frame is a test image, as in nerfstudio's `interval` mode.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ from dyso.export.points import Cloud, view_cloud, write_ply
 from dyso.reading import Split
 from dyso.spec import Spec
 
-ABOUT = "transforms.json, images, depth, masks and points of a step or of a video"
+ABOUT = "transforms.json, images, depth, masks, points of each step or of a video"
 
 MILLIMETRES = 1000
 FARTHEST = 65535
-"""Millimetres; what is farther has no place in 16 bits and is stored as unknown."""
+"""The largest depth in 16 bits, in millimetres; larger ones are stored as unknown."""
 POINTS = 50_000
-"""At most in a point cloud, about as many as COLMAP finds in a capture."""
+"""The most points in a cloud, about as many as COLMAP finds in a capture."""
 EVERY = 8
-"""Which frames of a video are the test."""
+"""Interval of the test frames of a video."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: one camera sees the scene from one place.
+      UserError: the scene is seen from one place only.
     """
     require_several_poses(spec, "nerfstudio")
 
@@ -72,18 +73,23 @@ def write(split: Split, index: int, folder: Path) -> None:
         video.finish()
         return
     for step, record in enumerate(by_step(split, index)):
-        own = folder / f"step_{step:03}"
-        capture = _Capture(own, spec, held_out(spec))
+        capture = _Capture(folder / f"step_{step:03}", spec, held_out(spec))
         for camera in range(spec.cameras.count):
             capture.add(record, camera, f"cam_{camera:03}.png")
         capture.finish()
 
 
 class _Capture:
-    """One folder that nerfstudio reads, written image by image."""
+    """A folder in nerfstudio's format, written image by image."""
 
     def __init__(self, folder: Path, spec: Spec, test: Collection[int]):
-        """Takes the folder to write, and which of its images are the test."""
+        """Creates the folder.
+
+        Args:
+          folder: the folder to write.
+          spec: the dataset's spec.
+          test: the numbers of the test images.
+        """
         self._folder, self._spec, self._test = folder, spec, test
         self._frames: list[dict[str, Any]] = []
         self._points: list[Cloud] = []
@@ -93,7 +99,7 @@ class _Capture:
             (folder / kind).mkdir(parents=True)
 
     def add(self, record: dict[str, Any], view: int, name: str) -> None:
-        """Writes the images of one view under one name."""
+        """Writes the images of one view under the same file name."""
         intrinsics = record["intrinsics"][view]
         z = z_depth(record["depth"][view, ..., 0], intrinsics) * MILLIMETRES
         known = z <= FARTHEST
@@ -125,9 +131,9 @@ class _Capture:
         )
 
     def finish(self) -> None:
-        """Writes the points, and the two files that name all the others."""
+        """Writes the points and the two JSON files."""
         names = [frame["file_path"] for frame in self._frames]
-        test = [name for place, name in enumerate(names) if place in self._test]
+        test = [name for i, name in enumerate(names) if i in self._test]
         height, width = self._spec.resolution
         meta: dict[str, Any] = {
             "camera_model": "OPENCV",
@@ -144,11 +150,11 @@ class _Capture:
         if not self._spec.cameras.paired:
             meta["ply_file_path"] = "points_scene.ply"
             write_ply(self._folder / "points_scene.ply", self._scene_points)
-        whole = [
+        unmasked = [
             {key: value for key, value in frame.items() if key != "mask_path"}
             for frame in self._frames
         ]
-        self._write_json("transforms_scene.json", {**meta, "frames": whole})
+        self._write_json("transforms_scene.json", {**meta, "frames": unmasked})
 
     def _write_json(self, name: str, meta: dict[str, Any]) -> None:
         (self._folder / name).write_text(json.dumps(meta, indent=1) + "\n")

@@ -1,20 +1,20 @@
-"""Neural Scene Flow Fields and DynamicNeRF: one moving camera's video, a frame a step.
+"""Neural Scene Flow Fields and DynamicNeRF: the video of one moving camera.
 
     poses_bounds.npy                 [T, 17], LLFF's convention
     images/00000.png
-    images_<W>x<H>/00000.png         the same again: NSFF reads no other folder, and
-                                     makes it, resized, where it is not there
+    images_<W>x<H>/00000.png         the same images; NSFF reads only this folder, and
+                                     creates it by resizing if it is missing
     disp/00000.npy                   float32 [H, W], 1 / z in 1 / m, 0 for infinity
-    motion_masks/00000.png           255 on the objects that ever move
-    flow_i1/00000_fwd.npz            to the next frame, and 00001_bwd.npz to the one
-                                     before: `flow` float32 [H, W, 2] in pixels (x, y),
-                                     `mask` bool, what is visible there
-    flow/000_fwd.npz                 the same under the names that DynamicNeRF reads
+    motion_masks/00000.png           255 on objects that move at any time
+    flow_i1/00000_fwd.npz            flow to the next frame, and 00001_bwd.npz to the
+                                     previous one: `flow` float32 [H, W, 2] in pixels
+                                     (x, y), `mask` bool, true where visible there
+    flow/000_fwd.npz                 the same, under the names that DynamicNeRF reads
 
-Both projects estimate disparity, masks and flow by networks; these are exact. A row of
-`poses_bounds.npy` is the camera-to-world matrix [3, 5] with the columns down, right,
-backwards, centre and (H, W, focal length), then the near and far bounds: the share
-`NEAR` and `FAR` of the frame's z.
+Both projects estimate disparity, masks and flow with networks; these are exact. There
+is one frame per dynamics step. A row of `poses_bounds.npy` holds the camera-to-world
+matrix [3, 5] with the columns down, right, backwards, centre and (H, W, focal length),
+followed by the near and far bounds: the percentiles `NEAR` and `FAR` of the frame's z.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from dyso.spec import Spec, UserError
 ABOUT = "Neural Scene Flow Fields, DynamicNeRF: frames, disparity, masks, flow, poses"
 
 NEAR, FAR = 0.1, 99.9
-"""Percentiles, as LLFF takes them."""
+"""Percentiles of z for the near and far bounds, as in LLFF."""
 MOVED = 1e-4
-"""Metres that a corner of the object's box must move between two frames to count."""
+"""Metres; an object moves if a corner of its box moves farther between frames."""
 
 
 def check(spec: Spec) -> None:
-    """Refuses what `dyso.export.formats` says.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: it is no video of one moving camera, or the camera may zoom by its
-        focal length.
+      UserError: the dataset is not of videos of one moving camera, or the camera may
+        zoom by its focal length.
     """
     if not spec.cameras.paired or spec.cameras.count < 2:
         raise UserError(
-            "nsff: holds the video of one moving camera, but the spec has not "
-            "cameras.paired: true and two steps or more; see specs/small_motion.yaml"
+            "nsff: needs videos of one moving camera: cameras.paired: true and 2 or "
+            "more steps, which this dataset has not; see specs/small_motion.yaml"
         )
     require_one_focal_length(spec, "nsff")
 
@@ -76,7 +76,7 @@ def write(split: Split, index: int, folder: Path) -> None:
             _write_flow(folder, step, "bwd", geometry.flow(view, before))
         before = view
     table = np.array(rows)
-    # A frame that shows nothing within reach has the widest bounds of the others.
+    # A frame without finite depth gets the widest bounds of the others.
     for column, widest in ((-2, np.nanmin), (-1, np.nanmax)):
         bounds = table[:, column]
         bounds[np.isnan(bounds)] = widest(bounds)
@@ -84,7 +84,7 @@ def write(split: Split, index: int, folder: Path) -> None:
 
 
 def _moving(split: Split, index: int) -> Bool[np.ndarray, " N+1"]:
-    """Tells which instances ever move; the first, the background, does not."""
+    """Returns which instances move at any time; the background, first, does not."""
     record = split.read(
         index, fields=("objects/positions", "objects/quaternions", "objects/sizes")
     )
@@ -94,21 +94,21 @@ def _moving(split: Split, index: int) -> Bool[np.ndarray, " N+1"]:
     )
     signs = np.stack(np.meshgrid(*[[-0.5, 0.5]] * 3), axis=-1).reshape(8, 3)
     corners = record["objects/sizes"].astype(np.float64)[:, None] * signs
-    placed = geometry.transform(poses[:, :, None], corners[:, None])
-    far = np.linalg.norm(np.diff(placed, axis=1), axis=-1).max((1, 2))
-    return np.concatenate([[False], far > MOVED])
+    in_world = geometry.transform(poses[:, :, None], corners[:, None])
+    distances = np.linalg.norm(np.diff(in_world, axis=1), axis=-1).max((1, 2))
+    return np.concatenate([[False], distances > MOVED])
 
 
 def _row(
     view: geometry.View, z: Float64[np.ndarray, "H W"]
 ) -> Float64[np.ndarray, " 17"]:
     lens = (*z.shape, view.intrinsics[0, 0])
-    reached = z[np.isfinite(z)]
-    bounds = np.percentile(reached, [NEAR, FAR]) if len(reached) else [np.nan] * 2
+    finite = z[np.isfinite(z)]
+    bounds = np.percentile(finite, [NEAR, FAR]) if len(finite) else [np.nan] * 2
     return llff_row(view.extrinsics, lens, tuple(bounds))
 
 
-def _write_flow(folder: Path, frame: int, way: str, flow: geometry.Flow) -> None:
-    own = {"flow": flow.optical.astype(np.float32), "mask": flow.visible}
-    for name in (f"flow_i1/{frame:05}_{way}.npz", f"flow/{frame:03}_{way}.npz"):
-        np.savez_compressed(folder / name, **own)
+def _write_flow(folder: Path, frame: int, direction: str, flow: geometry.Flow) -> None:
+    arrays = {"flow": flow.optical.astype(np.float32), "mask": flow.visible}
+    for name in (f"flow_i1/{frame:05}", f"flow/{frame:03}"):
+        np.savez_compressed(folder / f"{name}_{direction}.npz", **arrays)

@@ -1,8 +1,8 @@
-"""`parquet`: a table of views, for the datasets package and for whatever reads Parquet.
+"""`parquet`: a table of views, for the datasets package and other Parquet readers.
 
-A row is a view, because rows are read at random and an image is decoded when its row
-is. The views of a scene are neighbours: view v of the scene in place s of a split is
-row s * V + v. What belongs to the whole scene stands in each of its rows.
+A row is a view, because rows are read at random and images are decoded row by row. The
+views of a scene are consecutive: view v of scene s of a split is row s * V + v. Fields
+of the whole scene are repeated in each of its rows.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from dyso.spec import ResolvedSpec, Spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ABOUT = "a table of views, for the datasets package (load_dataset) and others"
+ABOUT = "a table of views, for the datasets package and other Parquet readers"
 
 
 def check(spec: Spec) -> None:
-    """Holds every dataset."""
+    """Accepts every dataset."""
 
 
 def paths(
     resolved: ResolvedSpec, split: str, shard: int, shards: int
 ) -> tuple[str, ...]:
-    """Gives the path of one shard."""
+    """Returns the path of one shard."""
     return (f"data/{split}-{shard:05d}-of-{shards:05d}.parquet",)
 
 
 def write(
     resolved: ResolvedSpec, scenes: Iterable[Mapping[str, Any]], files: Sequence[Path]
 ) -> None:
-    """Writes one shard; a row group is a scene."""
+    """Writes one shard, with one row group per scene."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    own = schema(resolved.spec)
-    # Images are compressed already; zstd is for what stands in every row.
-    with pq.ParquetWriter(files[0], own, compression="zstd") as writer:
+    columns = schema(resolved.spec)
+    # Images are already compressed; zstd is for the values repeated in every row.
+    with pq.ParquetWriter(files[0], columns, compression="zstd") as writer:
         for record in scenes:
             rows = list(_rows(record, resolved.spec))
-            writer.write_table(pa.Table.from_pylist(rows, own))
+            writer.write_table(pa.Table.from_pylist(rows, columns))
 
 
 def finish(
     resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
 ) -> None:
-    """Writes README.md, the card that says which files are which split."""
+    """Writes README.md, the dataset card that maps files to splits."""
     spec = resolved.spec
     files = "".join(
         f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split in shards
@@ -65,7 +65,7 @@ def finish(
         f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}"
         f"pretty_name: {spec.name}\n---\n# {spec.name} {spec.version}\n\n"
         f"{spec.description}\n\n"
-        f"A row is one view; the {spec.views} views of a scene are neighbours. Spec "
+        f"A row is one view; the {spec.views} views of a scene are consecutive. Spec "
         f"hash {resolved.hash}.\n\n| column | meaning |\n|---|---|\n"
         "| `view`, `step`, `camera` | The view, its dynamics step and its camera. |\n"
         f"{columns}"
@@ -75,7 +75,7 @@ def finish(
 
 
 def schema(spec: Spec) -> pa.Schema:
-    """Gives the columns; their metadata tell the datasets package what is an image."""
+    """Returns the columns, whose metadata mark the images for the datasets package."""
     import pyarrow as pa
 
     image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -88,7 +88,7 @@ def schema(spec: Spec) -> pa.Schema:
             continue
         dtype = "string" if field.dtype == "str" else field.dtype
         kind, hint = pa.type_for_alias(dtype), _value(dtype)
-        # Of a field of views, a row has its own view's part.
+        # A row holds one view, so the axis V is dropped.
         for _ in [axis for axis in field.shape if axis != "V"]:
             kind, hint = pa.list_(kind), {"feature": hint, "_type": "List"}
         columns[name], hints[name] = kind, hint

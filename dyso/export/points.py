@@ -1,4 +1,4 @@
-"""Point clouds from depth, for the methods that start from one."""
+"""Point clouds from depth, which some methods use as their initial points."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ _VERTEX = np.dtype(
 )
 
 Cloud = tuple[Float32[np.ndarray, "P 3"], UInt8[np.ndarray, "P 3"]]
-"""Points in the world, and their colours."""
+"""Points in the world, in metres, and their colours."""
 
 
 def view_cloud(
-    record: dict[str, Any], view: int, shown: Bool[np.ndarray, "H W"], most: int
+    record: dict[str, Any], view: int, mask: Bool[np.ndarray, "H W"], most: int
 ) -> Cloud:
-    """Returns what pixels of one view show, where that is within reach.
+    """Returns the points that pixels of one view show, where depth is finite.
 
     Args:
-      record: with `cameras.FIELDS`.
-      view: its place in the record.
-      shown: the pixels to choose from.
-      most: pixels, at random if there are more; the same ones every time.
+      record: a record with `cameras.FIELDS`.
+      view: the view's index in the record.
+      mask: the pixels to choose from.
+      most: the most points; more are reduced at random, with a fixed seed.
     """
     depth = record["depth"][view, ..., 0].astype(np.float64)
-    places = np.flatnonzero(shown & np.isfinite(depth))
-    if len(places) > most:
-        # Random, since every n-th pixel would stand in columns.
-        places = np.random.default_rng(0).choice(places, most, replace=False)
-        places.sort()
+    chosen = np.flatnonzero(mask & np.isfinite(depth))
+    if len(chosen) > most:
+        # At random: every n-th pixel would form columns.
+        chosen = np.random.default_rng(0).choice(chosen, most, replace=False)
+        chosen.sort()
     points = geometry.unproject(
         np.where(np.isfinite(depth), depth, 0),
         record["intrinsics"][view].astype(np.float64),
         record["extrinsics"][view].astype(np.float64),
     )
     colors = record["color"][view].reshape(-1, 3)
-    return points.reshape(-1, 3)[places].astype(np.float32), colors[places]
+    return points.reshape(-1, 3)[chosen].astype(np.float32), colors[chosen]
 
 
 def write_ply(path: Path, clouds: Iterable[Cloud]) -> None:
     """Writes clouds as one binary PLY file.
 
-    Its normals are 0: readers of 3D Gaussian Splatting's kind ask for them, and do not
-    use them.
+    The normals are 0: readers derived from 3D Gaussian Splatting require them but do
+    not use them.
     """
     points, colors = (np.concatenate(part) for part in zip(*clouds, strict=True))
     table = np.zeros(len(points), _VERTEX)

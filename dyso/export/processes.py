@@ -1,4 +1,4 @@
-"""Work shared out to processes, none of which outlives the one that shares it out."""
+"""A pool of processes for export units; no process outlives its parent."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ _T = TypeVar("_T")
 Tick = Callable[[], None]
 
 SILENCE = 600.0
-"""Seconds without a word from any process, after which they are given up."""
+"""Time-out in seconds: the export ends if no process finishes a scene for so long."""
 
 
 def share_out(
     work: Callable[[_T, Tick], None], items: Iterator[_T], workers: int, tick: Tick
 ) -> None:
-    """Works on items, several at a time, each in a process of its own.
+    """Processes items in several processes.
 
     Args:
-      work: takes an item and what it calls for every step that it does; pickles.
-      items: are asked for one by one, when a process is free.
-      workers: processes.
-      tick: is called here for every step.
+      work: called with an item and a function to call after each scene; must pickle.
+      items: the items, taken one by one when a process is free.
+      workers: the number of processes.
+      tick: called in this process after each scene.
 
     Raises:
-      UserError: or OSError: what `work` raised; the others are ended then. A process
-        died, or nothing was heard for `SILENCE` seconds.
+      UserError: `work` raised it, a process died, or no scene was finished within
+        `SILENCE` seconds. The other processes are ended.
+      OSError: `work` raised it.
     """
     context = multiprocessing.get_context("spawn")
     busy: dict[Connection, Any] = {}
@@ -48,12 +49,12 @@ def share_out(
             ready = wait(list(busy), SILENCE)
             if not ready:
                 raise UserError(
-                    f"no scene was done in {SILENCE:.0f} s, so the processes are "
-                    "given up; the same command goes on from here"
+                    f"no scene was finished within {SILENCE:.0f} s, so the export was "
+                    "stopped; the same command continues from here"
                 )
             for connection in ready:
                 assert isinstance(connection, Connection)
-                if _hear(connection, busy[connection], tick):
+                if _receive(connection, busy[connection], tick):
                     continue
                 for item in itertools.islice(items, 1):
                     connection.send(item)
@@ -65,15 +66,15 @@ def share_out(
             _end(connection, process)
 
 
-def _hear(connection: Connection, process: Any, tick: Tick) -> bool:
-    """Takes one message; says whether its item goes on."""
+def _receive(connection: Connection, process: Any, tick: Tick) -> bool:
+    """Receives one message; returns whether its item is still in progress."""
     try:
         message = connection.recv()
     except (EOFError, ConnectionResetError):
         process.join(10)
         raise UserError(
             f"a process of the export died with status {process.exitcode}; if memory "
-            "ran out, use fewer --workers; the same command goes on from here"
+            "ran out, use fewer --workers; the same command continues from here"
         ) from None
     if isinstance(message, Exception):
         raise message
@@ -89,8 +90,8 @@ def _end(connection: Connection, process: Any) -> None:
 
 
 def _serve(connection: Connection, work: Callable[[Any, Tick], None]) -> None:
-    """Works on what comes until the other side closes or dies."""
-    # Ctrl-C reaches the whole group; the parent answers it.
+    """Processes items until the parent closes the connection or dies."""
+    # Ctrl-C reaches the whole process group; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(BrokenPipeError):
         while True:

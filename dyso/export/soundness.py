@@ -1,4 +1,4 @@
-"""What a record must be to be exported: of the spec's shapes, with finite numbers."""
+"""Checks before an export: shapes as in the spec, and finite numbers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def check_record(
     """Checks the fields of a decoded record.
 
     Args:
-      record: whole, or some of its fields and views.
-      spec: the dataset's.
-      views: how many it was read with; None means whole, with every field.
+      record: a whole record, or some of its fields and views.
+      spec: the dataset's spec.
+      views: the number of views that were read; None means a whole record.
 
     Raises:
-      RecordError: a field is missing, has another shape than the spec says, or holds
-        NaN or infinity; the line names it. Depth alone may be infinite.
+      RecordError: a field is missing, has another shape than the spec, or contains NaN
+        or infinity; the message names the field. Only depth may be infinite.
     """
     sizes: dict[str | int, int] = {
         "V": spec.views if views is None else views,
@@ -34,13 +34,13 @@ def check_record(
     for field in records.fields_of(spec.render.layers):
         if views is not None and field.name not in record:
             continue
-        found = record[field.name].shape if field.name in record else None
-        if found and field.shape[:1] == ("N",):
-            sizes.setdefault("N", found[0])
-        shape = tuple(sizes.get(axis, axis) for axis in field.shape)
-        if found != shape:
+        shape = record[field.name].shape if field.name in record else None
+        if shape and field.shape[:1] == ("N",):
+            sizes.setdefault("N", shape[0])
+        expected = tuple(sizes.get(axis, axis) for axis in field.shape)
+        if shape != expected:
             raise records.RecordError(
-                f"{field.name!r} must have the spec's shape {shape}, got {found}"
+                f"{field.name!r} must have the spec's shape {expected}, got {shape}"
             )
         value = record[field.name]
         if value.dtype.kind != "f":
@@ -48,6 +48,6 @@ def check_record(
         bad = np.isnan(value) if field.encoding == "depth" else ~np.isfinite(value)
         if bad.any():
             raise records.RecordError(
-                f"{field.name!r} holds {value[bad][0]}, first at "
+                f"{field.name!r} contains {value[bad][0]}, first at "
                 f"{np.argwhere(bad)[0].tolist()}"
             )

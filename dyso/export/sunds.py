@@ -1,13 +1,13 @@
-"""`sunds`: what the official release is, for the sunds package and for tfds.
+"""`sunds`: the official release's format, for the sunds package and tfds.
 
-`sunds.builder("kubric/msn_ms_v4.3a", data_dir=out)` reads it. The names are those of
-the official release, whose own `kubric:kubric/msn_ms_v4.3a` says with `kubric:` where
-its bucket is; the features are the official ones too. An example of the frames is a
-scene; the scenes have its poses and its box, without images.
+`sunds.builder("kubric/msn_ms_v4.3a", data_dir=out)` reads it. Names and features are
+those of the official release, except that its name `kubric:kubric/msn_ms_v4.3a` also
+names its bucket, by the prefix `kubric:`. An example of the frames is a scene with its
+images; an example of the scenes holds the cameras and the bounding box of the objects.
 
 Instances are numbered as readers of the official release expect: 1 is the background,
-and object i of the record is i + 2. OSRT, GTA and the package's own generators take 1
-for the background, 0 for nothing.
+and object i of the record is i + 2. OSRT, GTA and the generators of sunds treat 1 as
+the background and 0 as empty.
 """
 
 from __future__ import annotations
@@ -28,43 +28,44 @@ from dyso.spec import ResolvedSpec, Spec, UserError
 ABOUT = "the official release's features, for the sunds package and tfds"
 CONFIG = "msn_ms_v4.3a"
 CLASSES = 55
-"""Of the official release, whose ids go from 0, the background, to 55."""
+"""Classes of the official release, although its ids go from 0 (background) to 55."""
 BACKGROUND = 1
-"""The background's number in `instance_image`."""
+"""The background's id in `instance_image`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What readers of one release look for.
+    """The names and the views that readers of one release expect.
 
     Attributes:
-      builder: tfds's `<dataset>/<config>/<version>`, with `{kind}` for `scenes` and
-        `frames`.
-      views: that an example has.
+      builder: tfds's `<dataset>/<config>/<version>`, with `{kind}` in place of `scenes`
+        or `frames`.
+      views: the views in an example.
     """
 
     builder: str
     views: range
 
     def builder_of(self, kind: str) -> str:
-        """Returns the builder of the scenes or of the frames."""
+        """Returns the builder's name for `scenes` or `frames`."""
         return self.builder.format(kind=kind)
 
 
 def check(spec: Spec) -> None:
-    """Looks whether the names of the splits stay distinct.
+    """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: two become one, or there may be more objects than have a number.
+      UserError: two splits would have the same name, or there may be more objects than
+        ids.
     """
     if {"val", "validation"} <= set(spec.splits):
         raise UserError(
-            "sunds: has no names for both splits 'val' and 'validation': the latter "
-            "is 'val' there, as in the official release; rename one in the spec"
+            "sunds: cannot hold both splits 'val' and 'validation': it renames the "
+            "latter to 'val', as in the official release; rename one in the spec"
         )
     if spec.objects.count[1] > 255 - BACKGROUND:
         raise UserError(
-            f"sunds: numbers at most {255 - BACKGROUND} objects in 8 bits, but "
+            f"sunds: has 8-bit ids for at most {255 - BACKGROUND} objects, but "
             f"objects.count is {list(spec.objects.count)}"
         )
 
@@ -74,7 +75,7 @@ def notes(spec: Spec) -> list[str]:
     if spec.dynamics.steps == 1:
         return []
     return [
-        "SRT, OSRT and GTA would take views of several dynamics steps for one still "
+        "SRT, OSRT and GTA would take views of several dynamics steps for one static "
         "scene; for them, export multi_shapenet"
     ]
 
@@ -82,7 +83,7 @@ def notes(spec: Spec) -> list[str]:
 def paths(
     resolved: ResolvedSpec, split: str, shard: int, shards: int
 ) -> tuple[str, ...]:
-    """Returns the paths of one shard: of the scenes, and of their frames."""
+    """Returns the paths of one shard: the scenes' file and the frames' file."""
     return release_paths(_release(resolved.spec), split, shard, shards)
 
 
@@ -123,16 +124,17 @@ def write_release(
     files: Sequence[Path],
 ) -> None:
     """Writes one shard of a release; see `write`."""
-    light = []
+    without_images = []
 
     def frames() -> Iterator[dict[str, Any]]:
         for record in scenes:
-            light.append(_scene(record, release.views))
+            without_images.append(_scene(record, release.views))
             frame = _frame(record, release.views)
             yield frame | {"scene_name": str(record["scene_name"])}
 
     write_examples(files[1], frame_features(resolved, release.views), frames())
-    write_examples(files[0], scene_features(resolved, release.views), light)
+    features = scene_features(resolved, release.views)
+    write_examples(files[0], features, without_images)
 
 
 def finish_release(
@@ -143,19 +145,19 @@ def finish_release(
 ) -> None:
     """Writes tfds's metadata of a release; see `finish`."""
     spec = resolved.spec
-    named = {_split(split): lengths for split, lengths in shards.items()}
+    lengths = {_split(split): counts for split, counts in shards.items()}
     description = f"{spec.name} {spec.version}, {resolved.hash}: {spec.description}"
     for kind, features in {
         "scenes": scene_features(resolved, release.views),
         "frames": frame_features(resolved, release.views),
     }.items():
-        write_info(out, release.builder_of(kind), features, named, description)
+        write_info(out, release.builder_of(kind), features, lengths, description)
 
 
 def frame_features(
     resolved: ResolvedSpec, views: Sequence[int]
 ) -> tfds.features.FeaturesDict:
-    """Returns the features of the frames: the official release's."""
+    """Returns the features of the frames, as in the official release."""
     size = resolved.spec.resolution
     count = len(resolved.objects.categories())
     images = {
@@ -174,7 +176,7 @@ def frame_features(
 def scene_features(
     resolved: ResolvedSpec, views: Sequence[int]
 ) -> tfds.features.FeaturesDict:
-    """Returns the features of the scenes: sunds's own."""
+    """Returns the features of the scenes, as sunds defines them."""
     corner = tfds.features.Tensor(shape=(3,), dtype=np.float32)
     return tfds.features.FeaturesDict(
         {
@@ -254,7 +256,7 @@ def _scene(record: Mapping[str, Any], views: Sequence[int]) -> dict[str, Any]:
 
 
 def _box(record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Gives the corners [3] of the box around all objects at all steps, metres."""
+    """Returns two corners [3] of the box around all objects at all steps, metres."""
     signs = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
     corners = signs * record["objects/sizes"][:, None, None]
     poses = geometry.pose_matrix(

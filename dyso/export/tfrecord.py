@@ -1,7 +1,7 @@
 """`tfrecord`: all fields of the records, for tfds without this package.
 
-`tfds.load(name, data_dir=out)` reads it: an example is a scene, with the fields of
-docs/format.md. Images are PNG; depth is tfds's float32 image, the same values as ours.
+`tfds.load(name, data_dir=out)` reads it. An example is a scene with the fields of
+docs/format.md. Images are PNG; depth is a float32 image of tfds, with exact values.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ABOUT = "all fields, for tfds (tfds.load) without this package"
 
 
 def check(spec: Spec) -> None:
-    """Holds every dataset."""
+    """Accepts every dataset."""
 
 
 def paths(
     resolved: ResolvedSpec, split: str, shard: int, shards: int
 ) -> tuple[str, ...]:
-    """Gives the path of one shard."""
+    """Returns the path of one shard."""
     return (shard_path(_builder(resolved.spec), split, shard, shards),)
 
 
@@ -48,14 +48,14 @@ def finish(
 
 
 def features(spec: Spec) -> tfds.features.FeaturesDict:
-    """Gives the features, of kinds that tfds itself has."""
+    """Returns the features, using only tfds's feature classes."""
     return mapped(tfds_features(spec), _plain)
 
 
 def _plain(feature: Any) -> Any:
-    """Puts tfds's kinds in the place of this project's."""
-    kinds = {ColorImage: np.uint8, DepthImage: np.float32}
-    if dtype := kinds.get(type(feature)):
+    """Replaces a feature class of this project by one of tfds."""
+    dtypes = {ColorImage: np.uint8, DepthImage: np.float32}
+    if dtype := dtypes.get(type(feature)):
         return tfds.features.Image(
             shape=feature.shape, dtype=dtype, encoding_format="png"
         )

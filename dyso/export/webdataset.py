@@ -1,13 +1,13 @@
 """`webdataset`: tar files for the webdataset package; a sample is a scene.
 
-A whole scene, because a tar is read in order and shuffled by samples, which would tear
-the views of a scene apart. Its key, `<split>_<scene_name>`, is in no other split. A
-sample has, with i the view in as many digits as needed:
+A sample holds a whole scene, because a tar is read in order and shuffled by sample,
+which would separate the views of a scene. Its key, `<split>_<scene_name>`, is unique in
+the dataset. A sample contains, for each view i, zero-padded:
 
     color_<i>.png  instance_<i>.png  category_<i>.png  normal_<i>.png ...
     depth.npy       float32 [V, H, W, 1], metres
     intrinsics.npy, extrinsics.npy, objects_sizes.npy ...   the other numeric fields
-    scene.json      the fields that are text or one number, and the `Scene` itself
+    scene.json      the text and scalar fields, and the whole `Scene`
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from dyso import records
 from dyso.export.images import png
 from dyso.spec import ResolvedSpec, Spec
 
-ABOUT = "tar files, a scene a sample, for the webdataset package"
+ABOUT = "tar files, one sample per scene, for the webdataset package"
 
 
 def check(spec: Spec) -> None:
-    """Holds every dataset."""
+    """Accepts every dataset."""
 
 
 def paths(
     resolved: ResolvedSpec, split: str, shard: int, shards: int
 ) -> tuple[str, ...]:
-    """Gives the path of one shard."""
+    """Returns the path of one shard."""
     return (f"{resolved.spec.name}-{split}-{shard:06d}.tar",)
 
 
@@ -46,7 +46,7 @@ def write(
 
     with (
         open(files[0], "wb") as file,
-        # A fixed time, or the bytes would tell when they were written.
+        # A fixed time stamp, so that the bytes do not depend on the time of writing.
         webdataset.TarWriter(file, encoder=False, mtime=0) as writer,
     ):
         for record in scenes:
@@ -56,30 +56,30 @@ def write(
 def finish(
     resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
 ) -> None:
-    """Needs nothing beside the shards."""
+    """Does nothing: readers need only the shards."""
 
 
 def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:
-    """Returns a scene's files by extension, and its split and name as `__key__`."""
+    """Returns a sample: a scene's files by extension, and its `__key__`."""
     digits = len(str(len(record["color"]) - 1))
-    made: dict[str, str | bytes] = {
-        # Of the whole dataset: people read several splits as one stream.
+    files: dict[str, str | bytes] = {
+        # Unique in the dataset: people read several splits as one stream.
         "__key__": f"{record['split']}_{record['scene_name']}"
     }
-    said: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for field in records.FIELDS:
         if field.name not in record:
             continue
         name, value = field.name.replace("/", "_"), record[field.name]
         if field.encoding == "image":
             for view, image in enumerate(value):
-                made[f"{name}_{view:0{digits}d}.png"] = png(image)
+                files[f"{name}_{view:0{digits}d}.png"] = png(image)
         elif field.encoding == "text" or not field.shape:
-            said[name] = value.tolist()
+            facts[name] = value.tolist()
         else:
             file = io.BytesIO()
             np.save(file, value)
-            made[f"{name}.npy"] = file.getvalue()
+            files[f"{name}.npy"] = file.getvalue()
     for name in ("scene", "versions"):
-        said[name] = json.loads(said[name])
-    return made | {"scene.json": json.dumps(said).encode()}
+        facts[name] = json.loads(facts[name])
+    return files | {"scene.json": json.dumps(facts).encode()}

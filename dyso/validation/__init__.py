@@ -1,4 +1,4 @@
-"""Proofs on finished datasets: files, records, and the geometry between views."""
+"""Validation of finished datasets: files, records, and the geometry between views."""
 
 from dyso.geometry import DEPTH_TOLERANCE as TOLERANCE
 from dyso.validation.dataset import Problem, Shard, Validation, chosen

@@ -1,4 +1,4 @@
-"""Whether a dataset folder is whole, and holds what it says."""
+"""Checks of a dataset folder: metadata, files, shards and records."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dyso.spec import ResolvedSpec, UserError, load_resolved
 from dyso.storage import require_folder
 from dyso.validation.record import Finding, check_record
 
-NAMED = 5  # scenes in a line
+NAMED = 5  # the most scenes named in a line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is wrong.
+    """A problem of a file or of a record.
 
     Attributes:
-      file: its name in the dataset's folder.
-      record: its position in the shard; None where the whole file is meant.
-      what: one line.
+      file: the file's name in the dataset's folder.
+      record: the record's position in the shard; None if the whole file is concerned.
+      what: a description in one line.
     """
 
     file: str
@@ -37,14 +37,14 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A shard as the dataset's metadata has it.
+    """A shard as described by the dataset's metadata.
 
     Attributes:
       path: the file.
-      split: its split.
-      count: records in it.
-      noted: the job's own entry, with its scenes, size and checksum; empty where the
-        dataset's maker kept none.
+      split: the shard's split.
+      count: the number of records.
+      noted: the entry in metadata.json, with scenes, size and checksum; empty if there
+        is none.
     """
 
     path: Path
@@ -57,18 +57,18 @@ class Validation:
     """The checks of one dataset folder.
 
     Attributes:
-      folder: where it is.
-      resolved: its spec with the catalogs.
-      shards: that there should be.
-      noted: how many shards have a noted checksum.
-      least: the least share of visible points that agreed in any scene so far.
+      folder: the dataset's folder.
+      resolved: the dataset's spec, with its catalogs.
+      shards: the shards that the metadata list.
+      noted: the number of shards whose checksum is recorded.
+      least: the smallest share of visible points that agreed in any scene so far.
     """
 
     def __init__(self, folder: Path):
         """Reads the metadata.
 
         Raises:
-          UserError: it is not a dataset folder, or its metadata are damaged.
+          UserError: the folder is not a dataset, or its metadata are damaged.
         """
         self.folder = folder
         require_folder(folder)
@@ -84,8 +84,8 @@ class Validation:
             raise UserError(f"{folder}/metadata.json: is damaged") from error
         self.shards = [
             Shard(path=path, split=split, count=count, noted=noted.get(path.name, {}))
-            for split, own in records.read_splits(folder).items()
-            for path, count in own
+            for split, files in records.read_splits(folder).items()
+            for path, count in files
         ]
         self.noted = len(noted)
         self.least = 1.0
@@ -98,63 +98,71 @@ class Validation:
 
     @property
     def scenes(self) -> int:
-        """Records that there should be."""
+        """The number of records that the metadata list."""
         return sum(shard.count for shard in self.shards)
 
     def check_folder(self) -> Iterator[Problem]:
-        """Checks what is said of the whole dataset: identity, files, scenes."""
+        """Checks the dataset as a whole: identity, files and numbers of scenes."""
         completed = self.folder / "COMPLETED"
         if completed.is_file():
             with completed.open(encoding="utf-8", errors="replace") as file:
-                found = file.read(100).strip()
-            if found != self.resolved.hash:
-                yield _whole(completed, f"says {found}, spec.json {self.resolved.hash}")
+                content = file.read(100).strip()
+            if content != self.resolved.hash:
+                yield _whole(
+                    completed,
+                    f"contains the hash {content}, but that of spec.json is "
+                    f"{self.resolved.hash}",
+                )
         for what in records.feature_faults(self.folder, self.resolved.spec):
             yield _whole(self.folder / "features.json", what)
         known = {shard.path.name for shard in self.shards}
         for path in sorted(self.folder.glob("*.array_record-*")):
             if path.name not in known:
-                yield _whole(path, "is no shard of this dataset")
+                yield _whole(path, "is not a shard of this dataset")
         info = self.folder / "dataset_info.json"
         for split in sorted({shard.split for shard in self.shards}):
             if split not in self.resolved.spec.splits:
-                yield _whole(info, f"split {split!r}: is none of the spec's")
+                yield _whole(info, f"split {split!r}: is not a split of the spec")
         if not self.noted:
             return
         for split, planned in self.resolved.spec.splits.items():
-            there = sum(shard.count for shard in self.shards if shard.split == split)
+            scenes = sum(shard.count for shard in self.shards if shard.split == split)
             failed = sum(f["split"] == split for f in self._list("failures"))
-            if there + failed != planned:
+            if scenes + failed != planned:
                 yield _whole(
                     info,
-                    f"split {split!r}: {there} scenes and {failed} failures are not "
-                    f"the {planned} planned",
+                    f"split {split!r}: {scenes} scenes and {failed} failures do not "
+                    f"add up to the {planned} planned scenes",
                 )
 
     def uncertain(self) -> str:
-        """Returns a line on scenes that may be others elsewhere, or nothing.
+        """Returns a line about scenes that may differ on another machine, or "".
 
-        They were sampled again, or given up, after what may be the machine's doing.
+        These scenes were sampled again or given up after a failure that the machine may
+        have caused.
         """
-        splits, found = self.resolved.spec.splits, {}
+        splits = self.resolved.spec.splits
+        uncertain: dict[str, str] = {}
         for failure in (*self._list("failures"), *self._list("retries")):
             match failure:
                 case {"split": str(split), "index": int(index), "reason": str(reason)}:
                     if split in splits and reason in UNCERTAIN:
-                        found[f"{split} {index}"] = reason
-        if not found:
+                        uncertain[f"{split} {index}"] = reason
+        if not uncertain:
             return ""
         planned = sum(self.resolved.spec.splits.values())
-        named = [f"{scene} ({reason})" for scene, reason in found.items()]
+        named = [f"{scene} ({reason})" for scene, reason in uncertain.items()]
         if len(named) > NAMED:
             named[NAMED:] = ["..."]
         return (
-            f"failures that another machine may not have decided {len(found)} of "
-            f"{planned} scenes: {', '.join(named)}"
+            f"{len(uncertain)} of {planned} scenes may differ on another machine: they "
+            "were sampled again or given up after a failure that the machine may have "
+            "caused: "
+            f"{', '.join(named)}"
         )
 
     def check_shard(self, shard: Shard) -> Iterator[Problem]:
-        """Checks a shard's file: there, whole, of the noted size and checksum."""
+        """Checks that a shard's file exists and has its recorded size and checksum."""
         path, noted = shard.path, shard.noted
         try:
             size = path.stat().st_size
@@ -166,39 +174,39 @@ class Validation:
         elif noted and records.checksum(path) != noted["sha256"]:
             yield _whole(path, "its checksum is not the one in metadata.json")
         try:
-            found = len(records.ShardReader(path))
+            count = len(records.ShardReader(path))
         except records.RecordError as error:
             yield _whole(path, _without(path, error))
             return
-        if found != shard.count:
+        if count != shard.count:
             yield _whole(
-                path, f"holds {found} records, dataset_info.json says {shard.count}"
+                path, f"holds {count} records, dataset_info.json says {shard.count}"
             )
 
     def check_records(
         self, shard: Shard, positions: Iterable[int], tick: Callable[[], object]
     ) -> Iterator[Problem]:
-        """Checks records of a shard, each by itself and their order.
+        """Checks records of a shard, and that they are in order.
 
         Args:
           shard: the shard.
-          positions: which of its records, in order.
-          tick: called after each.
+          positions: the positions of the records to check, in order.
+          tick: called after each record.
         """
         try:
             reader = records.ShardReader(shard.path)
         except records.RecordError:
-            return  # `check_shard` has said so
+            return  # `check_shard` reports this
         low = int(shard.noted.get("start", 0))
         high = int(shard.noted.get("stop", 2**62))
         for position in positions:
             if position >= len(reader):
-                return  # `check_shard` has said that they are fewer
+                return  # `check_shard` reports the missing records
             finding = self._check_record(shard, reader, position)
             faults = list(finding.faults)
             if finding.index is not None:
                 if not low <= finding.index < high:
-                    faults.append(f"out of order: it is scene {finding.index}")
+                    faults.append(f"is out of order: its scene is {finding.index}")
                 low = max(low, finding.index + 1)
             for what in faults:
                 yield Problem(file=shard.path.name, record=position, what=what)
@@ -220,13 +228,13 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class Positions:
-    """Positions in a shard, in order; as many as they may be, they take no memory.
+    """The chosen positions in a shard, in order, in constant memory.
 
     Attributes:
-      start: of the shard, counted over all shards.
-      total: records in all shards.
-      count: how many of those are chosen.
-      numbers: which of the chosen ones lie in the shard.
+      start: the shard's first position, counted over all shards.
+      total: the number of records in all shards.
+      count: the number of chosen records in all shards.
+      numbers: the numbers of the chosen records that lie in the shard.
     """
 
     start: int
@@ -242,28 +250,30 @@ class Positions:
 
 
 def chosen(validation: Validation, scenes: int | None) -> list[Positions]:
-    """Gives the positions to check in each shard.
+    """Returns the positions to check in each shard.
 
     Args:
       validation: the dataset.
-      scenes: how many in all, evenly over the dataset; None is all.
+      scenes: the total number, evenly spaced over the dataset; None checks all.
     """
     total = validation.scenes
     count = total if scenes is None else min(scenes, total)
-    found, start = [], 0
+    positions, start = [], 0
     for shard in validation.shards:
-        # Of the n * total // count, the first that is no less than each end.
+        # For each end of the shard, the first n with n * total // count >= end.
         first, last = (
             -(-end * count // max(total, 1)) for end in (start, start + shard.count)
         )
         numbers = range(first, last)
-        found.append(Positions(start=start, total=total, count=count, numbers=numbers))
+        positions.append(
+            Positions(start=start, total=total, count=count, numbers=numbers)
+        )
         start += shard.count
-    return found
+    return positions
 
 
 def _typed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Gives a shard's entry, whose values are of their types."""
+    """Returns a shard's entry after checking the types of its values."""
     for name, kind in (("bytes", int), ("sha256", str), ("start", int), ("stop", int)):
         if not isinstance(entry[name], kind):
             raise TypeError(f"{name} is {entry[name]!r}")

@@ -1,18 +1,17 @@
 """The geometry proof: depth, instances and poses of all views of a scene agree.
 
-A pixel of one view, unprojected by its depth, is a point. It moves with its object
-from one dynamics step to the next (the background stands still), and is projected into
-every other view. There it is
+Pixels of each view are unprojected by their depth. The points move with their objects
+from one dynamics step to the next (the background does not move), and are projected
+into all other views. In each view, a point is
 
-- left out, if it is not in frame;
-- agreed, if it is seen there, see `dyso.geometry.sightings`;
-- hidden, if something nearer is;
-- wrong otherwise: the view looks through the point at something behind it.
+- ignored, if it is not in frame;
+- agreed, if the view sees it, see `dyso.geometry.sightings`;
+- hidden, if the view shows something nearer;
+- wrong otherwise: the view shows something behind the point.
 
-Of scenes with more than `VIEWS` views, that many are compared.
-
-Visible points are the agreed and the wrong. A point that is too deep in one view passes
-as hidden, but on the way back it is wrong.
+Visible points are the agreed and the wrong ones. A point that is too far away in one
+view counts as hidden in the others, but points of the others are wrong in that view.
+At most `VIEWS` views of a scene are compared.
 """
 
 from __future__ import annotations
@@ -31,24 +30,24 @@ REQUIRED = 0.99
 """The share of visible points that must agree; at 128 x 128, 0.998 and more do."""
 FEW = 10_000
 REQUIRED_OF_FEW = 0.95
-"""The share for an instance with fewer visible points, often a sliver of an object."""
+"""The required share for an instance with fewer than `FEW` visible points."""
 SLACK = 25
-"""Wrong points that any instance may have."""
+"""The number of wrong points that every instance may have."""
 VIEWS = 128
-"""Most views that are compared, for the work grows with their square."""
+"""The most views to compare, since the work grows with their square."""
 POINTS = 256
-"""Most pixels that are followed, of the background and of each object, in a view."""
+"""The most pixels to follow, of the background and of each object, in a view."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Agreement:
-    """Points of instance i followed from view v into view w, counted at [i, v, w].
+    """Counts at [i, v, w] of points of instance i followed from view v into view w.
 
     Attributes:
-      views: the scene's views that v and w stand for.
-      agreed: seen where they must be.
-      wrong: not seen there, with nothing that hides them.
-      hidden: by something nearer.
+      views: the compared views of the scene, which v and w index.
+      agreed: points that the view sees at the expected place.
+      wrong: points that the view does not see although nothing hides them.
+      hidden: points hidden by something nearer.
     """
 
     views: Int[np.ndarray, " V"]
@@ -57,17 +56,17 @@ class Agreement:
     hidden: Int[np.ndarray, "N+1 V V"]
 
     def shares(self) -> Float[np.ndarray, " N+1"]:
-        """Gives the share of each instance's visible points that agree; 1 of none."""
+        """Returns the share of agreeing visible points by instance; 1 without any."""
         agreed, wrong = self.agreed.sum((1, 2)), self.wrong.sum((1, 2))
         return 1 - wrong / np.maximum(agreed + wrong, 1)
 
     def share(self) -> float:
-        """Gives the share of all visible points that agree; 1 of none."""
+        """Returns the share of agreeing points of all visible ones; 1 without any."""
         agreed, wrong = self.agreed.sum(), self.wrong.sum()
         return float(1 - wrong / max(agreed + wrong, 1))
 
     def failed(self) -> Int[np.ndarray, " F"]:
-        """Gives the instances too few of whose visible points agree."""
+        """Returns the instances with too small a share of agreeing points."""
         wrong = self.wrong.sum((1, 2))
         visible = self.agreed.sum((1, 2)) + wrong
         required = np.where(visible < FEW, REQUIRED_OF_FEW, REQUIRED)
@@ -75,18 +74,18 @@ class Agreement:
 
 
 def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
-    """Follows pixels of every view of a scene into every other view.
+    """Follows pixels of every view of a scene into all other views.
 
     Args:
       record: a decoded record with `dyso.reading.MOTION_FIELDS`.
-      points: most pixels, evenly chosen, of each instance in each view.
+      points: the most pixels of each instance in each view, evenly chosen.
     """
     total = len(record["depth"])
-    # Not every so many: those might be a single camera's.
+    # At random: every n-th view might belong to the same camera.
     rng = np.random.default_rng(0)
-    kept = np.sort(rng.choice(total, min(total, VIEWS), replace=False))
+    compared = np.sort(rng.choice(total, min(total, VIEWS), replace=False))
     depth, instance, intrinsics, extrinsics, poses = (
-        of_view[kept] for of_view in views_of(record)
+        of_view[compared] for of_view in views_of(record)
     )
     views, instances = poses.shape[:2]
     counts = np.zeros((3, instances, views, views), np.int64)
@@ -108,16 +107,18 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
         )
         outcome = np.select([seen, hidden], [0, 2], 1)
         np.add.at(counts[:, :, view], (outcome, ids[point], other), 1)
-    return Agreement(views=kept, agreed=counts[0], wrong=counts[1], hidden=counts[2])
+    return Agreement(
+        views=compared, agreed=counts[0], wrong=counts[1], hidden=counts[2]
+    )
 
 
 def _chosen(
     instance: UInt8[np.ndarray, "H W"], depth: Float[np.ndarray, "H W"], points: int
 ) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:
-    """Gives rows and columns of pixels, evenly chosen, of each instance."""
-    found = []
+    """Returns rows and columns of evenly chosen pixels of each instance."""
+    parts = []
     for i in np.unique(instance):
         pixels = np.argwhere((instance == i) & np.isfinite(depth))
-        found.append(pixels[:: -(-len(pixels) // points) or 1])
-    rows, columns = np.concatenate(found).T
+        parts.append(pixels[:: -(-len(pixels) // points) or 1])
+    rows, columns = np.concatenate(parts).T
     return rows, columns

@@ -1,4 +1,4 @@
-"""Whether one record is what it says it is."""
+"""Checks of one record against its spec, its `Scene` and itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, UserError
 from dyso.validation.geometry import Agreement, agreement
 
-# Fields that follow from the record's `scene` alone.
+# Fields that the record's `scene` determines.
 _FROM_SCENE = (
     "intrinsics",
     "extrinsics",
@@ -38,13 +38,13 @@ _POSE_ERROR = 1e-5  # metres, or a quaternion's component: rounding to float32
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What the checks of one record found.
+    """The result of the checks of one record.
 
     Attributes:
-      faults: what is wrong, a line each.
+      faults: the faults, one line each.
       index: the scene's index in its split; None if the record does not decode.
-      share: of the visible points that agree between views; None if the checks did
-        not get so far.
+      share: the share of visible points that agree between views; None if an earlier
+        check failed.
     """
 
     faults: tuple[str, ...]
@@ -52,14 +52,14 @@ class Finding:
     share: float | None
 
 
-@np.errstate(all="ignore")  # damaged numbers may be anything
+@np.errstate(all="ignore")  # damaged records may hold any number
 def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
-    """Checks one record; the later checks trust the earlier ones.
+    """Checks one record; later checks rely on earlier ones.
 
     Args:
-      data: the record.
-      resolved: the dataset that it belongs to.
-      split: the split of its shard.
+      data: the serialized record.
+      resolved: the dataset that the record belongs to.
+      split: the split of the record's shard.
     """
     try:
         scene = records.scene_of(data, resolved.spec)
@@ -78,9 +78,9 @@ def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
         _images,
         _poses,
     ):
-        found = list(check(record, scene, resolved, split))
-        faults += found
-        if found and check not in (_follows_from_spec, _follows_from_scene):
+        new = list(check(record, scene, resolved, split))
+        faults += new
+        if new and check not in (_follows_from_spec, _follows_from_scene):
             return Finding(faults=tuple(faults), index=index, share=None)
     proof = agreement(record)
     faults += _disagreements(proof)
@@ -93,7 +93,7 @@ def _provenance(
     if record["spec_hash"] != resolved.hash:
         yield (
             f"belongs to another dataset: its spec hash is {record['spec_hash']}, "
-            f"this dataset's {resolved.hash}"
+            f"that of this dataset is {resolved.hash}"
         )
     if record["split"] != split:
         yield f"belongs to split {str(record['split'])!r}, not {split!r}"
@@ -126,9 +126,9 @@ def _numbers(
     record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
 ) -> Iterator[str]:
     for field in records.FIELDS:
-        # Depth is infinite where nothing is hit; `_images` looks at it.
+        # Depth may be infinite; `_images` checks it.
         if field.encoding == "values" and not np.isfinite(record[field.name]).all():
-            yield f"{field.name}: has values that are not finite"
+            yield f"{field.name}: contains values that are not finite"
     for i, sides in enumerate(record["objects/sizes"]):
         longest = scene.objects[i].size
         if not (sides >= 0).all() or not math.isclose(
@@ -143,15 +143,15 @@ def _numbers(
         if not {*map(type, versions.values())} == {str} or "dyso" not in versions:
             raise TypeError(versions)
     except (ValueError, TypeError, AttributeError, RecursionError):
-        yield "versions: is no JSON of names and versions"
+        yield "versions: is not a JSON object of names and versions"
 
 
 def _follows_from_spec(
     record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
 ) -> Iterator[str]:
-    """Compares what the spec alone decides; counts were looked at before."""
+    """Compares values that the spec determines; counts are checked before."""
     spec, background = resolved.spec, scene.background
-    for name, found, expected in (
+    for name, value, expected in (
         ("dataset", scene.dataset, spec.name),
         ("contact", scene.contact, spec.dynamics.contact),
         ("settle_time", scene.settle_time, spec.dynamics.settle_time),
@@ -161,8 +161,8 @@ def _follows_from_spec(
         ("dome_height", background.dome_height, spec.backgrounds.dome_height),
         ("physics", scene.physics is not None, spec.dynamics.motion == "physics"),
     ):
-        if found != expected:
-            yield f"scene: {name}: {found!r} is not the spec's {expected!r}"
+        if value != expected:
+            yield f"scene: {name}: is {value!r}, but the spec has {expected!r}"
     if any(item.size != spec.objects.size for item in scene.objects):
         yield f"scene: an object's size is not the spec's {spec.objects.size:g} m"
     width = spec.cameras.sensor_width / 1000
@@ -171,13 +171,13 @@ def _follows_from_spec(
     if not all(camera.focal_length > 0 for camera in scene.cameras):
         yield "scene: a camera's focal_length is not above 0"
     if not spec.cameras.patterns.weights().get(scene.pattern, 0) > 0:
-        yield f"scene: pattern {scene.pattern!r} is none of the spec's"
+        yield f"scene: pattern {scene.pattern!r} is not a pattern of the spec"
     for name, value, end in (
         ("index", scene.index, spec.splits.get(split, 0)),
         ("attempt", scene.attempt, spec.visibility.attempts),
     ):
         if not 0 <= value < end:
-            yield f"scene: {name} {value} is not one of the spec's {end}"
+            yield f"scene: {name} {value} is not below the spec's {end}"
 
 
 def _follows_from_scene(
@@ -185,26 +185,27 @@ def _follows_from_scene(
 ) -> Iterator[str]:
     for field in records.FIELDS:
         if field.name in _FROM_SCENE:
-            # These fields' values do not look at the views.
+            # The values of these fields do not depend on the views.
             value = np.array(field.value(scene, None))  # type: ignore[arg-type]
             if not _same(record[field.name], value):
-                yield f"{field.name}: is not what its scene says"
+                yield f"{field.name}: differs from its scene"
     for item in scene.objects:
         if not resolved.may_show(split, item.asset_id):
-            yield f"object {item.asset_id!r}: is none of split {split!r}"
+            yield f"object {item.asset_id!r}: is not in the catalog of split {split!r}"
         elif resolved.objects.category_ids.get(item.category) != item.category_id:
             yield f"object {item.asset_id!r}: category id {item.category_id} is wrong"
     hdris = {asset.id for asset in resolved.backgrounds_of(split)}
     if scene.background.asset_id not in hdris:
-        yield f"HDRI {scene.background.asset_id!r}: is none of split {split!r}"
+        hdri = scene.background.asset_id
+        yield f"HDRI {hdri!r}: is not in the catalog of split {split!r}"
 
 
-def _same(found: Any, expected: np.ndarray) -> bool:
-    if np.shape(found) != expected.shape:
+def _same(value: Any, expected: np.ndarray) -> bool:
+    if np.shape(value) != expected.shape:
         return False
     if np.issubdtype(expected.dtype, np.floating):
-        return bool(np.allclose(found, expected, rtol=1e-6, atol=1e-6))
-    return bool(np.array_equal(found, expected))
+        return bool(np.allclose(value, expected, rtol=1e-6, atol=1e-6))
+    return bool(np.array_equal(value, expected))
 
 
 def _images(
@@ -213,21 +214,21 @@ def _images(
     instance = record["instance"][..., 0]
     count = len(scene.objects)
     if instance.max() > count:
-        yield f"instance: shows {instance.max()}, but there are {count} objects"
+        yield f"instance: contains id {instance.max()}, but there are {count} objects"
         return
     ids = np.array([0, *record["objects/category_id"]])
     wrong = (record["category"][..., 0] != ids[instance]).any((1, 2))
     if wrong.any():
-        yield f"category: differs from the instances' in {_views(wrong)}"
+        yield f"category: disagrees with instance in {_views(wrong)}"
     pixels = np.stack([(instance == i + 1).sum((1, 2)) for i in range(count)])
     wrong = (pixels != record["objects/pixels"]).any(0)
     if wrong.any():
-        yield f"objects/pixels: differs from the instances in {_views(wrong)}"
+        yield f"objects/pixels: disagrees with instance in {_views(wrong)}"
     depth = record["depth"][..., 0]
     hit = (instance > 0) | (scene.background.backdrop == "dome")
     wrong = ((hit & ~np.isfinite(depth)) | ~(depth > 0)).any((1, 2))
     if wrong.any():
-        yield f"depth: is not above 0 and finite in {_views(wrong)}"
+        yield f"depth: is not positive and finite in {_views(wrong)}"
 
 
 def _poses(
@@ -237,42 +238,42 @@ def _poses(
     product = rotation @ rotation.swapaxes(-1, -2)
     error = abs(product - np.eye(3)).max((1, 2)) + abs(np.linalg.det(rotation) - 1)
     if not (error <= _UNIT_ERROR).all():
-        yield f"extrinsics: no rotation in {_views(~(error <= _UNIT_ERROR))}"
+        yield f"extrinsics: not a rotation in {_views(~(error <= _UNIT_ERROR))}"
     quaternions = record["objects/quaternions"].astype(np.float64)
     positions = record["objects/positions"].astype(np.float64)
     norms = np.linalg.norm(quaternions, axis=-1)
     wrong = ~(abs(norms - 1) <= _UNIT_ERROR) | ~np.isfinite(positions).all(-1)
     if wrong.any():
         i, step = np.argwhere(wrong)[0]
-        yield f"objects: no pose of object {i} at dynamics step {step}"
+        yield f"objects: invalid pose of object {i} at dynamics step {step}"
         return
     if scene.contact == "settle" or scene.physics is not None:
-        return  # physics moves what the scene says
+        return  # physics changes the poses of the scene
     sampled = [item.poses for item in scene.objects]
     turned = abs(
         quaternions - [[pose.quaternion for pose in poses] for poses in sampled]
     )
     moved = abs(positions - [[pose.position for pose in poses] for poses in sampled])
-    # The mesh decides the height.
+    # The height is not compared: it depends on the mesh.
     wrong = np.maximum(turned.max(-1), moved[..., :2].max(-1)) > _POSE_ERROR
     for i, step in np.argwhere(wrong):
-        yield f"objects: pose of object {i} at dynamics step {step}: not the scene's"
+        yield f"objects: pose of object {i} at dynamics step {step}: differs from scene"
 
 
-def _disagreements(found: Agreement) -> Iterator[str]:
-    shares = found.shares()
-    for i in found.failed():
-        by_view = found.wrong[i].sum(0) + found.wrong[i].sum(1)
-        visible = found.agreed[i].sum() + found.wrong[i].sum()
+def _disagreements(proof: Agreement) -> Iterator[str]:
+    shares = proof.shares()
+    for i in proof.failed():
+        by_view = proof.wrong[i].sum(0) + proof.wrong[i].sum(1)
+        visible = proof.agreed[i].sum() + proof.wrong[i].sum()
         yield (
             f"geometry: {100 * shares[i]:.1f} % of {visible} visible points of "
             f"{f'object {i - 1}' if i else 'the background'} agree between views; "
-            f"most are wrong in view {found.views[by_view.argmax()]}"
+            f"most are wrong in view {proof.views[by_view.argmax()]}"
         )
 
 
 def _views(wrong: np.ndarray) -> str:
     """Names the views where `wrong` [V] is true."""
-    found = np.flatnonzero(wrong).tolist()
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return f"view {', '.join(map(str, found[:5]))}{more}"
+    views = np.flatnonzero(wrong).tolist()
+    more = f" and {len(views) - 5} more" if len(views) > 5 else ""
+    return f"view {', '.join(map(str, views[:5]))}{more}"

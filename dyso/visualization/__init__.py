@@ -1,1 +1,1 @@
-"""Looking at datasets: pictures, animations, a page to browse, statistics."""
+"""Visualization of datasets: contact sheets, animations, a web page, statistics."""

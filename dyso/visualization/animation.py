@@ -1,4 +1,4 @@
-"""Animations of several scenes at once: walks through their views, or videos."""
+"""Animations of several scenes side by side: through their views, or as videos."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dyso import records
-from dyso.visualization.scenes import Sight, fitted, tiled
+from dyso.visualization.scenes import SceneView, fitted, tiled
 
 SIDE = 192
 """Longest side of a view, in pixels."""
 SCENES = 8
+"""The most scenes in an animation."""
 ACROSS = 4
+"""The most scenes in a row."""
 RATE = 5
-"""Views a second of a walk."""
+"""Views per second."""
 VIDEO_RATE = 10
-"""Of videos."""
+"""Frames per second of videos."""
 
 
-def walk(sights: Sequence[Sight]) -> list[UInt8[np.ndarray, "H W 3"]]:
-    """Gives frames of at most `SCENES` scenes side by side.
+def walk(scenes: Sequence[SceneView]) -> list[UInt8[np.ndarray, "H W 3"]]:
+    """Returns frames that show at most `SCENES` scenes side by side.
 
-    The cameras go along and, at the next dynamics step, back, so that nothing jumps
-    but the object. Videos go as they are.
+    The order of the cameras is reversed at every other dynamics step, so that the
+    camera does not jump between steps. Videos are shown frame by frame.
     """
-    colors = [fitted(sight.layers["color"], SIDE) for sight in sights[:SCENES]]
+    colors = [fitted(scene.layers["color"], SIDE) for scene in scenes[:SCENES]]
     across = min(ACROSS, len(colors))
     rows = -(-len(colors) // across)
     steps, cameras = colors[0].shape[:2]
@@ -48,8 +50,8 @@ def walk(sights: Sequence[Sight]) -> list[UInt8[np.ndarray, "H W 3"]]:
 def write_gif(
     path: Path, frames: Sequence[UInt8[np.ndarray, "H W 3"]], rate: int = RATE
 ) -> None:
-    """Writes an animated GIF that repeats for ever, of `rate` frames a second."""
-    # One palette for all frames, or colours would flicker.
+    """Writes an endless animated GIF with `rate` frames per second."""
+    # One palette for all frames avoids flickering colours.
     palette = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 8)]))
     palette = palette.quantize(256, method=Image.Quantize.MEDIANCUT)
     images = [
@@ -70,7 +72,7 @@ def write_gif(
 
 
 def can_write_mp4() -> bool:
-    """Says whether PyAV is installed."""
+    """Returns whether PyAV is installed."""
     return importlib.util.find_spec("av") is not None
 
 
@@ -79,29 +81,29 @@ def write_mp4(
     frames: Sequence[UInt8[np.ndarray, "H W 3"]],
     rate: int | Fraction = RATE,
 ) -> None:
-    """Writes an H.264 film that every browser plays; needs PyAV.
+    """Writes an H.264 video that every browser plays; needs PyAV.
 
     Args:
-      path: to write.
-      frames: of one size.
-      rate: frames a second.
+      path: the file to write.
+      frames: frames of equal size.
+      rate: frames per second.
     """
     import av
 
     height, width = (side + side % 2 for side in frames[0].shape[:2])
     with (
         records.replacing(path) as temporary,
-        av.open(str(temporary), "w", format="mp4") as film,
+        av.open(str(temporary), "w", format="mp4") as video,
     ):
-        stream = film.add_stream("libx264", rate=Fraction(rate))
+        stream = video.add_stream("libx264", rate=Fraction(rate))
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "18", "threads": "2"}
         for frame in frames:
-            missing = (height - frame.shape[0], width - frame.shape[1])
+            padding = (height - frame.shape[0], width - frame.shape[1])
             even = np.pad(
-                frame, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge"
+                frame, ((0, padding[0]), (0, padding[1]), (0, 0)), mode="edge"
             )
             picture = av.VideoFrame.from_ndarray(even, format="rgb24")
-            film.mux(stream.encode(picture))
-        film.mux(stream.encode())
+            video.mux(stream.encode(picture))
+        video.mux(stream.encode())

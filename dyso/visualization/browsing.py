@@ -1,7 +1,8 @@
-"""What the page to browse loads of a scene, when it is looked at.
+"""The files that the page to browse loads when it shows a scene.
 
-A folder a scene: `thumb.webp`; for each layer one picture of all views; and `scene.js`,
-a script that hands facts to the page, for pages opened from a disk may not read files.
+Each scene has a folder with `thumb.webp`, one image of all views per layer, and
+`scene.js`. The latter is a script that passes facts to the page, because a page opened
+from disk may load scripts and images but not read other files.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from PIL import Image
 from dyso import geometry, records
 from dyso.reading import Dataset
 from dyso.storage import inside
-from dyso.visualization.scenes import SIDE, Sight, fitted, look, tiled
+from dyso.visualization.scenes import SIDE, SceneView, fitted, load, tiled
 
 THUMB = 96
 """Longest side of a thumbnail, in pixels."""
-# The largest side of a WebP image.
+# The longest side of a WebP image that the format allows.
 _MAX_SHEET = 16383
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A scene as the page lists it, and what it can be filtered by.
+    """An entry of the page's list of scenes, with the values of its filters.
 
     Attributes:
       split: the split's name.
       index: the record's position in the split.
       pattern: the camera pattern.
-      categories: of the objects, each once.
+      categories: the distinct categories of the objects.
       hdri: the HDRI's id.
     """
 
@@ -48,25 +49,28 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """The name of its folder."""
+        """The name of the scene's folder."""
         return f"{self.split}-{self.index:05}"
 
 
 def prepare(dataset: Dataset, split: str, index: int, folder: Path) -> Entry:
-    """Writes a scene's files, whatever is there: it may be a stranger's.
+    """Writes a scene's files and returns its entry.
+
+    Existing files are overwritten, because they may have come with an untrusted
+    dataset.
 
     Args:
       dataset: the dataset.
       split: the split's name.
-      index: the record's position in it.
-      folder: gets the scene's own folder.
+      index: the record's position in the split.
+      folder: the folder in which the scene's folder is created.
 
     Raises:
       RecordError: the scene is damaged.
       OSError: a file cannot be written.
     """
-    sight = look(dataset, split, index)
-    record = sight.record
+    scene = load(dataset, split, index)
+    record = scene.record
     entry = Entry(
         split=split,
         index=index,
@@ -74,22 +78,22 @@ def prepare(dataset: Dataset, split: str, index: int, folder: Path) -> Entry:
         categories=tuple(sorted(set(map(str, record["objects/category"])))),
         hdri=str(record["background/asset_id"]),
     )
-    write(inside(folder, f"{entry.folder}/"), sight)
+    write(inside(folder, f"{entry.folder}/"), scene)
     return entry
 
 
-def write(folder: Path, sight: Sight) -> None:
-    """Writes a scene's files; `scene.js`, without which the page shows none, last.
+def write(folder: Path, scene: SceneView) -> None:
+    """Writes a scene's files; `scene.js`, which the page needs, comes last.
 
     Args:
-      folder: is made if it is not there.
-      sight: the scene.
+      folder: the scene's folder; created if missing.
+      scene: the scene.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    middle = sight.layers["color"][0, len(sight.cameras) // 2]
+    middle = scene.layers["color"][0, len(scene.cameras) // 2]
     pictures = {"thumb": _webp(fitted(middle, THUMB), quality=85)}
-    for name, images in sight.layers.items():
-        # Colours of ids stand for them, so they are kept as they are.
+    for name, images in scene.layers.items():
+        # The colours encode ids, so they are neither blended nor compressed lossily.
         ids = name in ("instance", "category")
         side = min(SIDE, _MAX_SHEET // max(images.shape[:2]))
         options = {"lossless": True} if ids else {"quality": 92}
@@ -97,13 +101,13 @@ def write(folder: Path, sight: Sight) -> None:
     for name, data in pictures.items():
         with records.replacing(folder / f"{name}.webp") as temporary:
             temporary.write_bytes(data)
-    facts = {"facts": _scene_facts(sight), "views": _view_facts(sight)}
+    facts = {"facts": _scene_facts(scene), "views": _view_facts(scene)}
     with records.replacing(folder / "scene.js") as temporary:
         temporary.write_text(f"receive({to_json(facts)});\n", encoding="utf-8")
 
 
 def to_json(value: Any) -> str:
-    """Gives JSON that neither HTML nor scripts take for anything else."""
+    """Returns JSON that is safe to embed in HTML and in scripts."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -114,8 +118,8 @@ def _webp(image: UInt8[np.ndarray, "H W 3"], **options: Any) -> bytes:
     return file.getvalue()
 
 
-def _scene_facts(sight: Sight) -> list[tuple[str, str]]:
-    record = sight.record
+def _scene_facts(scene: SceneView) -> list[tuple[str, str]]:
+    record = scene.record
     facts = [
         ("scene", f"{record['scene_name']}, attempt {record['attempt']}"),
         ("pattern", str(record["camera_pattern"])),
@@ -136,16 +140,18 @@ def _scene_facts(sight: Sight) -> list[tuple[str, str]]:
     return facts
 
 
-def _view_facts(sight: Sight) -> list[list[tuple[str, str]]]:
-    """Gives facts of each view, in the order of the views."""
-    record = sight.record
+def _view_facts(scene: SceneView) -> list[list[tuple[str, str]]]:
+    """Returns names and values of facts, for each view in order."""
+    record = scene.record
     centres = geometry.invert(record["extrinsics"].astype(np.float64))[..., 3]
     facts = []
     for view in range(len(centres)):
-        step = sight.steps[view // max(1, len(sight.cameras))]
+        step = scene.steps[view // max(1, len(scene.cameras))]
         depth = record["depth"][view]
-        hit = depth[np.isfinite(depth)]
-        span = f"{hit.min():.2f} to {hit.max():.2f} m" if hit.size else "nothing hit"
+        finite = depth[np.isfinite(depth)]
+        span = "nothing hit"
+        if finite.size:
+            span = f"{finite.min():.2f} to {finite.max():.2f} m"
         pixels = record["objects/pixels"][:, view]
         share = 100 * pixels.sum() / depth.size
         facts.append(

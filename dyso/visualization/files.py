@@ -1,4 +1,4 @@
-"""One rendered scene as files that other programs open."""
+"""Files of one rendered scene: PNG, OpenEXR or NPZ, with its poses."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from dyso.spec import UserError
 
 LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 MILLIMETRES = 65535
-"""Depth in a 16-bit PNG is in millimetres up to this; 0 is farther, or nothing."""
+"""The largest depth of a 16-bit PNG, in millimetres; 0 is farther or infinite."""
 
 
 def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Path]:
-    """Writes a scene's views, scene.json and poses.json; gives what it wrote.
+    """Writes a scene's views, scene.json and poses.json; returns the files' paths.
 
-    - `png`: a folder a layer. Depth is 16 bits, in millimetres; normals are
-      128 + 127 n; object coordinates are 255 times theirs.
-    - `exr`: a file a view, float32. R, G, B are display values made linear, as viewers
-      expect; Z is the Euclidean distance in metres; ids and the rest as they are.
-    - `npz`: one file, views.npz; layers lead with [dynamics, camera], where cameras
-      are paired with [dynamics, 1].
+    - `png`: one folder per layer. Depth is 16 bit, in millimetres; a component n of a
+      normal is stored as 128 + 127 n, an object coordinate c as 255 c.
+    - `exr`: one float32 file per view. R, G and B are the display values made linear,
+      as viewers expect; Z is the Euclidean distance in metres; other layers are stored
+      unchanged.
+    - `npz`: one file, views.npz. The leading axes of layers are [dynamics, camera], or
+      [dynamics, 1] if cameras are paired.
 
     Args:
-      folder: is there.
-      scene: what was rendered.
-      views: the result.
+      folder: an existing folder.
+      scene: the scene that was rendered.
+      views: the rendered views.
       form: `png`, `exr` or `npz`.
 
     Raises:
@@ -53,7 +54,7 @@ def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Pat
 
 
 def _cameras_and_poses(scene: Scene, views: Views) -> Iterator[tuple[str, np.ndarray]]:
-    """Gives what is needed to use the layers, by the names that records use."""
+    """Yields the cameras and poses, under the names that records use."""
     cameras = scene.cameras
     yield (
         "intrinsics",
@@ -110,7 +111,7 @@ def _write_exr(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:
         import OpenEXR
     except ImportError as error:
         raise UserError(
-            "format exr needs OpenEXR: run `pip install OpenEXR`, or take npz"
+            "format exr needs OpenEXR: run `pip install OpenEXR`, or use npz"
         ) from error
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     for name, layers in _each(scene, views):
@@ -131,7 +132,7 @@ def _channels(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _linear(color: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "H W 3"]:
-    """Undoes sRGB's transfer curve."""
+    """Converts sRGB display values to linear values."""
     value = color / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return linear.astype(np.float32)

@@ -1,7 +1,7 @@
-"""One HTML page to browse the scenes of a dataset: filters, views, layers.
+"""An HTML page to browse the scenes of a dataset, with filters, views and layers.
 
-It lists every scene and holds no picture: what it shows it loads from the folders that
-`dyso.visualization.browsing` writes, from a disk as from a server.
+The page lists all scenes and contains no images. It loads them from the folders that
+`dyso.visualization.browsing` writes, and works both from disk and from a server.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from dyso.visualization.pictures import LAYERS
 from dyso.visualization.scenes import shown
 
 SCENES = "scenes"
-"""The folder beside the page that has those of the scenes."""
+"""The folder next to the page with one folder per scene."""
 
 
 def page(
     resolved: ResolvedSpec, counts: dict[str, int], entries: Sequence[Entry]
 ) -> str:
-    """Gives the page's HTML.
+    """Returns the page's HTML.
 
     Args:
       resolved: the dataset.
-      counts: scenes in each split, for its heading.
-      entries: the scenes to browse, at least one, in their order.
+      counts: the number of scenes in each split, for the heading.
+      entries: the scenes to browse, in order; at least one.
     """
     spec, layout = resolved.spec, resolved.spec.layout
     height, width = spec.resolution
@@ -63,7 +63,7 @@ def page(
             "category": [name or "no category" for name in categories.names],
             "HDRI": hdris.names,
         },
-        # Numbers of names, so that ten thousand scenes take a quarter of a megabyte.
+        # Names are replaced by numbers: ten thousand scenes take 0.25 MB.
         "scenes": [
             [
                 entry.index,
@@ -81,7 +81,7 @@ def page(
 
 
 class _Names:
-    """Names, sorted, each with its number."""
+    """Distinct names in sorted order, with a look-up of their numbers."""
 
     def __init__(self, names: Iterable[str]):
         self.names = sorted(set(names))

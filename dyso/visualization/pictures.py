@@ -1,4 +1,4 @@
-"""Layers as pictures for people: uint8 RGB images."""
+"""Conversion of layers to uint8 RGB images for display."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jaxtyping import Shaped, UInt8
 
 LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 NOTHING = 24
-"""The grey of pixels that hit nothing, and of background where layers know none."""
+"""The grey level of pixels without depth, and of the background in id layers."""
 
-# Near to far; anchors of matplotlib's `magma`, reversed.
+# From near to far: anchors of matplotlib's colour map `magma`, reversed.
 _DEPTH = ["fcfdbf", "fe9f6d", "de4968", "8c2981", "3b0f70", "140e36"]
-# Okabe and Ito's colours, which people with any colour vision tell apart.
+# The palette of Okabe and Ito, distinguishable with any colour vision.
 _IDS = ["e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7", "aaaaaa"]
 
 
@@ -25,14 +25,14 @@ def _palette(colors: list[str]) -> UInt8[np.ndarray, "N 3"]:
 def picture(
     layer: str, values: Shaped[np.ndarray, "... H W K"]
 ) -> UInt8[np.ndarray, "... H W 3"]:
-    """Gives a layer of a decoded record as RGB images.
+    """Converts a layer of a decoded record to RGB images.
 
-    Depth is warm where near and dark where far, by its logarithm, on one scale for all
-    of `values`; ids have a colour each, the background none.
+    Depth is shown on a logarithmic scale, light for near and dark for far, common to
+    all of `values`. Each id has its own colour; the background is dark grey.
 
     Args:
       layer: one of `LAYERS`.
-      values: as decoded, of any number of views.
+      values: the decoded layer, of any number of views.
     """
     if layer == "depth":
         return _depth(values[..., 0])
@@ -44,19 +44,19 @@ def picture(
 
 
 def _depth(depth: Shaped[np.ndarray, "... H W"]) -> UInt8[np.ndarray, "... H W 3"]:
-    hit = np.isfinite(depth)
-    if not hit.any():
+    finite = np.isfinite(depth)
+    if not finite.any():
         return np.full((*depth.shape, 3), NOTHING, np.uint8)
-    logarithm = np.log(np.where(hit, depth, depth[hit].min()))
-    low, high = np.percentile(logarithm[hit], [0.5, 99.5])
+    logarithm = np.log(np.where(finite, depth, depth[finite].min()))
+    low, high = np.percentile(logarithm[finite], [0.5, 99.5])
     share = np.clip((logarithm - low) / max(high - low, 1e-9), 0, 1)
     at = share * (len(_DEPTH) - 1)
     anchors = np.arange(len(_DEPTH))
     channels = [np.interp(at, anchors, channel) for channel in _palette(_DEPTH).T]
     colors = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-    return np.where(hit[..., None], colors, np.uint8(NOTHING))
+    return np.where(finite[..., None], colors, np.uint8(NOTHING))
 
 
 def pictures(record: Mapping[str, Any]) -> dict[str, UInt8[np.ndarray, "V H W 3"]]:
-    """Gives the pictures of every layer that a decoded record has."""
+    """Returns the RGB images of all layers in a decoded record, by layer."""
     return {layer: picture(layer, record[layer]) for layer in LAYERS if layer in record}

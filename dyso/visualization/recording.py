@@ -1,14 +1,14 @@
-"""Scenes in three dimensions and over time, as a recording that Rerun shows.
+"""Recordings of scenes for the Rerun viewer, in 3D and over time.
 
-Each scene has a tree of entities of its own, over the timeline `step`:
+Each scene has its own tree of entities, over the timeline `step`:
 
     <split>_<index>
-      cameras/<camera>              pose and pinhole (of a video: `camera`)
-        color, depth, instance      its images; depth along the optical axis, metres
-      points/color, points/instance what the cameras see of the objects, metres
-      objects/<object>              pose, with its box
-      objects/<object>_path         the line through its positions
-      camera_path                   of a video: the line through the camera's positions
+      cameras/<camera>              pose and pinhole (`camera` in videos)
+        color, depth, instance      images; depth along the optical axis, in metres
+      points/color, points/instance points on objects that the cameras see, in metres
+      objects/<object>              pose and bounding box
+      objects/<object>_path         line through the object's positions
+      camera_path                   videos only: line through the camera's positions
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dyso.visualization.scenes import evenly, title
 
 TIMELINE = "step"
 MOST_PIXELS = 32 << 20
-"""Of a scene that are shown, in all its views; they take 8 bytes each in the file."""
+"""The most pixels of a scene, in all views together; 8 bytes each in the file."""
 IMAGES = ("color", "depth", "instance")
 _FIELDS = (
     *IMAGES,
@@ -43,30 +43,30 @@ _FIELDS = (
     "background/asset_id",
     "camera_pattern",
 )
-# Cameras whose images are beside the three-dimensional view.
+# The most cameras whose images are shown next to the 3D view.
 _BESIDE = 9
 _GROUND = (14, 15, 17)
 _LINE, _CAMERA_LINE = (232, 176, 75), (120, 170, 255)
 
 
 def load_rerun() -> ModuleType:
-    """Gives the module.
+    """Imports and returns Rerun.
 
     Raises:
-      UserError: it is not installed.
+      UserError: Rerun is not installed.
     """
     try:
         import rerun
     except ImportError as error:
         raise UserError(
-            "Rerun is not installed, which shows scenes: run `pip install 'dyso[view]'`"
+            "the viewer, Rerun, is not installed: run `pip install 'dyso[view]'`"
         ) from error
     return rerun
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Subject:
-    """A scene to show: record with views [T, C], of a video [T, 1]."""
+    """A scene to show; its views are [T, C], or [T, 1] for a video."""
 
     root: str
     title: str
@@ -75,16 +75,16 @@ class _Subject:
     steps: int
 
     def views(self, field: str) -> np.ndarray:
-        """Gives a field of all views with leading axes [T, C]."""
+        """Returns a field of all views with leading axes [T, C]."""
         values = self.record[field]
         return values.reshape(self.steps, len(self.cameras), *values.shape[1:])
 
 
 def shown_cameras(layout: Layout, resolution: tuple[int, int]) -> tuple[int, ...]:
-    """Gives the cameras that are shown: as many as `MOST_PIXELS` allow, at least one.
+    """Returns the cameras to show: as many as `MOST_PIXELS` allows, at least one.
 
     Args:
-      layout: with a camera for each step if they are paired; then all are shown.
+      layout: the layout of the views; paired cameras are all shown.
       resolution: height and width.
     """
     if layout.paired:
@@ -96,12 +96,12 @@ def shown_cameras(layout: Layout, resolution: tuple[int, int]) -> tuple[int, ...
 def write_recording(
     path: Path, dataset: Dataset, chosen: Iterable[tuple[str, int]]
 ) -> None:
-    """Writes scenes as one .rrd file, with a layout of views to look at first.
+    """Writes scenes to one .rrd file, with the initial layout of the viewer.
 
     Args:
-      path: to write.
+      path: the file to write.
       dataset: the dataset.
-      chosen: splits and positions of the scenes, at least one.
+      chosen: splits and positions of the scenes; at least one.
 
     Raises:
       UserError: Rerun is not installed.
@@ -137,7 +137,7 @@ def _subject(dataset: Dataset, split: str, index: int) -> _Subject:
 
 
 def _log(stream: Any, subject: _Subject) -> Any:
-    """Writes a scene's entities; gives its views of the blueprint."""
+    """Logs a scene's entities; returns its part of the blueprint."""
     import rerun as rr
 
     root = subject.root
@@ -157,7 +157,7 @@ def _names(record: Mapping[str, Any]) -> list[str]:
 
 
 def _paths(subject: _Subject) -> Iterator[tuple[str, Any]]:
-    """Gives the lines through the objects' positions, and through a video's camera."""
+    """Yields lines through the positions of each object and of a video's camera."""
     import rerun as rr
 
     lines = {
@@ -180,7 +180,7 @@ def _cameras(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
 
     extrinsics = subject.views("extrinsics")[step].astype(np.float64)
     to_world = geometry.invert(extrinsics)
-    away = np.linalg.norm(
+    distances = np.linalg.norm(
         subject.record["objects/positions"][:, step].mean(0) - to_world[..., 3], axis=-1
     )
     for i, name in enumerate(subject.cameras):
@@ -197,11 +197,11 @@ def _cameras(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
             image_from_camera=k,
             resolution=(width, height),
             camera_xyz=rr.ViewCoordinates.RDF,
-            image_plane_distance=float(away.mean()) / 6,
+            image_plane_distance=float(distances.mean()) / 6,
         )
         yield name, lens
         yield f"{name}/color", rr.Image(color)
-        # Rerun takes depth to be along the optical axis, and 0 to be none.
+        # Rerun expects depth along the optical axis, and 0 for unknown.
         z = np.where(at_infinity, 0, depth[..., 0] / _lengths(k, height, width))
         yield f"{name}/depth", rr.DepthImage(z.astype(np.float32), meter=1.0)
         yield f"{name}/instance", rr.SegmentationImage(instance[..., 0])
@@ -210,7 +210,7 @@ def _cameras(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
 def _lengths(
     k: Float[np.ndarray, "3 3"], height: int, width: int
 ) -> Float[np.ndarray, "H W"]:
-    """Gives the distance to the centre of each pixel's ray where z is 1."""
+    """Returns the length of each pixel's ray from the camera centre to z = 1."""
     centred = geometry.pixel_grid(height, width, np) - k[:2, 2]
     return np.sqrt(1 + ((centred / k[[0, 1], [0, 1]]) ** 2).sum(-1))
 
@@ -245,17 +245,17 @@ def _objects(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
     points = geometry.unproject(
         np.where(shown, depth, 1).astype(np.float64), k, extrinsics
     )
-    # As large as their pixels, so that they close to a surface.
+    # Points as large as their pixels form a closed surface.
     radii = (depth / k[:, :1, :1])[shown] / 2
     colors = subject.views("color")[step][shown]
-    own = points[shown]
-    yield "points/color", rr.Points3D(own, colors=colors, radii=radii)
+    visible = points[shown]
+    yield "points/color", rr.Points3D(visible, colors=colors, radii=radii)
     ids = instance[shown]
-    yield "points/instance", rr.Points3D(own, class_ids=ids, radii=radii)
+    yield "points/instance", rr.Points3D(visible, class_ids=ids, radii=radii)
 
 
 def _tab(subject: _Subject) -> Any:
-    """Gives the scene in three dimensions and, layer by layer, its images."""
+    """Returns the blueprint of a scene: a 3D view, and a tab of images per layer."""
     import rerun.blueprint as rrb
 
     root = subject.root

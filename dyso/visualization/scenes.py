@@ -1,4 +1,4 @@
-"""Which scenes of a dataset to look at, and what to show of each."""
+"""The choice of scenes, steps and cameras to show, and their images."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from dyso.spec import Layout
 from dyso.visualization.pictures import pictures
 
 MOST = 10
-"""Dynamics steps and cameras that are shown at most, evenly chosen."""
+"""The most dynamics steps and the most cameras shown; evenly chosen."""
 FRAMES = 100
-"""Of a video that are shown at most, evenly chosen."""
+"""The most frames of a video shown; evenly chosen."""
 SIDE = 256
-"""Longest side of a view that is shown, in pixels; larger ones are scaled down."""
+"""Longest side of a shown view, in pixels; larger views are scaled down."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sight:
-    """What is shown of one scene: T x C views, of all or of `MOST` steps and cameras.
+class SceneView:
+    """The shown views of one scene: T steps x C cameras, at most `MOST` of each.
 
-    Of a video, whose cameras are paired with steps, T x 1: all frames, or `FRAMES`.
+    For a video, whose cameras are paired with steps, T x 1 with at most `FRAMES` steps.
 
     Attributes:
       split: the split's name.
       index: the record's position in the split.
-      record: decoded, with the shown views alone.
-      steps: the dynamics steps shown.
-      cameras: the cameras shown of each step; of a video none, for each has its own.
-      layers: pictures by layer, in the order of display.
+      record: the decoded record, with only the shown views.
+      steps: the shown dynamics steps.
+      cameras: the shown cameras; empty for a video, where each step has its own.
+      layers: RGB images by layer, in the order of display.
     """
 
     split: str
@@ -48,17 +48,17 @@ class Sight:
 
     @property
     def is_video(self) -> bool:
-        """Whether the views are one camera's, in the order of time."""
+        """Whether the views are the frames of a video, in the order of time."""
         return not self.cameras
 
     @property
     def title(self) -> str:
-        """One line for people."""
+        """A line that describes the scene; see `title`."""
         return title(self.split, self.index, self.record)
 
 
 def title(split: str, index: int, record: Mapping[str, Any]) -> str:
-    """Gives one line for people: which scene it is, and what it shows."""
+    """Returns a line with the scene's number, camera pattern, objects and HDRI."""
     names = ", ".join(
         f"{asset} ({category})" if category else str(asset)
         for asset, category in zip(
@@ -77,19 +77,19 @@ def title(split: str, index: int, record: Mapping[str, Any]) -> str:
 
 
 def shown(layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Gives the dynamics steps that are shown, and their cameras; see `Sight`."""
+    """Returns the dynamics steps and the cameras to show; see `SceneView`."""
     if layout.paired:
         return evenly(layout.steps, FRAMES), ()
     return evenly(layout.steps, MOST), evenly(layout.cameras, MOST)
 
 
-def look(dataset: Dataset, split: str, index: int) -> Sight:
-    """Reads what is to be shown of a scene.
+def load(dataset: Dataset, split: str, index: int) -> SceneView:
+    """Reads the views of a scene that are shown.
 
     Args:
       dataset: the dataset.
       split: the split's name.
-      index: the record's position in it.
+      index: the record's position in the split.
 
     Raises:
       RecordError: the scene is damaged.
@@ -99,7 +99,7 @@ def look(dataset: Dataset, split: str, index: int) -> Sight:
     views = [layout.view(s, c) for s in steps for c in (cameras or (s,))]
     record = dataset[split].read(index, views=views)
     shape = (len(steps), len(views) // len(steps))
-    return Sight(
+    return SceneView(
         split=split,
         index=index,
         record=record,
@@ -118,24 +118,24 @@ def _shaped(name: str, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray
 
 
 def evenly(count: int, most: int) -> tuple[int, ...]:
-    """Gives at most `most` of range(count), evenly chosen, the first and last among."""
-    places = np.linspace(0, count - 1, min(count, most)).round().astype(int)
-    return tuple(places.tolist())
+    """Returns at most `most` evenly spaced numbers of range(count), with both ends."""
+    numbers = np.linspace(0, count - 1, min(count, most)).round().astype(int)
+    return tuple(numbers.tolist())
 
 
 def choose(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
-    """Gives splits and positions of scenes: as many of each split, spread over it.
+    """Returns splits and positions of scenes, equally many per split, spread over it.
 
-    More scenes are the same ones and others between them.
+    A larger number of scenes contains those of a smaller number.
 
     Args:
       dataset: the dataset.
-      scenes: how many in all.
+      scenes: the number of scenes in total.
     """
     sizes = {name: len(split) for name, split in dataset.splits.items()}
     counts = dict.fromkeys(sizes, 0)
     while sum(counts.values()) < min(scenes, sum(sizes.values())):
-        # The fullest of those that were given least; earlier splits first.
+        # The split with the fewest chosen scenes that has more; the first of equals.
         name = min(
             (name for name in sizes if counts[name] < sizes[name]),
             key=lambda name: counts[name],
@@ -149,51 +149,52 @@ def choose(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
 
 
 def halving(count: int, most: int) -> list[int]:
-    """Gives `most` of range(count), sorted, spread by halving the gaps between them.
+    """Returns `most` numbers of range(count), sorted, spread by halving the gaps.
 
-    The order of van der Corput ("Verteilungsfunktionen", 1935): bits reversed.
+    Numbers are taken in the order of the van der Corput sequence: their bits reversed.
     """
     bits = (count - 1).bit_length()
-    # Even numbers, reversed, are all below `count`, so twice as many are enough.
+    # Reversed even numbers are below 2 ** (bits - 1), and thus below `count`: among
+    # the first 2 * most numbers, at least `most` are usable.
     numbers = np.arange(min(1 << bits, 2 * most))
-    places = sum(((numbers >> i) & 1) << (bits - 1 - i) for i in range(bits))
-    places = np.broadcast_to(places, numbers.shape)
-    return sorted(places[places < count][:most].tolist())
+    flipped = sum(((numbers >> i) & 1) << (bits - 1 - i) for i in range(bits))
+    flipped = np.broadcast_to(flipped, numbers.shape)
+    return sorted(flipped[flipped < count][:most].tolist())
 
 
 def spread(dataset: Dataset, scenes: int) -> list[tuple[str, int]]:
-    """Gives splits and positions of scenes, evenly chosen over the whole dataset."""
+    """Returns splits and positions of scenes, evenly spaced over the whole dataset."""
     sizes = [len(split) for split in dataset.splits.values()]
     total = sum(sizes)
     count = min(scenes, total)
     ends = list(itertools.accumulate(sizes))
     names = list(dataset.splits)
-    found = []
+    chosen = []
     for number in range(count):
-        # Not numpy's, which overflow: a stranger's dataset may claim any size.
+        # Python's integers, as numpy's overflow: a dataset may claim any size.
         index = number * total // count
-        which = bisect.bisect_right(ends, index)
-        found.append((names[which], index - ends[which] + sizes[which]))
-    return found
+        split = bisect.bisect_right(ends, index)
+        chosen.append((names[split], index - ends[split] + sizes[split]))
+    return chosen
 
 
 def fitted(
     images: UInt8[np.ndarray, "... H W 3"], side: int, *, smooth: bool = True
 ) -> UInt8[np.ndarray, "... h w 3"]:
-    """Scales images down so that no side is longer than `side`; never up."""
+    """Scales images down until no side is longer than `side`; never scales up."""
     *lead, height, width, _ = images.shape
     factor = side / max(height, width)
     if factor >= 1:
         return images
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    how = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+    method = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
     flat = images.reshape(-1, height, width, 3)
-    scaled = [np.asarray(Image.fromarray(image).resize(size, how)) for image in flat]
+    scaled = [np.asarray(Image.fromarray(image).resize(size, method)) for image in flat]
     return np.stack(scaled).reshape(*lead, size[1], size[0], 3)
 
 
 def tiled(images: UInt8[np.ndarray, "R C H W 3"], gap: int = 0, color: int = 0) -> Any:
-    """Lays images out in rows and columns; gives uint8 [height, width, 3]."""
+    """Tiles images in rows and columns; returns uint8 [height, width, 3]."""
     images = np.pad(
         images,
         ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)),

@@ -1,4 +1,4 @@
-"""Contact sheets: a scene's views and layers on one picture, and several scenes."""
+"""Contact sheets: all views and layers of one scene, or several scenes at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from dyso.visualization.scenes import MOST, Sight, evenly, tiled
+from dyso.visualization.scenes import MOST, SceneView, evenly, tiled
 
 _GROUND, _TEXT, _QUIET = (14, 15, 17), (236, 236, 232), (150, 152, 156)
 _GAP, _MARGIN, _LINE = 2, 24, 22
@@ -18,13 +18,14 @@ _LONGEST = 1200
 """Pixels of a heading; the rest of a longer one is left out."""
 
 
-def contact_sheet(sight: Sight) -> Image.Image:
-    """Draws one scene: a grid for each layer, rows dynamics steps, columns cameras.
+def contact_sheet(scene: SceneView) -> Image.Image:
+    """Returns an image of one scene, with a grid of views for each layer.
 
-    A video's frames fill the rows from left to right.
+    Rows are dynamics steps and columns cameras. The frames of a video are arranged row
+    by row.
     """
-    steps, layers = sight.steps, sight.layers
-    if sight.is_video:
+    steps, layers = scene.steps, scene.layers
+    if scene.is_video:
         wide = math.ceil(math.sqrt(len(steps)))
         steps = steps[::wide]
         layers = {name: _in_rows(views, wide) for name, views in layers.items()}
@@ -36,7 +37,7 @@ def contact_sheet(sight: Sight) -> Image.Image:
     names = [name.replace("_", " ") for name, _ in grids]
     step_x = max(width, *(_width(name, 15) for name in names)) + _MARGIN + 18
     step_y = height + 2 * _LINE + _MARGIN
-    title = _shortened(sight.title, 18)
+    title = _shortened(scene.title, 18)
     sheet, draw = _blank(
         left + max(across * step_x - 18, _width(title, 18) + _MARGIN),
         _MARGIN + 2 * _LINE + rows * step_y,
@@ -46,23 +47,22 @@ def contact_sheet(sight: Sight) -> Image.Image:
         x = left + (i % across) * step_x
         y = _MARGIN + 2 * _LINE + (i // across) * step_y
         draw.text((x, y), name, fill=_TEXT, font=_font(15))
-        _label_columns(draw, sight.cameras, x, y + _LINE, width)
+        _label_columns(draw, scene.cameras, x, y + _LINE, width)
         _label_rows(sheet, steps, x - 18, y + 2 * _LINE, height)
         sheet.paste(Image.fromarray(grid), (x, y + 2 * _LINE))
     return sheet
 
 
-def overview(sights: Sequence[Sight]) -> Image.Image:
-    """Draws several scenes, one a row.
+def overview(scenes: Sequence[SceneView]) -> Image.Image:
+    """Returns an image of several scenes, one per row.
 
-    All cameras at the first dynamics step are on the left, and the middle camera's
-    views of the other steps on the right. Of a video, `MOST` frames are shown, evenly
-    chosen.
+    The left part shows all cameras at the first dynamics step, the right part the later
+    steps seen by the middle camera. Videos show at most `MOST` evenly chosen frames.
     """
     rows = []
-    for sight in sights:
-        color = sight.layers["color"]
-        if sight.is_video:
+    for scene in scenes:
+        color = scene.layers["color"]
+        if scene.is_video:
             rows.append((color[list(evenly(len(color), MOST)), 0], color[:0, 0]))
         else:
             rows.append((color[0], color[1:, color.shape[1] // 2]))
@@ -70,9 +70,9 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
     top = _MARGIN + 2 * _LINE
     step_y = height + _LINE + 6
     left, right = "cameras, first dynamics step", "later dynamics steps, middle camera"
-    if sights[0].is_video:
+    if scenes[0].is_video:
         left = "frames over time"
-    titles = [_shortened(sight.title, 13) for sight in sights]
+    titles = [_shortened(scene.title, 13) for scene in scenes]
     first = max(cameras * (width + _GAP), _width(left, 15))
     across = first
     if steps:
@@ -95,7 +95,7 @@ def overview(sights: Sequence[Sight]) -> Image.Image:
 def _in_rows(
     frames: UInt8[np.ndarray, "T 1 H W 3"], wide: int
 ) -> UInt8[np.ndarray, "R wide H W 3"]:
-    """Lays frames out in rows of `wide`, the last one filled up."""
+    """Arranges frames in rows of `wide`, and pads the last row."""
     missing = -len(frames) % wide
     full = np.pad(frames[:, 0], ((0, missing), *((0, 0),) * 3), constant_values=_DARK)
     return full.reshape(-1, wide, *full.shape[1:])

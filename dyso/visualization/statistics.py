@@ -1,4 +1,4 @@
-"""What a dataset is made of, counted over its records."""
+"""Statistics of a dataset's records: patterns, categories, sizes, depths."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ FIELDS = (
     "attempt",
 )
 SHARES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Edges of the classes of an object's size: its share of a view's pixels."""
+"""Bin edges of an object's size, as a share of a view's pixels."""
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 MOST = 20
+"""The most rows of a bar chart."""
 _BAR = 32
 
 
 def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str, Any]:
-    """Counts what scenes show; plain JSON-able values.
+    """Returns statistics of scenes, as JSON-serializable values.
 
     Args:
       dataset: the dataset.
-      chosen: splits and positions of the records to look at.
+      chosen: splits and positions of the records to read.
     """
     counters = {
         name: Counter[str]()
@@ -60,8 +61,8 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
         depths += zip(np.nanmin(seen, 1), np.nanmax(seen, 1), strict=True)
     if not shares:
         raise RecordError(f"{dataset.folder}: holds no scenes")
-    by_view = np.concatenate([own.ravel() for own in shares])
-    visible = np.concatenate([(own > 0).mean(1) for own in shares])
+    by_view = np.concatenate([share.ravel() for share in shares])
+    visible = np.concatenate([(share > 0).mean(1) for share in shares])
     in_view = by_view[by_view > 0]
     near, far = np.array(depths).T if depths else (np.zeros(0), np.zeros(0))
     classes, _ = np.histogram(in_view, bins=SHARES)
@@ -93,11 +94,11 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
 
 
 def failures(folder: Path) -> dict[str, int]:
-    """Gives the scenes that the job gave up, by reason; from metadata.json."""
+    """Returns the number of failed scenes by reason, from metadata.json."""
     path = folder / "metadata.json"
     try:
-        found = records.read_json(path).get("failed", {})
-        return {str(reason): int(count) for reason, count in found.items()}
+        failed = records.read_json(path).get("failed", {})
+        return {str(reason): int(count) for reason, count in failed.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -107,45 +108,45 @@ def failures(folder: Path) -> dict[str, int]:
 def _quantiles(values: np.ndarray) -> dict[str, float]:
     if not values.size:
         return {}
-    found = np.percentile(values, QUANTILES)
+    results = np.percentile(values, QUANTILES)
     return {
         f"{quantile}%": float(f"{value:.4g}")
-        for quantile, value in zip(QUANTILES, found, strict=True)
+        for quantile, value in zip(QUANTILES, results, strict=True)
     }
 
 
-def report(found: Mapping[str, Any], total: int) -> Iterator[str]:
-    """Gives lines of text with bars.
+def report(summary: Mapping[str, Any], total: int) -> Iterator[str]:
+    """Yields lines of text with bar charts.
 
     Args:
-      found: what `statistics` gave.
-      total: scenes in the dataset.
+      summary: the result of `statistics`.
+      total: the number of scenes in the dataset.
     """
-    yield f"{found['scenes']:,} of {total:,} scenes"
+    yield f"{summary['scenes']:,} of {total:,} scenes"
     titles = {
         "split": "splits",
         "pattern": "camera patterns",
         "category": "categories of objects",
-        "object": f"objects ({len(found['object'])} different)",
-        "hdri": f"HDRIs ({len(found['hdri'])} different)",
+        "object": f"objects ({len(summary['object'])} different)",
+        "hdri": f"HDRIs ({len(summary['hdri'])} different)",
         "objects_in_a_scene": "objects in a scene",
         "attempt": "attempts before a scene was accepted",
     }
     for name, title in titles.items():
-        yield from _bars(title, found[name])
-    share = found["object_share_of_view"]
+        yield from _bars(title, summary[name])
+    share = summary["object_share_of_view"]
     yield from _bars(
         "size of an object in a view, share of its pixels", share["histogram"]
     )
     yield ""
     yield "quantiles" + "".join(f"{f'{quantile}%':>10}" for quantile in QUANTILES)
-    visible = found["share_of_views_that_show_an_object"]
+    visible = summary["share_of_views_that_show_an_object"]
     yield _line("size in a view", share["quantiles"], "{:.2%}")
     yield _line("views showing it", visible["quantiles"], "{:.0%}")
-    yield _line("nearest depth, m", found["nearest_depth_of_a_view"], "{:.2f}")
-    yield _line("farthest, m", found["farthest_depth_of_a_view"], "{:.2f}")
-    if found["failed"]:
-        yield from _bars("scenes given up", found["failed"])
+    yield _line("nearest depth, m", summary["nearest_depth_of_a_view"], "{:.2f}")
+    yield _line("farthest, m", summary["farthest_depth_of_a_view"], "{:.2f}")
+    if summary["failed"]:
+        yield from _bars("scenes given up", summary["failed"])
 
 
 def _bars(title: str, counts: Mapping[str, int]) -> Iterator[str]:

@@ -106,7 +106,7 @@ def test_bad_input_is_one_line_and_writes_nothing(synthetic, tmp_path):
 
     refused("no format 'obj'; the formats are sunds, multi_shapenet, ", format="obj")
     refused("no split 'val'; the splits are train, test", split="val")
-    refused("none are within 7:; there are: train 4, test 2", scenes="7:")
+    refused(r"7: contains no scene; .*: train 4, test 2", scenes="7:")
     refused("workers: must be at least 1, got 0", workers=0)
     refused("cameras.paired", format="nsff")
     out.write_text("a file")

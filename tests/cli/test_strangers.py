@@ -269,4 +269,5 @@ def test_a_record_with_junk_for_versions_is_shown(
     for as_json in (False, True):
         assert show.main(folder, json=as_json) == 0
     assert validate.main(folder) == 1
-    assert "versions: is no JSON of names and versions" in capsys.readouterr().out
+    fault = "versions: is not a JSON object of names and versions"
+    assert fault in capsys.readouterr().out

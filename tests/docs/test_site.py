@@ -125,7 +125,7 @@ def test_a_broken_link_is_an_error(tmp_path):
 
 
 def test_the_search_works_from_files(site, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tests/looking")
+    monkeypatch.syspath_prepend(ROOT / "tests/visualization")
     from browser import Browser, find_chromium
 
     program = find_chromium()

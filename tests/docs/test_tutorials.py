@@ -31,13 +31,19 @@ def test_python_of_explanations_runs(page, place):
 
 
 @pytest.mark.slow
-def test_python_of_the_readme_runs(place):
-    [own] = [
+@pytest.mark.parametrize(
+    "block",
+    [
         block
         for block in blocks(ROOT / "README.md")
         if block.language == "python" and "import tensorflow" not in block.text
-    ]
-    exec(compile(own.text, str(own), "exec"), {})
+    ],
+    ids=str,
+)
+def test_python_of_the_readme_runs(block, place):
+    if "import torch" in block.text:
+        pytest.importorskip("torch")
+    exec(compile(block.text, str(block), "exec"), {})
 
 
 def test_what_is_not_run_has_a_reason():

@@ -117,8 +117,9 @@ def test_what_repeats_is_the_scenes_and_validate_tells_of_it(
     assert (retry["index"], retry["attempt"], retry["reason"]) == (1, 0, kind)
     assert shards(output) != whole
     assert dyso_validate(output, capsys) == (
-        f"warning: failures that another machine may not have decided 1 of {SCENES} "
-        f"scenes: train 1 ({kind})"
+        f"warning: 1 of {SCENES} scenes may differ on another machine: they were "
+        "sampled again or given up after a failure that the machine may have caused: "
+        f"train 1 ({kind})"
     )
 
 

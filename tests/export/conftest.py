@@ -13,7 +13,7 @@ SCENES = {"train": 5, "validation": 2}
 
 @pytest.fixture(scope="session")
 def own(make_resolved):
-    """6 views a scene, all layers, one or two spheres."""
+    """6 views per scene, all layers, one or two spheres."""
     return make_resolved(
         splits=SCENES,
         resolution=(24, 32),
@@ -46,13 +46,13 @@ def dataset(folder):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    """At most two scenes a shard."""
+    """At most two scenes per shard."""
     monkeypatch.setattr(job, "_SHARD_BYTES", 150_000)
 
 
 @pytest.fixture(scope="session")
 def exported(folder, tmp_path_factory):
-    """A function that exports to a format, once, at most two scenes a shard."""
+    """A function that exports to a format, once, with at most two scenes per shard."""
     made = {}
 
     def export(name):

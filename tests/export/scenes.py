@@ -1,4 +1,4 @@
-"""Scenes in the formats of one folder each, and points whose pixels are known."""
+"""Scenes in the formats with one folder each, and points with known pixels."""
 
 from types import ModuleType
 
@@ -10,7 +10,7 @@ from dyso.reading import Split
 
 
 def written(name, split: Split, folder, index=0):
-    """Checks, and writes a scene as the job does."""
+    """Checks the dataset and writes a scene, as the job does."""
     module = format_named(name)
     assert isinstance(module, ModuleType)
     module.check(split.spec)
@@ -20,7 +20,7 @@ def written(name, split: Split, folder, index=0):
 
 
 def files(folder):
-    """All that a folder holds."""
+    """Returns the contents of all files in a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -29,7 +29,7 @@ def files(folder):
 
 
 def known_points(record, view):
-    """World points [P, 3] and their pixels [P, 2] in a view: objects, and the surface.
+    """Returns points [P, 3] and their pixels [P, 2] in a view: on objects and floor.
 
     The centres of the objects where the view's dynamics step has them, and what some
     of the view's own pixels show.

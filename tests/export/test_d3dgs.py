@@ -118,9 +118,9 @@ def test_what_it_cannot_hold_is_refused(videos, make_resolved):
     with pytest.raises(UserError, match=r"cameras\.paired is true"):
         d3dgs.check(videos.spec)
     d3dgs.check(make_resolved(cameras=Cameras(count=60, held_out=10)).spec)
-    with pytest.raises(UserError, match=r"at most 50 cameras.*leaves 51"):
+    with pytest.raises(UserError, match=r"at most 50 training cameras.*leaves 51"):
         d3dgs.check(make_resolved(cameras=Cameras(count=60, held_out=9)).spec)
-    with pytest.raises(UserError, match=r"dynamics\.steps is 1; it takes 2"):
+    with pytest.raises(UserError, match=r"dynamics\.steps is 1; use 2"):
         d3dgs.check(make_resolved(dynamics=Dynamics(steps=1)).spec)
     with pytest.raises(UserError, match="at infinity; use backdrop: dome"):
         d3dgs.check(make_resolved(backgrounds=Backgrounds(backdrop="environment")).spec)

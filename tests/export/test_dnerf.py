@@ -1,4 +1,4 @@
-"""D-NeRF's folders, read by the rules of its loader, HexPlane's and nerfstudio's."""
+"""D-NeRF's folders, by the rules of its loader, HexPlane's and nerfstudio's."""
 
 import dataclasses
 import json
@@ -140,7 +140,7 @@ def as_gaussians_read(frame):
 
 
 def test_the_note_is_true_of_gaussians_readers(split, folder):
-    """They mirror where the origin is seen, unless it is on the picture's middle."""
+    """They mirror the position of the origin, unless it is at the image's centre."""
     for frame in meta_of(folder, "train")["frames"]:
         pose = np.array(frame["transform_matrix"])
         rotation, t = as_gaussians_read(frame)

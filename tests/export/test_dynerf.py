@@ -18,7 +18,7 @@ STEPS = 3
 ORDER = [3, 0, 1, 2]
 """The cameras of cam00, cam01 ...; camera 4, held out too, is left out."""
 HEIGHT, WIDTH, TOP, LEFT = 24, 32, 0, 4
-"""Of the frames, cut from 24 x 40."""
+"""The size of the frames, cropped from 24 x 40."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_known_points_land_on_their_pixels(reader, split, folder):
 
 
 def frames_of(path):
-    """The frames as imageio's PyAV plug-in and OpenCV ask for them: 8-bit RGB."""
+    """Returns the frames as 8-bit RGB, as imageio's PyAV plug-in and OpenCV do."""
     with av.open(str(path)) as film:
         return np.stack(
             [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
@@ -213,8 +213,8 @@ def test_notes_say_what_the_loaders_do(make_resolved):
     said = notes(cameras=Cameras(count=9, held_out=3), resolution=(90, 160))
     for what in (
         "from 90 x 160 (height x width) to 90 x 120 (height x width)",
-        "K-Planes takes 25 steps or more, here are 5",
-        "HexPlane has 300 frames",
-        "beside cam00, which are left out: 2;",
+        "K-Planes needs at least 25 steps; this dataset has 5",
+        "HexPlane hard-codes 300 frames; this dataset has 5",
+        "held-out cameras that are left out: 2;",
     ):
         assert what in said

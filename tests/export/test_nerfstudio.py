@@ -45,7 +45,7 @@ def video_folder(video, tmp_path_factory):
 
 
 def indices_of(meta, split):
-    """Which images a split has, by `nerfstudio-data`'s rule.
+    """Returns the images of a split, by the rule of `nerfstudio-data`.
 
     It sorts the images by their names. Where the file lists any split, it must list
     all three, and name no image that is not there; its own share is not asked then.
@@ -63,7 +63,7 @@ def indices_of(meta, split):
 
 
 def cloud_of(path, meta):
-    """The points that splatfacto starts from, before nerfstudio's own transform.
+    """Returns the initial points of splatfacto, before nerfstudio's transform.
 
     It applies to them what it applies to the poses, so they are in the same world.
     """

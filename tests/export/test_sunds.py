@@ -1,4 +1,4 @@
-"""sunds reads it as it reads the official release, and its rays meet our scenes."""
+"""sunds reads the export like the official release, and its rays hit the scenes."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ def builder(package, exported):
 
 
 def official(package, views, size, **images):
-    """Gives the features of the official release, said with sunds's own words."""
+    """Returns the features of the official release, built with sunds."""
     camera = package.specs.camera_spec(img_shape=size, **images)
     names = [f"camera_{view}" for view in range(views)]
     frame = package.specs.frame_spec(cameras=dict.fromkeys(names, camera))

@@ -26,7 +26,7 @@ OPENERS = {
         "records/clips.py",
         "train/manipulation.py",
     },
-    r"\bOpenEXR\.(File|InputFile)\(": {"looking/files.py"},
+    r"\bOpenEXR\.(File|InputFile)\(": {"visualization/files.py"},
     r"\btarfile\.open\(": {"assets/starter.py"},
     r"\bgzip\.(open|GzipFile|decompress)\(": {"assets/starter.py"},
     r"\bzipfile\.(ZipFile|Path)|\bshutil\.unpack_archive\(": set(),

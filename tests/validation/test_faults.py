@@ -1,4 +1,4 @@
-"""What is wrong with a dataset is found, and named."""
+"""Validation finds and names the faults of a dataset."""
 
 import dataclasses
 import json
@@ -94,7 +94,7 @@ def test_a_missing_shard_is_named_and_the_others_are_checked(copy):
 def test_a_shard_that_is_none_of_the_dataset_is_named(copy):
     shutil.copy(copy / SHARD, copy / SHARD.replace("train", "validation"))
     assert problems(copy) == [
-        f"{SHARD.replace('train', 'validation')}: is no shard of this dataset"
+        f"{SHARD.replace('train', 'validation')}: is not a shard of this dataset"
     ]
 
 
@@ -104,8 +104,8 @@ def test_scenes_that_are_not_accounted_for_are_named(copy):
     metadata["failures"] = [{"split": "train", "index": 7}]
     (copy / "metadata.json").write_text(json.dumps(metadata))
     assert problems(copy) == [
-        "dataset_info.json: split 'train': 3 scenes and 1 failures are not the "
-        "3 planned"
+        "dataset_info.json: split 'train': 3 scenes and 1 failures do not add "
+        "up to the 3 planned scenes"
     ]
 
 
@@ -128,7 +128,7 @@ def changed(tmp_path, resolved, change):
 
 def test_swapped_records_are_named(tmp_path, resolved):
     folder = changed(tmp_path, resolved, lambda own: [own[0], own[2], own[1]])
-    assert problems(folder) == [f"{SHARD}: record 2: out of order: it is scene 1"]
+    assert problems(folder) == [f"{SHARD}: record 2: is out of order: its scene is 1"]
 
 
 def test_a_record_of_another_split_is_named(tmp_path, resolved):
@@ -147,7 +147,7 @@ def test_a_record_of_another_dataset_is_named(tmp_path, resolved, make_resolved)
     folder = changed(tmp_path, resolved, lambda own: [own[0], foreign, own[2]])
     assert problems(folder) == [
         f"{SHARD}: record 1: belongs to another dataset: its spec hash is "
-        f"{other.hash}, this dataset's {resolved.hash}"
+        f"{other.hash}, that of this dataset is {resolved.hash}"
     ]
 
 
@@ -180,7 +180,7 @@ def test_the_frames_of_a_sound_video_agree(tmp_path, videos):
 
 
 def reencoded(resolved, **changes):
-    """Gives a change of record 0: rendered, then told that its views are these."""
+    """Returns a change of record 0, whose views are replaced after rendering."""
     scene = sample_scene(resolved, "train", 0)
     views = synthetic_views(scene)
     arrays = {name: change(vars(views)[name]) for name, change in changes.items()}
@@ -198,7 +198,7 @@ def test_a_wrong_pose_is_named_with_its_step(tmp_path, resolved):
     folder = changed(tmp_path, resolved, reencoded(resolved, positions=moved))
     assert problems(folder) == [
         f"{SHARD}: record 0: objects: pose of object 0 at dynamics step 3: "
-        "not the scene's"
+        "differs from scene"
     ]
 
 
@@ -219,7 +219,7 @@ def test_a_wrong_height_is_named_by_the_geometry(tmp_path, resolved):
 def test_a_quaternion_that_is_no_rotation_is_named(tmp_path, resolved):
     change = reencoded(resolved, quaternions=lambda values: values * 1.01)
     assert problems(changed(tmp_path, resolved, change)) == [
-        f"{SHARD}: record 0: objects: no pose of object 0 at dynamics step 0"
+        f"{SHARD}: record 0: objects: invalid pose of object 0 at dynamics step 0"
     ]
 
 
@@ -239,7 +239,7 @@ def test_sizes_and_places_that_cannot_be_are_named(tmp_path, resolved, wrong, na
 
 
 def rewritten(resolved, change):
-    """Gives a change of record 0: rendered from a scene that the spec does not give."""
+    """Returns a change of record 0, rendered from a scene that the spec excludes."""
     scene = change(sample_scene(resolved, "train", 0))
     data = records.encode(scene, synthetic_views(scene))
     return lambda own: [data, *own[1:]]
@@ -267,21 +267,21 @@ def grown(scene):
         ),
         (
             lambda s: dataclasses.replace(s, attempt=10**9),
-            "scene: attempt 1000000000 is not one of the spec's 100",
+            "scene: attempt 1000000000 is not below the spec's 100",
         ),
         (
             lambda s: dataclasses.replace(s, contact="free"),
-            "scene: contact: 'free' is not the spec's 'rest'",
+            "scene: contact: is 'free', but the spec has 'rest'",
         ),
         (
             lambda s: dataclasses.replace(s, pattern="dome"),
-            "scene: pattern 'dome' is none of the spec's",
+            "scene: pattern 'dome' is not a pattern of the spec",
         ),
         (
             lambda s: dataclasses.replace(
                 s, render=dataclasses.replace(s.render, samples=1)
             ),
-            "scene: render: Render(samples=1, ",
+            "scene: render: is Render(samples=1, ",
         ),
         (grown, "scene: an object's size is not the spec's 2 m"),
     ],
@@ -315,7 +315,9 @@ def test_features_that_tfds_would_not_read_are_named(copy):
 def test_splits_that_the_spec_does_not_have_are_named(copy):
     path = copy / "dataset_info.json"
     path.write_text(path.read_text().replace('"train"', '"other"'))
-    assert "dataset_info.json: split 'other': is none of the spec's" in problems(copy)
+    assert "dataset_info.json: split 'other': is not a split of the spec" in problems(
+        copy
+    )
 
 
 def test_a_wrong_category_image_is_named_with_its_views(tmp_path, resolved):
@@ -326,14 +328,14 @@ def test_a_wrong_category_image_is_named_with_its_views(tmp_path, resolved):
 
     folder = changed(tmp_path, resolved, reencoded(resolved, category=change))
     assert problems(folder) == [
-        f"{SHARD}: record 0: category: differs from the instances' in view 7"
+        f"{SHARD}: record 0: category: disagrees with instance in view 7"
     ]
 
 
 def test_an_instance_without_an_object_is_named(tmp_path, resolved):
     change = reencoded(resolved, instance=lambda values: np.maximum(values * 2, 0))
     assert problems(changed(tmp_path, resolved, change)) == [
-        f"{SHARD}: record 0: instance: shows 2, but there are 1 objects"
+        f"{SHARD}: record 0: instance: contains id 2, but there are 1 objects"
     ]
 
 
@@ -345,7 +347,7 @@ def test_depth_of_nothing_in_a_dome_is_named(tmp_path, resolved):
 
     folder = changed(tmp_path, resolved, reencoded(resolved, depth=change))
     assert problems(folder) == [
-        f"{SHARD}: record 0: depth: is not above 0 and finite in view 1"
+        f"{SHARD}: record 0: depth: is not positive and finite in view 1"
     ]
 
 

@@ -171,7 +171,7 @@ class Browser:
             )
 
     def screenshot(self, selector: str | None = None) -> bytes:
-        """Gives a PNG of the page's visible part, or of one element."""
+        """Returns a PNG of the page's visible part, or of one element."""
         clip = {}
         if selector:
             box = self.run(

@@ -16,7 +16,7 @@ from dyso.records.synthetic import synthetic_views
 from dyso.spec import Render
 from dyso.visualization.browsing import Entry, prepare, write
 from dyso.visualization.page import SCENES, page
-from dyso.visualization.scenes import choose, look
+from dyso.visualization.scenes import choose, load
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;{{data}}"
 
@@ -36,7 +36,7 @@ def dataset(tmp_path_factory, make_resolved):
     resolved = dataclasses.replace(
         resolved, objects=dataclasses.replace(resolved.objects, assets=hostile)
     )
-    folder = tmp_path_factory.mktemp("looking") / "data"
+    folder = tmp_path_factory.mktemp("page") / "data"
     return Dataset(write_dataset(folder, resolved, synthetic_views))
 
 
@@ -46,7 +46,7 @@ def address(dataset, tmp_path_factory):
 
 
 def write_page(dataset, folder, chosen):
-    """Writes a page and what it loads; gives its path."""
+    """Writes a page and the files that it loads; returns its path."""
     entries = [prepare(dataset, *scene, folder / SCENES) for scene in chosen]
     counts = {name: len(split) for name, split in dataset.splits.items()}
     text = page(dataset.resolved, counts, entries)
@@ -66,7 +66,7 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium):
-    """A function that opens a page, as a browser does that was just started."""
+    """A function that opens a page as a newly started browser does."""
 
     def open_page(path):
         chromium.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
@@ -91,7 +91,7 @@ def text_of(browser, selector):
 
 
 def waited(browser, condition):
-    """Waits until the page has loaded what it shows."""
+    """Waits until the page has loaded the files that it shows."""
     deadline = time.monotonic() + 30
     while not browser.run(condition):
         assert time.monotonic() < deadline, condition
@@ -108,7 +108,7 @@ def facts(browser):
 
 
 def seen(browser):
-    """Gives the view as it is on the screen, without its rounded corners."""
+    """Returns the view as shown on the screen, without its rounded corners."""
     waited(
         browser,
         "(() => { const i = new Image(); i.src = $('view').style.backgroundImage"
@@ -121,7 +121,7 @@ def seen(browser):
 
 
 def expected(dataset, split, index, layer, view):
-    picture = look(dataset, split, index).layers[layer]
+    picture = load(dataset, split, index).layers[layer]
     return picture.reshape(-1, *picture.shape[2:])[view].astype(float)[4:-4, 4:-4]
 
 
@@ -278,7 +278,7 @@ PATTERNS = ("pan", "shift", "zoom")
 def large(dataset, tmp_path_factory):
     """A page of ten thousand scenes, whose files are those of one."""
     folder = tmp_path_factory.mktemp("large")
-    write(folder / "one", look(dataset, "train", 0))
+    write(folder / "one", load(dataset, "train", 0))
     (folder / SCENES).mkdir()
     entries = [
         Entry(
@@ -307,7 +307,7 @@ def choose_option(browser, facet, value):
 
 
 def thumbs(browser):
-    """Gives the names under the thumbnails; the pictures are never more than these."""
+    """Returns the names under the thumbnails; there are never more images."""
     shown = browser.run(
         "[...document.querySelectorAll('#scenes .name')].map(e => e.textContent)"
     )
@@ -349,7 +349,7 @@ def test_ten_thousand_scenes_are_filtered_paged_and_never_all_there(large, opene
     assert thumbs(browser) == [f"train {i}" for i in none]
     choose_option(browser, "split", "test")
     assert thumbs(browser) == []
-    assert text_of(browser, "#none") == "No scene is like this."
+    assert text_of(browser, "#none") == "No scene matches these filters."
     browser.click("#clear")
     waited(browser, "found.length === scenes.length")
     assert text_of(browser, "#count") == "10,000 scenes"
@@ -379,12 +379,15 @@ TEXTS = [
 
 @pytest.mark.parametrize("hostile", TEXTS)
 def test_no_text_of_a_record_is_taken_for_markup(dataset, tmp_path, opened, hostile):
-    sight = look(dataset, "train", 0)
-    record = dict(sight.record)
+    scene_view = load(dataset, "train", 0)
+    record = dict(scene_view.record)
     for name, value in record.items():
         if value.dtype.kind == "U":
             record[name] = np.full(value.shape, hostile)[()]
-    write(tmp_path / SCENES / "train-00000", dataclasses.replace(sight, record=record))
+    write(
+        tmp_path / SCENES / "train-00000",
+        dataclasses.replace(scene_view, record=record),
+    )
     names = {"pattern": hostile, "categories": (hostile,), "hdri": hostile}
     entries = [
         Entry(split="train", index=0, **names),

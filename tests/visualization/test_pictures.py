@@ -18,7 +18,7 @@ from dyso.visualization.scenes import (
     evenly,
     fitted,
     halving,
-    look,
+    load,
     spread,
     tiled,
 )
@@ -51,10 +51,10 @@ def test_ids_differ_in_colour_and_the_background_has_none():
 
 
 def test_a_contact_sheet_shows_every_view_of_every_layer(dataset):
-    sight = look(dataset, "train", 2)
-    sheet = np.asarray(contact_sheet(sight))
-    assert list(sight.layers) == ["color", "depth", "instance", "category"]
-    for images in sight.layers.values():
+    scene_view = load(dataset, "train", 2)
+    sheet = np.asarray(contact_sheet(scene_view))
+    assert list(scene_view.layers) == ["color", "depth", "instance", "category"]
+    for images in scene_view.layers.values():
         assert images.shape == (5, 5, 24, 32, 3)
         for image in images.reshape(-1, 24, 32, 3)[[0, 7, 24]]:
             assert contains(sheet, image)
@@ -68,7 +68,7 @@ def test_headings_fit_where_the_views_are_narrow(tmp_path, make_resolved):
         dynamics=Dynamics(steps=2),
     )
     dataset = Dataset(write_dataset(tmp_path / "data", resolved, synthetic_views))
-    scenes = [look(dataset, "train", i) for i in range(2)]
+    scenes = [load(dataset, "train", i) for i in range(2)]
     for image in (contact_sheet(scenes[0]), overview(scenes)):
         sheet = np.asarray(image)
         assert (sheet[:, -20:] == sheet[0, 0]).all()  # The right margin is empty.
@@ -87,22 +87,22 @@ def contains(sheet, image):
 
 
 def test_the_overview_shows_all_cameras_and_all_steps(dataset):
-    sights = [look(dataset, "train", 0), look(dataset, "test", 1)]
-    sheet = np.asarray(overview(sights))
-    for sight in sights:
+    scene_views = [load(dataset, "train", 0), load(dataset, "test", 1)]
+    sheet = np.asarray(overview(scene_views))
+    for scene_view in scene_views:
         for camera in range(5):
-            assert contains(sheet, sight.layers["color"][0, camera])
+            assert contains(sheet, scene_view.layers["color"][0, camera])
         for step in range(1, 5):
-            assert contains(sheet, sight.layers["color"][step, 2])
+            assert contains(sheet, scene_view.layers["color"][step, 2])
 
 
 def test_the_walk_takes_every_view_once_and_never_jumps(dataset, tmp_path):
-    sights = [look(dataset, "train", i) for i in range(3)]
-    frames = animation.walk(sights)
+    scene_views = [load(dataset, "train", i) for i in range(3)]
+    frames = animation.walk(scene_views)
     assert len(frames) == 25
     assert {frame.shape for frame in frames} == {frames[0].shape}
     # Frame 7 is step 1, and the cameras go back: camera 2.
-    assert contains(frames[7], sights[1].layers["color"][1, 2])
+    assert contains(frames[7], scene_views[1].layers["color"][1, 2])
     animation.write_gif(tmp_path / "walk.gif", frames)
     with Image.open(tmp_path / "walk.gif") as film:
         assert (film.n_frames, film.info["loop"]) == (25, 0)
@@ -115,7 +115,7 @@ def test_the_walk_takes_every_view_once_and_never_jumps(dataset, tmp_path):
 
 def test_the_film_has_the_same_frames(dataset, tmp_path):
     av = pytest.importorskip("av")
-    frames = animation.walk([look(dataset, "train", 0)])
+    frames = animation.walk([load(dataset, "train", 0)])
     odd = [frame[:-1, :-1] for frame in frames]
     animation.write_mp4(tmp_path / "walk.mp4", odd)
     with av.open(str(tmp_path / "walk.mp4")) as film:
@@ -133,13 +133,13 @@ def clips(tmp_path_factory, videos):
 
 
 def test_a_video_is_shown_as_its_frames_in_time(clips, tmp_path):
-    sights = [look(clips, "train", i) for i in range(3)]
+    scene_views = [load(clips, "train", i) for i in range(3)]
     frames = clips["train"][1]["color"]
-    assert np.array_equal(sights[1].layers["color"][:, 0], frames)
-    sheet = np.asarray(contact_sheet(sights[1]))
+    assert np.array_equal(scene_views[1].layers["color"][:, 0], frames)
+    sheet = np.asarray(contact_sheet(scene_views[1]))
     assert all(contains(sheet, frame) for frame in frames)
-    assert all(contains(np.asarray(overview(sights)), frame) for frame in frames)
-    film = animation.walk(sights)
+    assert all(contains(np.asarray(overview(scene_views)), frame) for frame in frames)
+    film = animation.walk(scene_views)
     assert len(film) == 7
     assert all(map(contains, film, frames))
     animation.write_gif(tmp_path / "walk.gif", film, animation.VIDEO_RATE)
@@ -161,11 +161,11 @@ def test_static_scenes_of_many_objects_are_shown_too(tmp_path, make_resolved):
         visibility=Visibility(share=0.0),
     )
     dataset = Dataset(write_dataset(tmp_path / "data", resolved, synthetic_views))
-    sight = look(dataset, "train", 0)
-    assert "and 9 more" in sight.title
-    assert contact_sheet(sight).width > 10 * 16
-    assert overview([sight]).width > 10 * 16
-    assert len(animation.walk([sight])) == 10
+    scene_view = load(dataset, "train", 0)
+    assert "and 9 more" in scene_view.title
+    assert contact_sheet(scene_view).width > 10 * 16
+    assert overview([scene_view]).width > 10 * 16
+    assert len(animation.walk([scene_view])) == 10
 
 
 def test_large_views_are_scaled_down_and_ids_are_not_mixed():
@@ -232,7 +232,7 @@ def test_a_scene_is_prepared_whatever_is_there(dataset, tmp_path):
     with Image.open(own / "depth.webp") as image:
         assert (image.format, image.size) == ("WEBP", (160, 120))
     with Image.open(own / "instance.webp") as image:
-        expected = tiled(look(dataset, "train", 1).layers["instance"])
+        expected = tiled(load(dataset, "train", 1).layers["instance"])
         assert np.array_equal(np.asarray(image.convert("RGB")), expected)
 
     # What a stranger planted goes, though its first line is what was written.

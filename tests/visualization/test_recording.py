@@ -29,7 +29,7 @@ def dataset(tmp_path_factory, make_resolved):
 
 
 class Recording:
-    """What Rerun gives back of an .rrd file."""
+    """The contents of an .rrd file, read by Rerun."""
 
     def __init__(self, path):
         import rerun.dataframe
@@ -40,7 +40,7 @@ class Recording:
         self.static = {c.entity_path for c in columns if c.is_static}
 
     def get(self, entity, component):
-        """Gives a component of an entity by step, as Python's values."""
+        """Returns a component of an entity by step, as Python values."""
         view = self.recording.view(index=TIMELINE, contents=entity)
         table = view.select(TIMELINE, f"{entity}:{component}").read_all()
         steps, values = (table.column(i).to_pylist() for i in (0, 1))
@@ -51,7 +51,7 @@ class Recording:
         return view.select_static(f"{entity}:{component}").read_all().column(0)[0]
 
     def camera(self, entity, step):
-        """Gives K [3, 3] and the pose, camera to world, [3, 4]."""
+        """Returns K [3, 3] and the pose, camera to world, [3, 4]."""
         k = np.array(self.get(entity, "PinholeProjection")[step][0])
         rotation = np.array(self.get(entity, "TransformMat3x3")[step][0])
         position = np.array(self.get(entity, "Translation3D")[step][0])

@@ -5,9 +5,9 @@ import pytest
 from browser import Browser, find_chromium
 
 from dyso.train.evaluation import Evaluation, Example
+from dyso.train.latent_sources import ways
 from dyso.train.presets import PRESETS
 from dyso.train.report import page
-from dyso.train.ways import ways
 
 
 @pytest.fixture(scope="module")
