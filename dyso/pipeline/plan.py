@@ -29,7 +29,7 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """Unique in the dataset."""
+        """A name that is unique in the dataset."""
         return f"{self.split}-{self.number:05}-of-{self.of:05}"
 
     def filename(self, dataset: str) -> str:
@@ -47,7 +47,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Unique in the shard."""
+        """A name that is unique in the shard."""
         return f"{self.start:09}-{self.stop:09}"
 
 

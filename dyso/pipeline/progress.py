@@ -66,7 +66,7 @@ class Counts:
 
     @property
     def done(self) -> int:
-        """Scenes that need no more layout."""
+        """The number of scenes that need no more work."""
         return self.rendered + self.failed.total()
 
     @property

@@ -146,7 +146,7 @@ class Bucket:
                     **self._retried,
                 )
             except (exceptions.BadRequest, exceptions.NotFound, ValueError) as error:
-                # Other causes: the bucket is missing; the upload had succeeded but its
+                # Besides damage: the bucket is missing; the upload succeeded but its
                 # answer was lost; the service asks for more data than the file has.
                 self.check()
                 raise Damaged(errno.EIO, _line(error), self._url(key)) from error

@@ -259,35 +259,35 @@ class WebFolder(Folder):
         self._refuse(name, data)
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(prefix)
 
     def entries(self) -> list[str]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse()
 
     def put(self, file: Path, name: str, sha256: str) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(file, name, sha256)
 
     def remove(self, name: str) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(name)
 
     def remove_folder(self, prefix: str) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(prefix)
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse()
 
     def clean(self) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse()
 
     def hold(self, name: str) -> AbstractContextManager[Callable[[], None]]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(name)
 
 
