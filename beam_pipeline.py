@@ -1,4 +1,4 @@
-"""`python beam_pipeline.py --spec S --output D [Beam options]`: the Beam job."""
+"""Runs the Beam job: `python beam_pipeline.py --spec S --output D [Beam options]`."""
 
 import sys
 

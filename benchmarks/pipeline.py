@@ -25,7 +25,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dyso import assets, pipeline
-from dyso.pipeline.output_layout import Work, open_work, shards_of
+from dyso.pipeline.output_layout import OutputLayout, open_output, shards_of
 from dyso.pipeline.plan import SCENES_PER_PART, Part
 from dyso.records.synthetic import synthetic_views
 from dyso.render import Views
@@ -113,9 +113,9 @@ def plan() -> dict[str, float]:
         parts: list[Part] = []
         for name in ("anew", "parts there", "shards there"):
             start = time.monotonic()
-            with open_work(resolved, job.output) as work:
+            with open_output(resolved, job.output) as work:
                 shards = shards_of(work, resolved)
-                there = work.shard_accounts(shards)
+                there = work.shard_reports(shards)
                 pipeline.Progress(work, shards)
                 todo = [s for s, a in zip(shards, there, strict=True) if a is None]
                 parts = [p for s in todo for p in work.parts(s, SCENES_PER_PART)]
@@ -126,7 +126,7 @@ def plan() -> dict[str, float]:
                     _pretend(work, part.start, part.stop, part.shard.split, *names)
                 for shard in shards if name == "parts there" else ():
                     work.output.remove_folder(work.parts_folder(shard))
-                    names = work.shard_file(shard), work.shard_account_file(shard)
+                    names = work.shard_file(shard), work.shard_report_file(shard)
                     _pretend(work, shard.start, shard.stop, shard.split, *names)
     found["memory"] = peak_memory()
     return found
@@ -138,10 +138,10 @@ def peak_memory() -> int:
 
 
 def _pretend(
-    work: Work, start: int, stop: int, split: str, file: str, account: str
+    work: OutputLayout, start: int, stop: int, split: str, file: str, account: str
 ) -> None:
     """Writes a file of one byte, and an account that holds for it."""
-    own = pipeline.Account(
+    own = pipeline.ShardReport(
         spec_hash=work.spec_hash,
         split=split,
         start=start,

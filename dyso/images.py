@@ -1,4 +1,4 @@
-"""Opens image files, of the formats that no program but Pillow itself decodes."""
+"""Opens image files, only in formats that Pillow decodes without external programs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import BinaryIO
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA", "GIF")
-"""That may be opened. By itself Pillow takes every file for what its content says, and
-hands EPS to Ghostscript, which runs it."""
+"""Formats that may be opened. By default, Pillow detects the format from the content,
+and it passes EPS files to Ghostscript, which executes them."""
 
 DAMAGED = (
     OSError,
@@ -19,22 +19,22 @@ DAMAGED = (
     EOFError,
     IndexError,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,  # where warnings are errors
+    Image.DecompressionBombWarning,  # raised if warnings are errors
 )
-"""With any of these Pillow answers a damaged or an oversized file."""
+"""Exceptions that Pillow raises for damaged or oversized files."""
 
 
 def open_image(
     file: Path | BinaryIO, formats: Collection[str] = FORMATS
 ) -> Image.Image:
-    """Reads an image's header; the pixels are decoded when they are asked for.
+    """Reads an image's header; the pixels are decoded on first access.
 
     Args:
-      file: a path, or a file from its start.
-      formats: that it may have, of `FORMATS`.
+      file: a path, or a file object at its start.
+      formats: the accepted formats, a subset of `FORMATS`.
 
     Raises:
-      PIL.UnidentifiedImageError: it is none of them.
+      PIL.UnidentifiedImageError: the file has none of the formats.
     """
-    allowed = [form for form in formats if form in FORMATS]
+    allowed = [name for name in formats if name in FORMATS]
     return Image.open(file, formats=allowed)

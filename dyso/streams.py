@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or have nobody at their other end."""
+"""Runs commands whose standard streams may be closed, full or without a reader."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dyso.terminal import say_error
 
 
 def run_command(command: Callable[[], int | None]) -> int:
-    """Runs a command line, whatever its standard streams are; returns its exit status.
+    """Runs a command and returns its exit status; tolerates broken standard streams.
 
-    That is the command's own, 2 on bad input, 130 on Ctrl-C, and 1 instead of 0 if what
-    the command printed could not be written. A reader that has read enough, such as
-    `head`, is no error. What cannot be written to standard error is dropped.
+    The status is that of the command, 2 on bad input, 130 on Ctrl-C, and 1 instead of 0
+    if the output could not be written. A reader that closes the pipe early, such as
+    `head`, is not an error. Text that cannot be written to standard error is dropped.
     """
     _open_closed()
     stdout = _Stream(1, quiet=False)
@@ -27,7 +27,7 @@ def run_command(command: Callable[[], int | None]) -> int:
     try:
         try:
             status = command() or 0
-        except SystemExit as error:  # of a parser of arguments
+        except SystemExit as error:  # raised by argparse
             status = (
                 error.code
                 if isinstance(error.code, int)
@@ -50,21 +50,21 @@ def run_command(command: Callable[[], int | None]) -> int:
 
 
 def _open_closed() -> None:
-    """Opens on nothing those of the standard streams that are closed.
+    """Opens /dev/null for each standard stream that is closed.
 
-    Else the next file that is opened would get the number of one, and in it would end
-    what libraries print.
+    Otherwise the next file to be opened would get the stream's number, and libraries
+    would print into that file.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free.
+            # os.open returns the lowest free number, which is `number`.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _replaced(current: TextIO | None, real: TextIO | None, raw: _Stream) -> TextIO:
-    """Returns a text stream over `raw`, unless somebody has replaced the real one."""
+    """Returns a text stream over `raw`, or `current` if it is not the real stream."""
     if current is not None and current is not real:
         return current
     return io.TextIOWrapper(
@@ -76,11 +76,12 @@ def _replaced(current: TextIO | None, real: TextIO | None, raw: _Stream) -> Text
 
 
 class _Stream(io.FileIO):
-    """A standard stream that remembers what went wrong with it.
+    """A standard stream that records its first error.
 
     Attributes:
-      quiet: drop what cannot be written, instead of raising.
-      lost: why something could not be written; what comes after it is dropped.
+      quiet: drop data that cannot be written, instead of raising.
+      lost: the error of a failed write, or None. If not `quiet`, all data after a
+        failed write is dropped.
     """
 
     def __init__(self, number: int, *, quiet: bool):
@@ -89,7 +90,7 @@ class _Stream(io.FileIO):
         self.lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Writes, see `quiet`."""
+        """Writes data and returns its size; see `quiet` for errors."""
         size = memoryview(data).nbytes
         if self.lost is not None and not self.quiet:
             return size
@@ -100,5 +101,5 @@ class _Stream(io.FileIO):
             if not self.quiet:
                 raise
             return size
-        # None, where nobody reads just now, and nobody must.
+        # FileIO returns None if a non-blocking stream is full.
         return size if written is None and self.quiet else written

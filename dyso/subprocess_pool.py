@@ -1,8 +1,8 @@
-"""Child processes that answer requests about strangers' files.
+"""Child processes that answer requests about untrusted files.
 
-A child may hang, crash or answer nonsense: it is ended and replaced, and its request
-has a `Failure` for an answer. It prints `{}` when it is ready, then reads a line of
-JSON for each request; what it answers, the caller reads.
+A child that hangs, crashes or returns an invalid answer is killed and replaced, and the
+answer to its request is a `Failure`. A child prints `{}` when it is ready. It then
+reads one line of JSON per request. The caller's `read` function parses its answers.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _T = TypeVar("_T")
 Request = dict[str, Any]
 
 START_TIMEOUT = 180.0  # seconds
-AHEAD = 8  # requests a child, that wait for a slow one before them
+AHEAD = 8  # requests per child that are submitted before an earlier one is answered
 MAX_LINE = 10_000_000  # bytes
 MAX_MESSAGE = 300  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a request has no other answer.
+    """The answer to a request that failed.
 
     Attributes:
-      reason: in one word; `timeout` and `crash` are given here.
-      message: likewise, for people.
+      reason: one word. This module sets `timeout` and `crash`.
+      message: one line for the user.
     """
 
     reason: str
@@ -45,7 +45,7 @@ class Failure:
 
 
 class StartError(Exception):
-    """A child could not be started; the message is its last words."""
+    """A child could not be started; the message is its last line on standard error."""
 
 
 def answer_all(
@@ -56,14 +56,16 @@ def answer_all(
     workers: int,
     timeout: float,
 ) -> Generator[_T | Failure, None, None]:
-    """Has requests answered by several children; answers are in their order.
+    """Yields the answers of several children, in the order of the requests.
 
     Args:
-      arguments: of this Python, such as `-m dyso.worker.asset_tasks`.
-      requests: values for JSON.
-      read: reads one answer; ValueError, LookupError and TypeError end the child.
-      workers: children.
-      timeout: seconds that an answer may take.
+      arguments: arguments of the Python interpreter, such as `-m
+        dyso.worker.asset_tasks`.
+      requests: values that can be written as JSON.
+      read: reads one answer; if it raises ValueError, LookupError or TypeError, the
+        child is killed.
+      workers: number of children.
+      timeout: time limit for one answer, in seconds.
 
     Raises:
       StartError: a child did not start.
@@ -75,7 +77,7 @@ def answer_all(
             idle.put(child)
             stack.callback(child.close)
         pool = stack.enter_context(ThreadPoolExecutor(workers))
-        # Ends what threads still wait for, before the pool waits for them.
+        # On exit, kills the children before the pool waits for its threads.
         for child in children:
             stack.callback(child.stop)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
@@ -92,28 +94,28 @@ def answer_all(
         for request in itertools.islice(rest, AHEAD * workers):
             waiting.append(pool.submit(answer, request))
         while waiting:
-            found = waiting.popleft().result()
+            result = waiting.popleft().result()
             for request in itertools.islice(rest, 1):
                 waiting.append(pool.submit(answer, request))
-            yield found
+            yield result
 
 
 def read_line(stdout: IO[bytes]) -> Any:
     """Reads a line of JSON.
 
     Raises:
-      ValueError: it is none.
+      ValueError: the line is not JSON.
     """
     return json.loads(stdout.readline(MAX_LINE))
 
 
 def one_line(message: Any) -> str:
-    """Gives a message that fits on a line."""
+    """Returns a message shortened to one line of at most `MAX_MESSAGE` characters."""
     return " ".join(str(message).split())[:MAX_MESSAGE]
 
 
 class _Child(Generic[_T]):
-    """One process at a time, that is replaced when it fails."""
+    """One process, which is replaced when it fails."""
 
     def __init__(
         self, arguments: list[str], read: Callable[[IO[bytes]], _T], timeout: float
@@ -121,8 +123,7 @@ class _Child(Generic[_T]):
         self._command = [sys.executable, *arguments]
         self._read, self._timeout = read, timeout
         self._process: subprocess.Popen[bytes] | None = None
-        # Open as long as this object is.
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # see `close`
         self._stopped = False
 
     def answer(self, request: Request) -> _T | Failure:
@@ -130,7 +131,8 @@ class _Child(Generic[_T]):
             with self._limited(START_TIMEOUT) as late:
                 started = self._start()
             if not started:
-                raise StartError("it was too late" if late else self._tail())
+                message = f"not ready within {START_TIMEOUT:g} s"
+                raise StartError(message if late else self._tail())
         with self._limited(self._timeout) as late:
             try:
                 answer: _T | None = self._ask(request)
@@ -156,7 +158,7 @@ class _Child(Generic[_T]):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            # In a session of its own, so that Ctrl-C reaches us alone.
+            # In a new session, so that Ctrl-C reaches only the parent.
             start_new_session=True,
         )
         if self._stopped:
@@ -166,7 +168,7 @@ class _Child(Generic[_T]):
 
     @contextlib.contextmanager
     def _limited(self, seconds: float) -> Generator[list[bool], None, None]:
-        """Ends the process if what is done here takes longer; the list is then full."""
+        """Kills the process after a time; yields a list that is then not empty."""
         late: list[bool] = []
 
         def stop() -> None:
@@ -193,7 +195,7 @@ class _Child(Generic[_T]):
     def _end(self) -> int:
         process, self._process = self._process, None
         assert process is not None
-        # One that has answered nonsense may still run.
+        # After an invalid answer, the process may still run.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1)
         process.kill()
@@ -207,14 +209,14 @@ class _Child(Generic[_T]):
         return lines[-1][:MAX_MESSAGE] if lines else "no message"
 
     def stop(self) -> None:
-        """Kills the process, and lets no other live; any thread may call it."""
+        """Kills the process and prevents further ones; any thread may call this."""
         self._stopped = True
         process = self._process
         if process is not None:
             process.kill()
 
     def close(self) -> None:
-        """Ends the process; no thread may use it any more."""
+        """Ends the process and closes its files; no thread may be using it."""
         self.stop()
         if self._process is not None:
             self._end()

@@ -1,4 +1,4 @@
-"""What commands print: lines in which no character does anything but show."""
+"""Prints lines without control characters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TextIO
 
 
 def printable(text: str) -> str:
-    """Escapes what a terminal would act on, line breaks among it.
+    """Escapes control characters, including line breaks.
 
-    Names, messages and reasons come from datasets, videos and servers of strangers.
+    Printed names, messages and reasons may come from untrusted datasets, videos and
+    servers.
     """
     return "".join(
-        own if own.isprintable() else ascii(own).strip("'") for own in str(text)
+        char if char.isprintable() else ascii(char).strip("'") for char in str(text)
     )
 
 
@@ -23,7 +24,7 @@ def size(height: int, width: int) -> str:
 
 
 def say(line: str = "", file: TextIO | None = None) -> None:
-    """Prints one line, which stays one, whatever is in it."""
+    """Prints one line; line breaks and control characters in it are escaped."""
     print(printable(line), file=file or sys.stdout, flush=True)
 
 
@@ -33,6 +34,6 @@ def to_stderr(line: str) -> None:
 
 
 def say_error(error: Exception) -> None:
-    """Prints a `UserError` on stderr, which may have several lines."""
+    """Prints a `UserError`, which may have several lines, to standard error."""
     for line in str(error).split("\n"):
         to_stderr(line)

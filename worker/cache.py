@@ -96,7 +96,7 @@ class Cache:
         return None
 
     def _add(self, key: str, make: Callable[[Path], None]) -> Lease:
-        with tempdirs.made(self._folder) as temporary:
+        with tempdirs.tempdir(self._folder) as temporary:
             made = temporary / "content"
             make(made)
             size = _flushed(made)
@@ -133,7 +133,7 @@ class Cache:
                 path = Path(entry.path)
                 found.append((entry.stat().st_mtime_ns, _size(path), path))
         total = sum(size for _, size, _ in found)
-        with tempdirs.made(self._folder) as trash:
+        with tempdirs.tempdir(self._folder) as trash:
             for _, size, path in sorted(found):
                 if total <= most:
                     break

@@ -1,15 +1,15 @@
-"""The job that makes a dataset: planning, rendering, packing, on any Beam engine."""
+"""The job that makes a dataset on any Beam runner: planning, rendering and packing."""
 
 from dyso.pipeline.command import load, local_flags
 from dyso.pipeline.job import Job, build, is_complete, run
 from dyso.pipeline.progress import Progress, read_state
-from dyso.pipeline.shard_report import Account, Failure, say_assets, say_failures
+from dyso.pipeline.shard_report import Failure, ShardReport, say_assets, say_failures
 
 __all__ = [
-    "Account",
     "Failure",
     "Job",
     "Progress",
+    "ShardReport",
     "build",
     "is_complete",
     "load",

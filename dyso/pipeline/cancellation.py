@@ -1,10 +1,12 @@
-"""What a job and its DoFns share when they run in one process: a way to stop.
+"""Cancels a job whose DoFns run in the same process.
 
-An engine's threads cannot be interrupted, and a local engine lets the other threads
-finish all they have when one fails. So every DoFn asks its session before each scene,
-and a stopped session ends the worker processes that scenes wait for; the job then runs
-out of work and raises the error itself. On an engine of many processes DoFns find no
-session: what they raise goes to the engine, which retries or stops.
+The threads of a runner cannot be interrupted, and when one thread fails, a local runner
+lets the others finish all their elements. Therefore every DoFn checks a shared
+`Cancellation` before each scene. Cancelling also ends the worker processes, even in the
+middle of a scene. The job then runs out of work and raises the first error itself.
+
+With a runner of several processes, DoFns find no shared `Cancellation`. Exceptions that
+they raise go to the runner, which retries or stops.
 """
 
 from __future__ import annotations
@@ -21,96 +23,96 @@ from dyso.sampling.scene import Scene
 
 
 class SceneRenderer(Protocol):
-    """What the pipeline asks of `dyso.render.Renderer`."""
+    """The methods of `dyso.render.Renderer` that the pipeline calls."""
 
     def render(self, scene: Scene, watch: Callable[[int], None] = ...) -> Views:
-        """Renders one scene, and tells how many views of it there are so far.
+        """Renders one scene; calls `watch` with the number of views rendered so far.
 
         Raises:
-          RenderError: of `dyso.render`.
+          dyso.render.RenderError: the scene could not be rendered.
         """
 
     def close(self) -> None:
-        """Ends what was started."""
+        """Ends the worker process."""
 
 
-class Stopped(Exception):
-    """The job was told to stop."""
+class Cancelled(Exception):
+    """The job has been cancelled."""
 
 
-class Session:
-    """One job in this process.
+class Cancellation:
+    """The cancellation state of one job in this process.
 
     Attributes:
-      error: what stopped the job first, if it was an error.
+      error: the error that cancelled the job; None if there was no error.
     """
 
     def __init__(self, *, watched: bool) -> None:
-        """Starts with nothing to stop.
+        """Creates a state that is not cancelled.
 
         Args:
-          watched: whether the job is in this process and raises the `error`.
+          watched: whether the job runs in this process and raises `error` itself.
         """
         self.error: Exception | None = None
         self._watched = watched
-        self._stopped = threading.Event()
+        self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._renderers: list[SceneRenderer] = []
 
     def check(self) -> None:
-        """Raises `Stopped` if the job shall stop."""
-        if self._stopped.is_set() or (not self._watched and abandoned()):
-            raise Stopped
+        """Raises `Cancelled` if the job has been cancelled."""
+        if self._cancelled.is_set() or (not self._watched and abandoned()):
+            raise Cancelled
 
     @property
-    def stopped(self) -> bool:
-        """Whether the job shall stop."""
-        return self._stopped.is_set()
+    def cancelled(self) -> bool:
+        """Whether the job has been cancelled."""
+        return self._cancelled.is_set()
 
-    def stop(self, error: Exception | None = None) -> None:
-        """Ends the worker processes; scenes begun are given up."""
+    def cancel(self, error: Exception | None = None) -> None:
+        """Cancels the job and ends its worker processes, in the middle of a scene."""
         with self._lock:
-            if not self._stopped.is_set():
+            if not self._cancelled.is_set():
                 self.error = error
-            self._stopped.set()
+            self._cancelled.set()
             renderers = list(self._renderers)
         for renderer in renderers:
             renderer.close()
 
     def add(self, renderer: SceneRenderer) -> None:
-        """Has `stop` close a renderer."""
+        """Registers a renderer for `cancel` to close."""
         with self._lock:
             self._renderers.append(renderer)
 
     @contextmanager
-    def guarding(self) -> Iterator[None]:
-        """Stops with what its block raises.
+    def cancel_on_error(self) -> Iterator[None]:
+        """Cancels the job if the block raises an exception.
 
-        Where the session is watched, the block then just ends: an engine would print
-        pages of its own frames, once for every thread.
+        If `watched`, the exception is suppressed, because the job raises it and the
+        runner would print long tracebacks, once for every thread.
         """
         try:
             yield
         except Exception as error:
-            self.stop(None if isinstance(error, Stopped) else error)
+            self.cancel(None if isinstance(error, Cancelled) else error)
             if not self._watched:
                 raise
 
 
-_sessions: dict[str, Session] = {}
+_cancellations: dict[str, Cancellation] = {}
 
 
 @contextmanager
-def new_session() -> Iterator[tuple[str, Session]]:
-    """Gives a session and the key by which DoFns of this process find it."""
+def new_cancellation() -> Iterator[tuple[str, Cancellation]]:
+    """Yields a new `Cancellation` and the key for `find_cancellation`."""
     key = uuid.uuid4().hex
-    _sessions[key] = Session(watched=True)
+    _cancellations[key] = Cancellation(watched=True)
     try:
-        yield key, _sessions[key]
+        yield key, _cancellations[key]
     finally:
-        del _sessions[key]
+        del _cancellations[key]
 
 
-def find_session(key: str) -> Session:
-    """Gives the session of this process, or a new one that nobody stops."""
-    return _sessions.get(key) or Session(watched=False)
+def find_cancellation(key: str) -> Cancellation:
+    """Returns the `Cancellation` of a key; in other processes a new, unwatched one."""
+    return _cancellations.get(key) or Cancellation(watched=False)

@@ -23,10 +23,10 @@ from dyso.terminal import say_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job on the engine that Beam's options name; by default on this machine.
+    """Runs the job on the runner that Beam's options name; by default on this machine.
 
     Args:
-      argv: the arguments; None takes the process's.
+      argv: the arguments; None stands for `sys.argv`.
 
     Returns:
       The exit status: 0, 2 on bad input, 130 on Ctrl-C and SIGTERM.
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         say_error(error)
         return 2
-    # Beam drops options that it does not know; a misspelt one must not go unseen.
+    # Beam ignores unknown options; a misspelt one must be an error.
     _parser(beam=True).parse_args(argv)
     args, flags = _parser(beam=False).parse_known_args(argv)
     try:
@@ -52,16 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             timeout=args.timeout,
             device=args.device,
         )
-        accounts = run(job, flags)
+        metadata = run(job, flags)
     except UserError as error:
         say_error(error)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; run the same command to resume", file=sys.stderr)
         return 130
     print(
-        f"{args.output}: {accounts['rendered']} of {accounts['planned']} scenes, "
-        f"{say_failures(accounts['failed'])} failed"
+        f"{args.output}: {metadata['rendered']} of {metadata['planned']} scenes, "
+        f"{say_failures(metadata['failed'])} failed"
     )
     return 0
 
@@ -71,8 +71,8 @@ def load(spec: Path, limit: int | None = None) -> ResolvedSpec:
 
     Args:
       spec: the YAML file.
-      limit: at most this many scenes of every split. That is a dataset of its own,
-        with an identity of its own, though its scenes are those of the whole one.
+      limit: at most this many scenes of every split. The result is another dataset
+        with another identity, although its scenes equal those of the full dataset.
 
     Raises:
       UserError: see `dyso.assets.load`.
@@ -89,14 +89,14 @@ def load(spec: Path, limit: int | None = None) -> ResolvedSpec:
 
 
 def local_flags(workers: int | None, spec: Spec | None = None) -> list[str]:
-    """Gives Beam's options for this machine, a thread for every worker process.
+    """Returns Beam's options for this machine: one thread for every worker process.
 
     Args:
-      workers: worker processes; None takes what cores and memory allow.
-      spec: whose scenes they make, which memory depends on.
+      workers: the number of worker processes; None: as many as cores and memory allow.
+      spec: the spec of the scenes, whose size decides how much memory a worker needs.
 
     Raises:
-      UserError: there are to be no workers.
+      UserError: `workers` is below 1.
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers: must be at least 1, got {workers}")
@@ -111,53 +111,52 @@ def local_flags(workers: int | None, spec: Spec | None = None) -> list[str]:
 def _parser(*, beam: bool) -> argparse.ArgumentParser:
     parser = pipeline_options._BeamArgumentParser(
         prog="beam_pipeline.py",
-        description="Makes the dataset of a spec; the same command goes on after a "
-        "stop. All other options are Beam's; without --runner it runs here, on all "
-        "cores.",
+        description="Makes the dataset of a spec. After a stop, the same command "
+        "resumes the job. All other options are Beam's. Without --runner, the job "
+        "runs on all cores of this machine.",
         allow_abbrev=False,
         add_help=beam,
     )
-    own = parser.add_argument_group("the dataset")
-    own.add_argument("--spec", type=Path, required=True, help="the spec, a YAML file")
-    own.add_argument(
+    group = parser.add_argument_group("the dataset")
+    group.add_argument("--spec", type=Path, required=True, help="the spec, a YAML file")
+    group.add_argument(
         "--out",
         "--output",
         dest="output",
         required=True,
         help="where the dataset goes: a folder, s3://bucket/prefix or gs://bucket/prefix",
     )
-    own.add_argument(
+    group.add_argument(
         "--limit", type=int, help="at most this many scenes of every split"
     )
-    own.add_argument(
+    group.add_argument(
         "--scenes-per-part",
         "--scenes_per_part",
         type=int,
-        help="that a worker does in one go",
+        help="scenes that a worker renders in one task",
     )
-    own.add_argument(
+    group.add_argument(
         "--scenes-per-shard",
         "--scenes_per_shard",
         type=int,
-        help="in a file of the dataset",
+        help="scenes in one file of the dataset",
     )
-    own.add_argument(
+    group.add_argument(
         "--timeout",
         type=float,
-        help="seconds that one scene may take (default: 600, or 3 a view and 2 a "
-        "million samples, if that is more)",
+        help="time limit for one scene in seconds (default: 600, or 3 per view plus 2 "
+        "per million samples, whichever is larger)",
     )
-    own.add_argument(
+    group.add_argument(
         "--device",
         choices=get_args(Device),
         default="cpu",
-        help="what Cycles renders with (default: %(default)s); pixels of a GPU differ "
-        "slightly from those of a CPU, and each record's `versions` say what rendered "
-        "it",
+        help="device that Cycles renders on (default: %(default)s); a GPU's pixels "
+        "differ slightly from a CPU's, and each record's `versions` name the device",
     )
     if beam:
         kinds = pipeline_options.PipelineOptions.__subclasses__()
-        # A class may be there twice when its module was loaded twice; as Beam does.
+        # A module that was loaded twice registers its class twice. Beam does the same.
         for kind in {str(kind): kind for kind in kinds}.values():
             kind._add_argparse_args(parser)
     return parser

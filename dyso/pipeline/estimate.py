@@ -1,4 +1,4 @@
-"""What a dataset costs, reckoned from the costs of some of its scenes."""
+"""Estimates the cost of a dataset from the costs of some of its scenes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CONFIDENCE = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one scene took.
+    """The cost of one scene.
 
     Attributes:
-      bytes: of its record; 0 if it could not be rendered.
-      core_seconds: of all processes that worked on it.
-      seconds: that it keeps a worker busy which has a core to itself.
+      bytes: size of the record; 0 if the scene could not be rendered.
+      core_seconds: CPU time of all processes that worked on the scene.
+      seconds: wall time for a worker that has a core to itself.
     """
 
     bytes: int
@@ -27,11 +27,12 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean, or a sum made of it, and its interval of `CONFIDENCE`.
+    """An estimated mean or sum with its interval at the level `CONFIDENCE`.
 
     Attributes:
-      low: the lower end; None if a single scene tells nothing of the spread.
-      high: the upper end, or None.
+      mean: the estimate.
+      low: lower end of the interval; None if the sample is a single scene.
+      high: upper end of the interval, or None.
     """
 
     mean: float
@@ -39,7 +40,7 @@ class Estimate:
     high: float | None
 
     def __mul__(self, factor: float) -> Estimate:
-        """Scales by a known number."""
+        """Returns the estimate scaled by a known number."""
         return Estimate(
             mean=self.mean * factor,
             low=None if self.low is None else self.low * factor,
@@ -48,15 +49,15 @@ class Estimate:
 
 
 def mean_of(values: Sequence[float], population: int) -> Estimate:
-    """Estimates a population's mean from some of it.
+    """Estimates the mean of a population from a sample.
 
-    The interval is Student's t: mean -+ t s / sqrt(n) sqrt(1 - n / N), where the last
-    factor is for a population of N of which few are left unseen.
+    The interval is Student's t: mean -+ t s / sqrt(n) sqrt(1 - n / N). The last factor
+    is the finite population correction.
 
     Args:
-      values: n of the population, at least one, chosen without regard to their value;
+      values: the n sampled values, at least one, chosen independently of their value;
         none is negative.
-      population: N, its size.
+      population: N, the size of the population.
     """
     from scipy.special import stdtrit
 
@@ -83,20 +84,20 @@ def estimate(
     """Estimates a dataset from a pilot.
 
     Args:
-      costs: of the pilot's scenes, at least one of which was rendered.
-      scenes: in the dataset.
-      views: in a scene.
-      cores: that render it, a worker on each.
-      price: of a core-hour, in any currency.
+      costs: the costs of the pilot's scenes, at least one of which was rendered.
+      scenes: number of scenes in the dataset.
+      views: number of views in a scene.
+      cores: number of cores that render it, with a worker on each.
+      price: price of a core-hour, in any currency.
 
     Returns:
       Estimates by name: the bytes of a record, a view and the dataset, the core-seconds
-      of a scene, and the dataset's core-hours, wall hours and price.
+      of a scene, and the core-hours, wall hours and price of the dataset.
     """
     record = mean_of([cost.bytes for cost in costs if cost.bytes], scenes)
     core = mean_of([cost.core_seconds for cost in costs], scenes)
     busy = mean_of([cost.seconds for cost in costs], scenes)
-    found = {
+    estimates = {
         "record_bytes": record,
         "view_bytes": record * (1 / views),
         "dataset_bytes": mean_of([cost.bytes for cost in costs], scenes) * scenes,
@@ -105,5 +106,5 @@ def estimate(
         "wall_hours": busy * (scenes / min(cores, scenes) / 3600),
     }
     if price is not None:
-        found["price"] = found["core_hours"] * price
-    return found
+        estimates["price"] = estimates["core_hours"] * price
+    return estimates

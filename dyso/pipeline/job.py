@@ -1,7 +1,7 @@
 """The Beam job: shards -> parts -> rendered parts -> packed shards -> dataset.
 
-Linear, so that every engine runs it. Packing begins when all parts are there and few
-enough scenes have failed.
+The pipeline is linear, so that every runner supports it. Packing begins when all parts
+are rendered and the number of failed scenes is within the limit of the spec.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 
 import apache_beam as beam
 
-from dyso.pipeline.cancellation import new_session
+from dyso.pipeline.cancellation import new_cancellation
 from dyso.pipeline.output_layout import (
-    FOLDER,
     METADATA,
-    Work,
+    WORK_FOLDER,
+    OutputLayout,
     check_output,
     is_whole,
-    open_work,
+    open_output,
     shards_of,
 )
-from dyso.pipeline.pack import Failed, check_failures, finish
+from dyso.pipeline.pack import FailedScenes, check_failures, finish
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
-from dyso.pipeline.runners import Engine, Running, find_engine
+from dyso.pipeline.runners import Runner, RunningPipeline, find_runner
 from dyso.pipeline.transforms import CheckFailures, Finish, PackShard, RenderPart
-from dyso.pipeline.workers import StartRenderer, lent, started
+from dyso.pipeline.workers import StartRenderer, new_renderer, pooled_renderer
 from dyso.render import Device
 from dyso.render.system import require_system_libraries
 from dyso.spec import ResolvedSpec, UserError
@@ -48,17 +48,19 @@ class Job:
     """A dataset to make.
 
     Attributes:
-      resolved: the dataset.
-      output: the folder or bucket it goes to.
-      scenes_per_shard: most scenes in a shard; None takes what the folder was begun
-        with, or the default.
-      scenes_per_part: most scenes that a worker does in one go; None lets the number
-        of scenes and workers decide. No record depends on it.
-      timeout: seconds that one scene may take; None: see `dyso.render.Renderer`.
-      device: what Cycles renders with. Pixels of a GPU differ slightly from those of
-        a CPU; each record's `versions` say what rendered it.
+      resolved: the dataset's resolved spec.
+      output: the folder or bucket to write to.
+      scenes_per_shard: maximum number of scenes in a shard; None: the number that the
+        output was begun with, or the default.
+      scenes_per_part: maximum number of scenes in a part, which a worker renders in one
+        task; None: derived from the number of scenes and workers. Records do not
+        depend on it.
+      timeout: time limit for one scene in seconds; None: see `dyso.render.Renderer`.
+      device: the device that Cycles renders on. The pixels of a GPU differ slightly
+        from those of a CPU. The `versions` of each record name the device.
       renderer: makes a renderer, given the `cpu` to pin it to or None; None makes
-        `dyso.render.Renderer`s. Another one measures the pipeline alone.
+        `dyso.render.Renderer`s. Tests and benchmarks pass a fake renderer to run the
+        pipeline without rendering.
     """
 
     resolved: ResolvedSpec
@@ -70,7 +72,7 @@ class Job:
     renderer: StartRenderer | None = None
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
+        """Raises UserError if a number is not positive."""
         for name in ("scenes_per_shard", "scenes_per_part", "timeout"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -80,88 +82,90 @@ class Job:
 def run(
     job: Job, flags: Sequence[str], watch: Callable[[Progress], None] | None = None
 ) -> dict[str, Any]:
-    """Makes a dataset, or what is missing of it, and waits for it.
+    """Makes a dataset, or its missing shards, and waits until it is complete.
 
-    Ctrl-C and SIGTERM, in the main thread, end the worker processes and raise
-    KeyboardInterrupt. However a job ends, the same call goes on from there.
+    In the main thread, Ctrl-C and SIGTERM end the worker processes and raise
+    KeyboardInterrupt. However a job ends, the same call resumes it.
 
     Args:
       job: the dataset.
-      flags: Beam's options, the runner among them.
+      flags: Beam's options, including the runner.
       watch: called about twice a second, in this thread.
 
     Returns:
-      The dataset's metadata.json: `summarize`d accounts, all failures, and each
-      shard's scenes, size and checksum.
+      The dataset's metadata.json: the summary of all shard reports, all failures, and
+      each shard's scenes, size and checksum.
 
     Raises:
-      UserError: the output cannot be used, or what a user can mend stopped the job.
+      UserError: the output cannot be used, or the job stopped for a reason that the
+        user can fix.
     """
     try:
         if not is_complete(job):
             _make(job, flags, watch or (lambda _: None))
-        found: dict[str, Any] = json.loads(job.output.read(METADATA))
-        return found
+        metadata: dict[str, Any] = json.loads(job.output.read(METADATA))
+        return metadata
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error
         raise UserError(
-            f"{what}; mend that, then the same command goes on from here"
+            f"{what}; fix this, then run the same command to resume"
         ) from error
 
 
 def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> None:
-    engine = find_engine(flags, job.output)
-    if engine.local and job.renderer is None:
+    runner = find_runner(flags, job.output)
+    if runner.local and job.renderer is None:
         require_system_libraries()
-    with open_work(job.resolved, job.output) as work:
+    with open_output(job.resolved, job.output) as layout:
         if is_whole(job.resolved, job.output):
-            return  # `open_work` removes what the last job could not any more
-        shards = shards_of(work, job.resolved, job.scenes_per_shard)
-        accounts = dict(zip(shards, work.shard_accounts(shards), strict=True))
-        todo = [shard for shard, account in accounts.items() if account is None]
+            return  # `open_output` removes the files that the last job left behind.
+        shards = shards_of(layout, job.resolved, job.scenes_per_shard)
+        reports = dict(zip(shards, layout.shard_reports(shards), strict=True))
+        todo = [shard for shard, report in reports.items() if report is None]
         if not todo:
-            finish(shards, job.resolved, work)
+            finish(shards, job.resolved, layout)
             return
-        progress = Progress(work, shards)
+        progress = Progress(layout, shards)
         with suppress(OSError):
             progress.write("running")
         try:
-            _run_beam(job, engine, work, todo, progress, watch)
+            _run_beam(job, runner, layout, todo, progress, watch)
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
-            # What is to be told is the error, even where nothing can be written.
+            # Report the original error, even if nothing can be written.
             with suppress(OSError):
                 progress.write("stopped" if stopped else "failed", str(error))
             raise
 
 
 def is_complete(job: Job) -> bool:
-    """Says whether nothing is left to do.
+    """Returns whether the dataset is complete and no temporary files are left.
 
     Raises:
-      UserError: the output holds something else.
+      UserError: the output holds something other than this dataset.
     """
     check_output(job.resolved, job.output)
-    return is_whole(job.resolved, job.output) and FOLDER not in job.output.entries()
+    complete = is_whole(job.resolved, job.output)
+    return complete and WORK_FOLDER not in job.output.entries()
 
 
 def _run_beam(
     job: Job,
-    engine: Engine,
-    work: Work,
+    runner: Runner,
+    layout: OutputLayout,
     todo: Sequence[Shard],
     progress: Progress,
     watch: Callable[[Progress], None],
 ) -> None:
-    running = Running()
+    running = RunningPipeline()
     errors: list[BaseException] = []
-    # Not Thread.join: when Ctrl-C interrupts that, the thread counts as ended.
+    # An event, because Thread.join treats the thread as ended after Ctrl-C.
     ended = threading.Event()
-    with new_session() as (key, session), _sigterm_as_interrupt():
+    with new_cancellation() as (key, cancellation), _sigterm_as_interrupt():
 
         def wait() -> None:
             try:
-                running.wait(build(job, engine, work, todo, key, progress.failed()))
+                running.wait(build(job, runner, layout, todo, key, progress.failed()))
             except BaseException as error:
                 errors.append(error)
             finally:
@@ -169,11 +173,11 @@ def _run_beam(
 
         threading.Thread(target=wait, name="beam", daemon=True).start()
         try:
-            while not ended.is_set() and not session.stopped:
-                # What cannot be counted, noted or shown just now decides nothing.
+            while not ended.is_set() and not cancellation.cancelled:
+                # An error in reading or showing progress must not stop the job.
                 with suppress(OSError):
                     progress.read()
-                check_failures(progress.failed(), job.resolved, work)
+                check_failures(progress.failed(), job.resolved, layout)
                 with suppress(OSError):
                     progress.write("running")
                 with suppress(OSError):
@@ -184,77 +188,77 @@ def _run_beam(
             if not ended.is_set():
                 threading.Thread(target=running.cancel, daemon=True).start()
             while not ended.is_set() and time.monotonic() < deadline:
-                session.stop()
+                cancellation.cancel()
                 ended.wait(0.1)
         with suppress(OSError):
             watch(progress)
-    error = session.error or next(map(engine.explain, errors), None)
+    error = cancellation.error or next(map(runner.explain, errors), None)
     if error is not None:
         raise error
 
 
 def build(
     job: Job,
-    engine: Engine,
-    work: Work,
+    runner: Runner,
+    layout: OutputLayout,
     shards: Sequence[Shard],
-    session: str = "",
-    failed: Sequence[Failed] = (),
+    cancellation_key: str = "",
+    failed: Sequence[FailedScenes] = (),
 ) -> beam.Pipeline:
-    """Builds the pipeline that makes these shards and finishes the dataset.
+    """Builds the pipeline that makes shards and finishes the dataset.
 
     Args:
       job: the dataset.
-      engine: what to run it on.
-      work: the output folder.
-      shards: to make.
-      session: key of the session, if the job is watched in this process.
-      failed: what failed in what is there.
+      runner: the runner that will execute the pipeline.
+      layout: the output folder.
+      shards: the shards to make.
+      cancellation_key: key of the `Cancellation`, if the job waits in this process.
+      failed: failures in the parts and shards that exist already.
     """
     scenes = sum(shard.stop - shard.start for shard in shards)
-    per_part = job.scenes_per_part or part_size(scenes, engine.workers)
+    per_part = job.scenes_per_part or part_size(scenes, runner.workers)
     start = functools.partial(
-        started if engine.keeps_dofns else lent,
-        pin=engine.pins,
+        new_renderer if runner.keeps_dofns else pooled_renderer,
+        pin=runner.pins,
         timeout=job.timeout,
         device=job.device,
         renderer=job.renderer,
     )
-    render = RenderPart(work, session, start=start)
-    pipeline = beam.Pipeline(options=engine.options)
+    render = RenderPart(layout, cancellation_key, start=start)
+    pipeline = beam.Pipeline(options=runner.options)
     parts: beam.PCollection[Part]
-    if engine.reshuffles:
+    if runner.reshuffles:
         parts = (
             pipeline
             | "Shards" >> beam.Create(list(shards), reshuffle=False)
-            | "Parts" >> beam.FlatMap(work.parts, per_part)
+            | "Parts" >> beam.FlatMap(layout.parts, per_part)
             | "Spread" >> beam.Reshuffle()
         )
     else:
-        every = [part for shard in shards for part in work.parts(shard, per_part)]
+        every = [part for shard in shards for part in layout.parts(shard, per_part)]
         parts = pipeline | "Parts" >> beam.Create(every, reshuffle=False)
-    rendered: beam.PCollection[tuple[None, tuple[Shard, Failed]]] = (
+    rendered: beam.PCollection[tuple[None, tuple[Shard, FailedScenes]]] = (
         parts | "Render" >> beam.ParDo(render)
     )
     whole: beam.PCollection[tuple[str, Iterable[Shard]]] = (
         rendered
         | "AllParts" >> beam.GroupByKey()
-        | "CheckFailures" >> beam.ParDo(CheckFailures(work, session, failed))
-        # Not a Reshuffle, which does nothing on Dask.
+        | "CheckFailures" >> beam.ParDo(CheckFailures(layout, cancellation_key, failed))
+        # GroupByKey, because Reshuffle does nothing on Dask.
         | "SpreadShards" >> beam.GroupByKey()
     )
     _: beam.PCollection[str] = (
         whole
-        | "Pack" >> beam.ParDo(PackShard(work, session))
+        | "Pack" >> beam.ParDo(PackShard(layout, cancellation_key))
         | "AllShards" >> beam.GroupByKey()
-        | "Finish" >> beam.ParDo(Finish(work, session))
+        | "Finish" >> beam.ParDo(Finish(layout, cancellation_key))
     )
     return pipeline
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Has SIGTERM raise KeyboardInterrupt in the main thread, as Ctrl-C does."""
+    """Makes SIGTERM raise KeyboardInterrupt in the main thread, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,21 +1,22 @@
-"""The output folder, on disk or in a bucket, while a job runs.
+"""The layout of the output folder, on disk or in a bucket, while a job runs.
 
-    OUT/spec.json                                 whose data this is, written first
+    OUT/spec.json                                 the resolved spec, written first
     OUT/NAME-SPLIT.array_record-00000-of-00004    shards
-    OUT/metadata.json, OUT/dataset_info.json ...  written when all shards are there
+    OUT/metadata.json, OUT/dataset_info.json ...  written when all shards are complete
     OUT/COMPLETED                                 written last
-    OUT/.work/layout.json                         how splits are cut into shards
-    OUT/.work/progress.json                       where the job is
-    OUT/.work/SHARD.json                          the account of a finished shard
-    OUT/.work/SHARD/PART.array_record, PART.json  finished parts and their accounts
-    OUT/.work/SHARD/PART.progress                 scenes done of a part in the making
+    OUT/.work/layout.json                         settings that all jobs here share
+    OUT/.work/progress.json                       the state of the job
+    OUT/.work/SHARD.json                          the report of a finished shard
+    OUT/.work/SHARD/PART.array_record, PART.json  finished parts and their reports
+    OUT/.work/SHARD/PART.progress                 the state of an unfinished part
 
-A part or shard counts only with its account, which is written after it. `.work` goes
-when the dataset is complete. A dataset that has lost shards since is begun anew with
-the shards that it still has, whose accounts its metadata.json keeps.
+A part or shard counts as finished only if its report exists. The report is written
+after the file. `.work` is removed when the dataset is complete. If shards of a complete
+dataset are lost later, the next job restores the reports of the remaining shards from
+metadata.json and makes only the missing shards.
 
-What a folder says of itself may be anybody's: files have the names that the plan of
-the spec gives them, and what is noted counts where it has one of these.
+The files in the folder are not trusted. The names of all files follow from the plan of
+the spec, and a report under any other name is ignored.
 """
 
 from __future__ import annotations
@@ -30,24 +31,24 @@ from typing import Any
 
 import dyso
 from dyso.pipeline.plan import SCENES_PER_SHARD, Part, Shard, plan_parts, plan_shards
-from dyso.pipeline.shard_report import Account, accounts_of, parse_account, to_json
+from dyso.pipeline.shard_report import ShardReport, parse_report, reports_of, to_json
 from dyso.spec import ResolvedSpec, UserError, parse_resolved, save_resolved
 from dyso.storage import Folder
 
-FOLDER = ".work"
+WORK_FOLDER = ".work"
 COMPLETED = "COMPLETED"
 SPEC = "spec.json"
 METADATA = "metadata.json"
-PROGRESS = f"{FOLDER}/progress.json"
-_LAYOUT = f"{FOLDER}/layout.json"
-_LOCK = f"{FOLDER}/lock"
-_FIXED = ("spec_hash", "scenes_per_shard", "versions")  # in the layout
-_AT_ONCE = 512  # accounts that are read at the same time
+PROGRESS = f"{WORK_FOLDER}/progress.json"
+_SETTINGS = f"{WORK_FOLDER}/layout.json"
+_LOCK = f"{WORK_FOLDER}/lock"
+_SETTING_NAMES = ("spec_hash", "scenes_per_shard", "versions")
+_BATCH = 512  # number of reports that are read at the same time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """The output folder of the dataset with this identity; files go by their names.
+class OutputLayout:
+    """The names of the files in a dataset's output folder, and their reports.
 
     Attributes:
       output: the folder.
@@ -60,98 +61,97 @@ class Work:
     spec_hash: str
 
     def shard_file(self, shard: Shard) -> str:
-        """Gives the name of a finished shard."""
+        """Returns the file name of a finished shard."""
         return shard.filename(self.dataset)
 
-    def shard_account_file(self, shard: Shard) -> str:
-        """Gives the name of a finished shard's account."""
-        return f"{FOLDER}/{shard.name}.json"
+    def shard_report_file(self, shard: Shard) -> str:
+        """Returns the file name of a finished shard's report."""
+        return f"{WORK_FOLDER}/{shard.name}.json"
 
     def parts_folder(self, shard: Shard) -> str:
-        """Gives the folder of a shard's parts."""
-        return f"{FOLDER}/{shard.name}"
+        """Returns the folder of a shard's parts."""
+        return f"{WORK_FOLDER}/{shard.name}"
 
     def part_file(self, part: Part, suffix: str) -> str:
-        """Gives the name of a part's `array_record`, `json` or `progress`."""
+        """Returns the file name of a part's `array_record`, `json` or `progress`."""
         return f"{self.parts_folder(part.shard)}/{part.name}.{suffix}"
 
-    def shard_accounts(self, shards: Sequence[Shard]) -> list[Account | None]:
-        """Gives the shards' accounts; None for those that are not finished."""
-        files = {self.shard_account_file(s): self.shard_file(s) for s in shards}
-        found = dict(self.accounts(files, self.output.sizes()))
-        accounts = zip(shards, map(found.get, files), strict=True)
-        return [account if _is_of(account, s) else None for s, account in accounts]
+    def shard_reports(self, shards: Sequence[Shard]) -> list[ShardReport | None]:
+        """Returns the reports of shards; None for a shard that is not finished."""
+        files = {self.shard_report_file(s): self.shard_file(s) for s in shards}
+        by_name = dict(self.reports(files, self.output.sizes()))
+        reports = zip(shards, map(by_name.get, files), strict=True)
+        return [report if _covers(report, s) else None for s, report in reports]
 
-    def part_accounts(self, shard: Shard) -> dict[str, Account]:
-        """Gives the accounts of a shard's finished parts by their names."""
-        sizes, found = self.output.sizes(self.parts_folder(shard)), {}
-        for name, account in self.accounts(account_files(sizes), sizes):
-            part = Part(shard=shard, start=account.start, stop=account.stop)
-            inside = shard.start <= part.start < part.stop <= shard.stop
+    def part_reports(self, shard: Shard) -> dict[str, ShardReport]:
+        """Returns the reports of a shard's finished parts by their file names."""
+        sizes, valid = self.output.sizes(self.parts_folder(shard)), {}
+        for name, report in self.reports(report_files(sizes), sizes):
+            part = Part(shard=shard, start=report.start, stop=report.stop)
             if (
-                inside
-                and _is_of(account, part)
+                shard.start <= part.start < part.stop <= shard.stop
+                and _covers(report, part)
                 and name == self.part_file(part, "json")
             ):
-                found[name] = account
-        return found
+                valid[name] = report
+        return valid
 
-    def accounts(
+    def reports(
         self, files: Mapping[str, str], sizes: Mapping[str, int]
-    ) -> Iterator[tuple[str, Account]]:
-        """Gives the accounts that hold for their files, with their names.
+    ) -> Iterator[tuple[str, ShardReport]]:
+        """Yields the names and contents of the reports that match their files.
 
         Args:
-          files: the file of each account.
-          sizes: of all files that are there.
+          files: the name of each report's data file, by the report's file name.
+          sizes: the sizes of all existing files, by name.
         """
-        there = [name for name, file in files.items() if {name, file} <= sizes.keys()]
-        for start in range(0, len(there), _AT_ONCE):
-            texts = self.output.read_all(there[start : start + _AT_ONCE])
+        present = [name for name, file in files.items() if {name, file} <= sizes.keys()]
+        for start in range(0, len(present), _BATCH):
+            texts = self.output.read_all(present[start : start + _BATCH])
             for name, text in texts.items():
-                account = parse_account(text, sizes[files[name]], self.spec_hash)
-                if account is not None:
-                    yield name, account
+                report = parse_report(text, sizes[files[name]], self.spec_hash)
+                if report is not None:
+                    yield name, report
 
-    def shard_account(self, shard: Shard) -> Account | None:
-        """Gives a shard's account if the shard is finished."""
-        found = self._account(self.shard_account_file(shard), self.shard_file(shard))
-        return found if _is_of(found, shard) else None
+    def shard_report(self, shard: Shard) -> ShardReport | None:
+        """Returns a shard's report; None if the shard is not finished."""
+        report = self._report(self.shard_report_file(shard), self.shard_file(shard))
+        return report if _covers(report, shard) else None
 
-    def part_account(self, part: Part) -> Account | None:
-        """Gives a part's account if the part is finished."""
-        found = self._account(
+    def part_report(self, part: Part) -> ShardReport | None:
+        """Returns a part's report; None if the part is not finished."""
+        report = self._report(
             self.part_file(part, "json"), self.part_file(part, "array_record")
         )
-        return found if _is_of(found, part) else None
+        return report if _covers(report, part) else None
 
-    def _account(self, name: str, file: str) -> Account | None:
-        """Gives one account, without listing what else is there."""
+    def _report(self, name: str, file: str) -> ShardReport | None:
+        """Reads one report without listing the folder."""
         size = self.output.size(file)
         try:
             text = self.output.read(name)
         except FileNotFoundError:
             return None
-        return None if size is None else parse_account(text, size, self.spec_hash)
+        return None if size is None else parse_report(text, size, self.spec_hash)
 
     def parts(self, shard: Shard, scenes_per_part: int) -> Iterator[Part]:
-        """Gives the shard's parts: the finished ones, and new ones in the gaps."""
-        done = self.part_accounts(shard).values()
+        """Returns the shard's parts: finished ones, and new ones in the gaps."""
+        done = self.part_reports(shard).values()
         return plan_parts(shard, scenes_per_part, [(a.start, a.stop) for a in done])
 
 
-def _is_of(account: Account | None, planned: Shard | Part) -> bool:
-    """Says whether an account is of exactly the scenes that are planned."""
+def _covers(report: ShardReport | None, planned: Shard | Part) -> bool:
+    """Returns whether a report covers exactly the planned scenes."""
     shard = planned if isinstance(planned, Shard) else planned.shard
-    return account is not None and (account.split, account.start, account.stop) == (
+    return report is not None and (report.split, report.start, report.stop) == (
         shard.split,
         planned.start,
         planned.stop,
     )
 
 
-def account_files(names: Iterable[str]) -> dict[str, str]:
-    """Gives the parts' accounts among names, each with its file's name."""
+def report_files(names: Iterable[str]) -> dict[str, str]:
+    """Returns the part reports among file names, each with its data file's name."""
     return {
         name: name.removesuffix("json") + "array_record"
         for name in names
@@ -160,14 +160,16 @@ def account_files(names: Iterable[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
-    """Gives the output folder to one job at a time.
+def open_output(resolved: ResolvedSpec, output: Folder) -> Iterator[OutputLayout]:
+    """Opens the output folder exclusively for one job.
 
     Raises:
-      UserError: the folder cannot be written, holds something else, or another job
-        is writing to it.
+      UserError: the folder cannot be written, holds something other than this dataset,
+        or another job is writing to it.
     """
-    work = Work(output=output, dataset=resolved.spec.name, spec_hash=resolved.hash)
+    layout = OutputLayout(
+        output=output, dataset=resolved.spec.name, spec_hash=resolved.hash
+    )
     check_output(resolved, output)
     with contextlib.ExitStack() as stack:
         try:
@@ -177,30 +179,30 @@ def open_work(resolved: ResolvedSpec, output: Folder) -> Iterator[Work]:
                 f"{error.filename or output}: cannot be written: {error.strerror}; "
                 "choose another folder"
             ) from error
-        # Again, now that nobody else can begin here in between.
+        # Check again, since another job may have begun here before the lock was taken.
         check_output(resolved, output)
         output.clean()
-        for name in output.sizes(FOLDER):
+        for name in output.sizes(WORK_FOLDER):
             if name.endswith(".progress"):
                 output.remove(name)
-        # Always anew: the same catalogs may lie elsewhere on this machine.
+        # Write it every time: on this machine the catalogs may have other paths.
         output.write(SPEC, save_resolved(resolved))
         if output.size(METADATA) is not None and not is_whole(resolved, output):
-            _reopen(work, resolved)
-        yield work
+            _reopen(layout, resolved)
+        yield layout
         if output.size(COMPLETED) is not None:
             output.clean()
-            output.remove_folder(FOLDER)
+            output.remove_folder(WORK_FOLDER)
 
 
 def is_whole(resolved: ResolvedSpec, output: Folder) -> bool:
-    """Says whether a dataset is complete and still has all of its shards."""
+    """Returns whether a dataset is complete and still has all of its shards."""
     if output.size(COMPLETED) is None:
         return False
     try:
-        noted = json.loads(output.read(METADATA))
-        sizes = {each["file"]: each["bytes"] for each in noted["shards"]}
-        shards = _planned(resolved, _parse_layout(noted))
+        contents = json.loads(output.read(METADATA))
+        sizes = {each["file"]: each["bytes"] for each in contents["shards"]}
+        shards = _planned(resolved, _parse_settings(contents))
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return False
     names = [shard.filename(resolved.spec.name) for shard in shards]
@@ -209,64 +211,64 @@ def is_whole(resolved: ResolvedSpec, output: Folder) -> bool:
     )
 
 
-def _reopen(work: Work, resolved: ResolvedSpec) -> None:
-    """Goes back to before the end, with the shards that are there."""
-    output = work.output
+def _reopen(layout: OutputLayout, resolved: ResolvedSpec) -> None:
+    """Turns a finished dataset into an unfinished one with the remaining shards."""
+    output = layout.output
     text = output.read(METADATA)
     with contextlib.suppress(ValueError, RecursionError):
-        fixed = _parse_layout(json.loads(text)) | {"spec_hash": work.spec_hash}
-        output.write(_LAYOUT, to_json(fixed))
-        shards = {work.shard_file(shard): shard for shard in _planned(resolved, fixed)}
-        for file, account in accounts_of(text, work.spec_hash):
+        settings = _parse_settings(json.loads(text)) | {"spec_hash": layout.spec_hash}
+        output.write(_SETTINGS, to_json(settings))
+        shards = {layout.shard_file(s): s for s in _planned(resolved, settings)}
+        for file, report in reports_of(text, layout.spec_hash):
             shard = shards.get(file)
-            if shard is not None and _is_of(account, shard):
-                name = work.shard_account_file(shard)
-                output.write(name, to_json(asdict(account)))
+            if shard is not None and _covers(report, shard):
+                name = layout.shard_report_file(shard)
+                output.write(name, to_json(asdict(report)))
     output.remove(COMPLETED)
     output.remove(METADATA)
 
 
 def check_output(resolved: ResolvedSpec, output: Folder) -> None:
-    """Refuses a folder that holds anything but this dataset; writes nothing.
+    """Checks, without writing, that a folder is empty or holds this dataset.
 
     Raises:
-      UserError: it holds another spec's data, or something else.
+      UserError: it holds another spec's data, or other files.
     """
-    if _noted_hash(output) == resolved.hash:
+    if _stored_hash(output) == resolved.hash:
         return
     try:
         text = output.read(SPEC)
     except FileNotFoundError:
-        if set(output.entries()) - {FOLDER}:
+        if set(output.entries()) - {WORK_FOLDER}:
             raise UserError(
-                f"{output}: holds files that no job of this program made; "
+                f"{output}: holds files that DySO did not make; "
                 "choose an empty or a new folder"
             ) from None
         return
     except NotADirectoryError:
-        return  # `open_work` says why it cannot be written.
-    found = parse_resolved(text, f"{output}/{SPEC}")
-    if found.hash != resolved.hash:
+        return  # `open_output` reports why it cannot be written.
+    stored = parse_resolved(text, f"{output}/{SPEC}")
+    if stored.hash != resolved.hash:
         raise UserError(
             f"{output}: holds the data of another spec "
-            f"({differences(found, resolved)}); choose another folder"
+            f"({differences(stored, resolved)}); choose another folder"
         )
 
 
-def _noted_hash(output: Folder) -> str | None:
-    """Gives the identity that a job left, without reading large catalogs for it."""
+def _stored_hash(output: Folder) -> str | None:
+    """Returns the identity stored by a job, without reading its large spec.json."""
     with contextlib.suppress(OSError):
         return output.read(COMPLETED).decode(errors="replace").strip()
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        return str(_parse_layout(json.loads(output.read(_LAYOUT)))["spec_hash"])
+        return str(_parse_settings(json.loads(output.read(_SETTINGS)))["spec_hash"])
     return None
 
 
-def differences(there: ResolvedSpec, wanted: ResolvedSpec) -> str:
-    """Says in a short line in which fields two specs differ."""
-    old, new = _flat(there.identity()), _flat(wanted.identity())
+def differences(stored: ResolvedSpec, wanted: ResolvedSpec) -> str:
+    """Returns a short line that lists the fields in which two specs differ."""
+    old, new = _flat(stored.identity()), _flat(wanted.identity())
     lines = [
-        f"{key}: {old.get(key)} there, {new.get(key)} wanted"
+        f"{key}: stored {old.get(key)}, wanted {new.get(key)}"
         for key in [*old, *(new.keys() - old.keys())]
         if old.get(key) != new.get(key)
     ]
@@ -288,28 +290,28 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     }
 
 
-def layout(work: Work) -> dict[str, Any]:
-    """Gives what the first job in the folder fixed.
+def read_settings(layout: OutputLayout) -> dict[str, Any]:
+    """Reads the settings that the first job in the folder fixed.
 
     Raises:
-      FileNotFoundError: none has begun, or somebody has removed what it wrote.
-      UserError: it is damaged.
+      FileNotFoundError: no job has begun here, or the file was removed.
+      UserError: the file is damaged.
     """
-    text = work.output.read(_LAYOUT)
+    text = layout.output.read(_SETTINGS)
     try:
-        return _parse_layout(json.loads(text))
+        return _parse_settings(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{work.output}/{_LAYOUT}: is damaged; remove it, then the same command "
-            "goes on from here"
+            f"{layout.output}/{_SETTINGS}: is damaged; remove it, then run the same "
+            "command to resume"
         ) from error
 
 
-def _parse_layout(value: Any) -> dict[str, Any]:
-    """Gives the part of a layout.json, or of a metadata.json, that is fixed.
+def _parse_settings(value: Any) -> dict[str, Any]:
+    """Returns the fixed settings in the contents of layout.json or metadata.json.
 
     Raises:
-      ValueError: it is none.
+      ValueError: the settings are missing or invalid.
     """
     match value:
         case {
@@ -317,98 +319,103 @@ def _parse_layout(value: Any) -> dict[str, Any]:
             "scenes_per_shard": int(per_shard),
             "versions": dict(versions),
         } if per_shard > 0 and all(isinstance(v, str) for v in versions.values()):
-            return {name: value[name] for name in _FIXED}
-    raise ValueError("not a layout")
+            return {name: value[name] for name in _SETTING_NAMES}
+    raise ValueError("no valid settings")
 
 
-def _planned(resolved: ResolvedSpec, fixed: Mapping[str, Any]) -> list[Shard]:
-    return list(plan_shards(resolved.spec.splits, fixed["scenes_per_shard"]))
+def _planned(resolved: ResolvedSpec, settings: Mapping[str, Any]) -> list[Shard]:
+    return list(plan_shards(resolved.spec.splits, settings["scenes_per_shard"]))
 
 
 def shards_of(
-    work: Work, resolved: ResolvedSpec, per_shard: int | None = None
+    layout: OutputLayout, resolved: ResolvedSpec, per_shard: int | None = None
 ) -> list[Shard]:
-    """Gives all shards; the first job in a folder fixes how they are cut.
+    """Returns all shards; the first job in a folder fixes the scenes per shard.
 
     Args:
-      work: the output folder.
+      layout: the output folder.
       resolved: the dataset.
-      per_shard: most scenes in a shard; None takes what was fixed, or the default.
+      per_shard: maximum number of scenes in a shard; None: the number that was fixed
+        before, or the default.
 
     Raises:
-      UserError: the folder's shards were cut in another way; see `check_versions`.
+      UserError: the folder was begun with another number, or with other versions (see
+        `check_versions`).
     """
     try:
-        fixed = layout(work)
+        settings = read_settings(layout)
     except FileNotFoundError:
-        fixed = {
-            "spec_hash": work.spec_hash,
+        settings = {
+            "spec_hash": layout.spec_hash,
             "scenes_per_shard": per_shard or SCENES_PER_SHARD,
             "versions": _installed(),
         }
-        _refuse_other_cut(work, resolved, _planned(resolved, fixed))
-        work.output.write(_LAYOUT, to_json(fixed))
-    if per_shard not in (None, fixed["scenes_per_shard"]):
+        _check_existing_shards(layout, resolved, _planned(resolved, settings))
+        layout.output.write(_SETTINGS, to_json(settings))
+    if per_shard not in (None, settings["scenes_per_shard"]):
         raise UserError(
-            f"{work.output}: was begun with {fixed['scenes_per_shard']} scenes per "
-            f"shard, got {per_shard}; leave the option out, or choose another folder"
+            f"{layout.output}: was begun with {settings['scenes_per_shard']} scenes "
+            f"per shard, got {per_shard}; leave the option out, or choose another "
+            "folder"
         )
-    check_versions(work)
-    return _planned(resolved, fixed)
+    check_versions(layout)
+    return _planned(resolved, settings)
 
 
-def begun_shards(work: Work, resolved: ResolvedSpec) -> list[Shard]:
-    """Gives all shards of a job that runs, as it has fixed them.
+def begun_shards(layout: OutputLayout, resolved: ResolvedSpec) -> list[Shard]:
+    """Returns all shards of a running job, as the settings in the folder define them.
 
     Raises:
-      UserError: somebody has removed what it wrote.
+      UserError: the settings were removed.
     """
-    check_versions(work)
-    return _planned(resolved, layout(work))
+    check_versions(layout)
+    return _planned(resolved, read_settings(layout))
 
 
-def _refuse_other_cut(
-    work: Work, resolved: ResolvedSpec, shards: Sequence[Shard]
+def _check_existing_shards(
+    layout: OutputLayout, resolved: ResolvedSpec, shards: Sequence[Shard]
 ) -> None:
-    """Refuses a folder whose `.work` is gone, and with it how its shards are cut."""
-    names = {work.shard_file(shard) for shard in shards}
-    own = tuple(f"{work.dataset}-{s}.array_record-" for s in resolved.spec.splits)
-    for name in work.output.entries():
-        if name.startswith(own) and name not in names:
+    """Raises UserError if `.work` is gone and existing shards have other sizes."""
+    names = {layout.shard_file(shard) for shard in shards}
+    starts = tuple(f"{layout.dataset}-{s}.array_record-" for s in resolved.spec.splits)
+    for name in layout.output.entries():
+        if name.startswith(starts) and name not in names:
             raise UserError(
-                f"{work.output}: {FOLDER} was removed, and {name} is cut in another "
-                f"way than what is made now; give the scenes per shard that it "
+                f"{layout.output}: {WORK_FOLDER} was removed, and {name} was made with "
+                "another number of scenes per shard; pass the number that the folder "
                 "was begun with, or choose another folder"
             )
 
 
-def check_versions(work: Work) -> None:
-    """Refuses to mix what different versions render.
+def check_versions(layout: OutputLayout) -> None:
+    """Checks that the installed versions are those that the folder was begun with.
 
     Raises:
-      UserError: the folder was begun with others than are installed here, or somebody
-        has removed what it was begun with.
+      UserError: the versions differ, or the settings that name them were removed.
     """
-    own = _installed()
+    installed = _installed()
     try:
-        begun = layout(work)["versions"]
+        begun = read_settings(layout)["versions"]
     except FileNotFoundError:
         raise UserError(
-            f"{work.output}/{_LAYOUT}: was removed while the job ran; leave {FOLDER} "
-            "to it, then the same command goes on from here"
+            f"{layout.output}/{_SETTINGS}: was removed while the job ran; run the same "
+            f"command to resume, and do not change {WORK_FOLDER} while it runs"
         ) from None
     for name, version in begun.items():
-        if own.get(name, version) != version:
+        if installed.get(name, version) != version:
             raise UserError(
-                f"{work.output}: was begun with {name} {version}, which may give other "
-                f"pixels than {name} {own[name]} here; install that, or choose another "
-                "folder"
+                f"{layout.output}: was begun with {name} {version}, whose pixels may "
+                f"differ from those of the installed {name} {installed[name]}; install "
+                f"{version}, or choose another folder"
             )
 
 
 def _installed() -> dict[str, str]:
-    """Gives the versions here of what decides pixels; a launcher may lack bpy."""
-    found = {"dyso": dyso.__version__}
+    """Returns the versions of the packages that decide the pixels.
+
+    bpy may be missing on the machine that launches the job.
+    """
+    versions = {"dyso": dyso.__version__}
     with contextlib.suppress(metadata.PackageNotFoundError):
-        found["bpy"] = metadata.version("bpy")
-    return found
+        versions["bpy"] = metadata.version("bpy")
+    return versions

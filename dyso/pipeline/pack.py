@@ -1,4 +1,4 @@
-"""Packs parts into shards, and finishes the dataset."""
+"""Packs parts into shards and finishes the dataset."""
 
 from __future__ import annotations
 
@@ -10,61 +10,62 @@ from dataclasses import asdict, dataclass
 from dyso import records
 from dyso.assets.credits import NAME as ATTRIBUTION
 from dyso.assets.credits import attribution
-from dyso.pipeline.output_layout import COMPLETED, Work, layout
+from dyso.pipeline.output_layout import COMPLETED, OutputLayout, read_settings
 from dyso.pipeline.plan import Part, Shard, plan_parts
 from dyso.pipeline.shard_report import (
-    Account,
+    ShardReport,
     metadata,
     say_failures,
-    shown,
+    shown_assets,
     sum_repeated,
     to_json,
 )
 from dyso.spec import ResolvedSpec, UserError
 
 
-def pack_shard(shard: Shard, work: Work) -> None:
-    """Writes a shard from its parts, then its account; then the parts go.
+def pack_shard(shard: Shard, layout: OutputLayout) -> None:
+    """Writes a shard from its parts, then its report, then removes the parts.
 
     Raises:
       UserError: a part is missing or damaged.
     """
-    if work.shard_account(shard) is not None:
+    if layout.shard_report(shard) is not None:
         return
-    found = work.part_accounts(shard)
-    done = [(account.start, account.stop) for account in found.values()]
+    by_name = layout.part_reports(shard)
+    done = [(report.start, report.stop) for report in by_name.values()]
     parts = list(plan_parts(shard, shard.stop - shard.start, done))
-    accounts = []
+    reports = []
     for part in parts:
-        account = found.get(work.part_file(part, "json"))
-        if account is None:
+        report = by_name.get(layout.part_file(part, "json"))
+        if report is None:
+            file = layout.part_file(part, "array_record")
             raise UserError(
-                f"{work.output}/{work.part_file(part, 'array_record')}: is missing; "
-                "run the same command again to make it"
+                f"{layout.output}/{file}: is missing; run the same command again to "
+                "make it"
             )
-        accounts.append(account)
-    with work.output.scratch() as scratch:
+        reports.append(report)
+    with layout.output.scratch() as scratch:
         packed = scratch / "shard"
-        info = records.write_shard(packed, _chain(work, parts, accounts))
-        work.output.put(packed, work.shard_file(shard), info.sha256)
-    total = Account(
-        spec_hash=work.spec_hash,
+        info = records.write_shard(packed, _chain(layout, parts, reports))
+        layout.output.put(packed, layout.shard_file(shard), info.sha256)
+    total = ShardReport(
+        spec_hash=layout.spec_hash,
         split=shard.split,
         start=shard.start,
         stop=shard.stop,
         records=info.count,
         bytes=info.bytes,
         sha256=info.sha256,
-        seconds=sum(account.seconds for account in accounts),
-        core_seconds=sum(account.core_seconds for account in accounts),
-        failures=tuple(each for account in accounts for each in account.failures),
-        retries=tuple(each for account in accounts for each in account.retries),
-        objects=_merged(account.objects for account in accounts),
-        backgrounds=_merged(account.backgrounds for account in accounts),
-        repeated=sum_repeated(accounts),
+        seconds=sum(report.seconds for report in reports),
+        core_seconds=sum(report.core_seconds for report in reports),
+        failures=tuple(each for report in reports for each in report.failures),
+        retries=tuple(each for report in reports for each in report.retries),
+        objects=_merged(report.objects for report in reports),
+        backgrounds=_merged(report.backgrounds for report in reports),
+        repeated=sum_repeated(reports),
     )
-    work.output.write(work.shard_account_file(shard), to_json(asdict(total)))
-    work.output.remove_folder(work.parts_folder(shard))
+    layout.output.write(layout.shard_report_file(shard), to_json(asdict(total)))
+    layout.output.remove_folder(layout.parts_folder(shard))
 
 
 def _merged(indices: Iterable[Sequence[int]]) -> tuple[int, ...]:
@@ -72,98 +73,103 @@ def _merged(indices: Iterable[Sequence[int]]) -> tuple[int, ...]:
 
 
 def _chain(
-    work: Work, parts: Sequence[Part], accounts: Sequence[Account]
+    layout: OutputLayout, parts: Sequence[Part], reports: Sequence[ShardReport]
 ) -> Iterator[bytes]:
-    """Gives the parts' records; of a bucket, one part is on this disk at a time."""
-    for part, account in zip(parts, accounts, strict=True):
-        name = work.part_file(part, "array_record")
-        with work.output.fetch(name) as file:
-            if records.checksum(file) != account.sha256:
-                work.output.remove(work.part_file(part, "json"))
+    """Yields the parts' records; from a bucket, it fetches one part at a time."""
+    for part, report in zip(parts, reports, strict=True):
+        name = layout.part_file(part, "array_record")
+        with layout.output.fetch(name) as file:
+            if records.checksum(file) != report.sha256:
+                layout.output.remove(layout.part_file(part, "json"))
                 raise UserError(
-                    f"{work.output}/{name}: is damaged and was dropped; run the same "
-                    "command again to make it anew"
+                    f"{layout.output}/{name}: is damaged and was dropped; run the same "
+                    "command again to remake it"
                 )
             yield from records.read_shard(file)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
-    """Scenes that failed in a part or shard.
+class FailedScenes:
+    """The failed scenes of one part or shard.
 
     Attributes:
-      account: the name of its account.
-      split: its split.
-      reasons: how many, by reason.
-      first: one of the messages.
+      report: the file name of the report.
+      split: the split.
+      reasons: the number of failed scenes by reason.
+      first: the message of the first failure, or empty.
     """
 
-    account: str
+    report: str
     split: str
     reasons: Counter[str]
     first: str
 
     @classmethod
-    def of(cls, name: str, account: Account) -> Failed:
-        """Takes them from an account of this name."""
+    def of(cls, name: str, report: ShardReport) -> FailedScenes:
+        """Returns the failed scenes of a report."""
         return cls(
-            account=name,
-            split=account.split,
-            reasons=account.reasons,
-            first=next((each.message for each in account.failures), ""),
+            report=name,
+            split=report.split,
+            reasons=report.reasons,
+            first=next((each.message for each in report.failures), ""),
         )
 
 
-def check_failures(found: Iterable[Failed], resolved: ResolvedSpec, work: Work) -> None:
-    """Ends a job of which too many scenes fail.
+def check_failures(
+    failed: Iterable[FailedScenes], resolved: ResolvedSpec, layout: OutputLayout
+) -> None:
+    """Stops the job if too many scenes have failed.
 
     Args:
-      found: of parts and shards that are there.
+      failed: the failed scenes of the finished parts and shards.
       resolved: the dataset.
-      work: the output folder.
+      layout: the output folder.
 
     Raises:
-      UserError: of a split, all scenes failed, or more than the spec allows. The parts
-        and shards that they are missing from are made anew by the next run, for what
-        made so many fail may be mended by then.
+      UserError: in one split, all scenes failed or more than the spec allows. The
+        reports of the affected parts and shards are removed, so that the next run
+        remakes these, since the cause may be fixed by then.
     """
-    found = list(found)
+    failed = list(failed)
     for split, planned in resolved.spec.splits.items():
-        own = [each for each in found if each.split == split and each.reasons]
-        reasons = sum((each.reasons for each in own), Counter[str]())
-        most = min(resolved.spec.max_failed * planned, planned - 1)
-        if reasons.total() > most:
-            for each in own:
-                work.output.remove(each.account)
+        of_split = [each for each in failed if each.split == split and each.reasons]
+        reasons = sum((each.reasons for each in of_split), Counter[str]())
+        limit = min(resolved.spec.max_failed * planned, planned - 1)
+        if reasons.total() > limit:
+            for each in of_split:
+                layout.output.remove(each.report)
             raise UserError(
-                f"{work.output}: of {planned} scenes of split {split!r}, "
+                f"{layout.output}: of {planned} scenes of split {split!r}, "
                 f"{say_failures(reasons)} failed, more than the spec allows "
                 f"(max_failed: {resolved.spec.max_failed:g}), the first with: "
-                f"{own[0].first}; mend that, then the same command makes them anew"
+                f"{of_split[0].first}; fix this, then run the same command to remake "
+                "them"
             )
 
 
-def finish(shards: Sequence[Shard], resolved: ResolvedSpec, work: Work) -> None:
-    """Writes the metadata of a dataset whose shards are all there, and ATTRIBUTION.md.
+def finish(
+    shards: Sequence[Shard], resolved: ResolvedSpec, layout: OutputLayout
+) -> None:
+    """Writes ATTRIBUTION.md and the metadata of a dataset whose shards are complete.
 
     Raises:
       UserError: a shard is missing.
     """
-    accounts: dict[str, Account] = {}
+    reports: dict[str, ShardReport] = {}
     lengths: dict[str, list[int]] = {split: [] for split in resolved.spec.splits}
-    for shard, account in zip(shards, work.shard_accounts(shards), strict=True):
-        file = work.shard_file(shard)
-        if account is None:
+    for shard, report in zip(shards, layout.shard_reports(shards), strict=True):
+        file = layout.shard_file(shard)
+        if report is None:
             raise UserError(
-                f"{work.output}/{file}: is missing; run the same command again"
+                f"{layout.output}/{file}: is missing; run the same command again"
             )
-        accounts[file] = account
-        lengths[shard.split].append(account.records)
+        reports[file] = report
+        lengths[shard.split].append(report.records)
     used = [
-        shown(accounts.values(), "objects", len(resolved.objects.assets)),
-        shown(accounts.values(), "backgrounds", len(resolved.backgrounds.assets)),
+        shown_assets(reports.values(), "objects", len(resolved.objects.assets)),
+        shown_assets(reports.values(), "backgrounds", len(resolved.backgrounds.assets)),
     ]
-    work.output.write(ATTRIBUTION, attribution(resolved, *used).encode())
-    summary = {**layout(work), **metadata(accounts)}
-    records.write_metadata(work.output, resolved, lengths, summary)
-    work.output.write(COMPLETED, work.spec_hash.encode() + b"\n")
+    layout.output.write(ATTRIBUTION, attribution(resolved, *used).encode())
+    summary = {**read_settings(layout), **metadata(reports)}
+    records.write_metadata(layout.output, resolved, lengths, summary)
+    layout.output.write(COMPLETED, layout.spec_hash.encode() + b"\n")

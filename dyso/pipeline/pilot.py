@@ -1,4 +1,4 @@
-"""Renders some scenes of a dataset to see what they cost; keeps none."""
+"""Renders some scenes of a dataset to measure their cost; keeps no records."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from dyso.pipeline.cancellation import SceneRenderer, Session
+from dyso.pipeline.cancellation import Cancellation, SceneRenderer
 from dyso.pipeline.estimate import Cost
 from dyso.pipeline.scenes import SceneMaker
 from dyso.pipeline.shard_report import Failure
-from dyso.pipeline.workers import StartRenderer, started
+from dyso.pipeline.workers import StartRenderer, new_renderer
 from dyso.render import Device, RenderError, Views
 from dyso.render.client import RECYCLE
 from dyso.sampling import UnseenScene, sample_scene
@@ -34,57 +34,58 @@ def run_pilot(
     watch: Callable[[int], None] = lambda done: None,
     renderer: StartRenderer | None = None,
 ) -> tuple[list[Cost], list[Failure]]:
-    """Makes records of scenes as a job does, on pinned workers, and measures.
+    """Makes records of scenes as a job does, on pinned workers, and measures the cost.
 
     Args:
       resolved: the dataset.
-      count: how many scenes, at most all, evenly chosen.
-      workers: worker processes at a time.
-      timeout: seconds that one scene may take; None: see `dyso.render.Renderer`.
-      device: what Cycles renders with.
-      watch: called about twice a second, in this thread, with the scenes done.
+      count: number of scenes, spread evenly over the dataset; at most all of them.
+      workers: number of worker processes.
+      timeout: time limit for one scene in seconds; None: see `dyso.render.Renderer`.
+      device: the device that Cycles renders on.
+      watch: called about twice a second, in this thread, with the number of scenes
+        done.
       renderer: see `Job`.
 
     Returns:
-      The scenes' costs, and those of them that could not be rendered.
+      The costs of the scenes, and the failures of those that could not be rendered.
 
     Raises:
       UserError: no scene could be rendered.
     """
-    session = Session(watched=True)
+    cancellation = Cancellation(watched=True)
     todo: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
     for chosen in choose(resolved.spec.splits, count):
         todo.put(chosen)
     costs: list[Cost] = []
     failures: list[Failure] = []
 
-    def work() -> None:
+    def render_scenes() -> None:
         with (
-            session.guarding(),
-            started(
+            cancellation.cancel_on_error(),
+            new_renderer(
                 resolved, pin=True, timeout=timeout, device=device, renderer=renderer
-            ) as own,
+            ) as worker,
         ):
-            session.add(own)
-            _warm_up(resolved, own)
-            noting = _Noting(own)
-            maker = SceneMaker(resolved, noting, session.check)
+            cancellation.add(worker)
+            _warm_up(resolved, worker)
+            recorder = _StartRecorder(worker)
+            maker = SceneMaker(resolved, recorder, cancellation.check)
             with contextlib.suppress(queue.Empty):
                 while True:
                     chosen = todo.get_nowait()
-                    costs.append(_measured(maker, noting, *chosen, device))
+                    costs.append(_measure(maker, recorder, *chosen, device))
             failures.extend(maker.failures)
 
     with ThreadPoolExecutor(min(workers, count)) as pool:
         try:
-            pending = {pool.submit(work) for _ in range(min(workers, count))}
+            pending = {pool.submit(render_scenes) for _ in range(min(workers, count))}
             while pending:
                 pending = wait(pending, POLL_SECONDS).not_done
                 watch(len(costs))
         finally:
-            session.stop()
-    if session.error is not None:
-        raise session.error
+            cancellation.cancel()
+    if cancellation.error is not None:
+        raise cancellation.error
     if len(failures) == count:
         raise UserError(
             f"none of {count} scenes could be rendered; the first: "
@@ -94,11 +95,11 @@ def run_pilot(
 
 
 def choose(splits: Mapping[str, int], count: int) -> Iterator[tuple[str, int]]:
-    """Gives splits and indices of scenes, evenly spread over the whole dataset.
+    """Yields splits and indices of scenes, spread evenly over the whole dataset.
 
     Args:
-      splits: scenes in each split.
-      count: how many; at most as many as there are.
+      splits: number of scenes in each split.
+      count: number of scenes to choose; at most all.
     """
     total = sum(splits.values())
     for number in range(count):
@@ -111,8 +112,11 @@ def choose(splits: Mapping[str, int], count: int) -> Iterator[tuple[str, int]]:
 
 
 def _warm_up(resolved: ResolvedSpec, renderer: SceneRenderer) -> None:
-    """Has a worker load what its first scene loads, once for hundreds of scenes."""
-    # What is wrong here is wrong with the scenes that count too.
+    """Renders a tiny image, so that the first measured scene does not load libraries.
+
+    A job pays this cost once for hundreds of scenes.
+    """
+    # An error that occurs here will occur again in the measured scenes.
     with contextlib.suppress(RenderError, UnseenScene):
         scene = sample_scene(resolved, next(iter(resolved.spec.splits)), 0)
         settings = dataclasses.replace(scene.render, samples=1)
@@ -120,28 +124,28 @@ def _warm_up(resolved: ResolvedSpec, renderer: SceneRenderer) -> None:
         renderer.render(dataclasses.replace(scene, resolution=size, render=settings))
 
 
-def _measured(
-    maker: SceneMaker, renderer: _Noting, split: str, index: int, device: Device
+def _measure(
+    maker: SceneMaker, recorder: _StartRecorder, split: str, index: int, device: Device
 ) -> Cost:
-    """Makes a scene's record; gives its cost and drops it."""
+    """Makes and discards a scene's record; returns its cost."""
     start, before = time.monotonic(), maker.core_seconds
-    renderer.start_share = 0.0
+    recorder.start_share = 0.0
     record = maker.record(split, index)
     core_seconds = maker.core_seconds - before
-    # What passed also tells of what else this machine was doing.
+    # On a CPU, wall time would also measure the other load of this machine.
     seconds = core_seconds if device == "cpu" else time.monotonic() - start
     return Cost(
         bytes=len(record or b""),
-        core_seconds=core_seconds + renderer.start_share,
-        seconds=seconds + renderer.start_share,
+        core_seconds=core_seconds + recorder.start_share,
+        seconds=seconds + recorder.start_share,
     )
 
 
-class _Noting:
-    """A renderer that remembers what its process's start costs a scene.
+class _StartRecorder:
+    """A renderer that records the cost of starting its worker process.
 
     Attributes:
-      start_share: core-seconds, a scene's share of the last process's start.
+      start_share: core-seconds; one scene's share of the last start.
     """
 
     def __init__(self, renderer: SceneRenderer):

@@ -1,8 +1,8 @@
-"""The plan: a dataset's scenes cut into shards, and shards into parts.
+"""Divides a dataset's scenes into shards, and shards into parts.
 
-A shard is a file of the finished dataset; its cut is fixed for the dataset's life. A
-part is what one worker renders in one go; its size changes no record, so a job may
-resume with other parts than it began with.
+A shard is a file of the finished dataset; its range of scenes never changes. A part is
+the range of scenes that one worker renders in one task. The size of a part changes no
+record, so a job may resume with parts of another size.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """Unique in the dataset."""
+        """A name that is unique in the dataset."""
         return f"{self.split}-{self.number:05}-of-{self.of:05}"
 
     def filename(self, dataset: str) -> str:
-        """Gives the file's name, as tfds expects it."""
+        """Returns the file name, as TFDS expects it."""
         return shard_name(dataset, self.split, self.number, self.of)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Scenes [start, stop) of a split, all of one shard."""
+    """Scenes [start, stop) of a split, all within one shard."""
 
     shard: Shard
     start: int
@@ -47,16 +47,16 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Unique in the shard."""
+        """A name that is unique in the shard."""
         return f"{self.start:09}-{self.stop:09}"
 
 
 def plan_shards(splits: Mapping[str, int], scenes_per_shard: int) -> Iterator[Shard]:
-    """Gives all shards in order, of sizes that differ by one scene at most.
+    """Yields all shards in order. In a split, their sizes differ by at most one scene.
 
     Args:
-      splits: scenes in each split.
-      scenes_per_shard: most scenes in a shard.
+      splits: number of scenes in each split.
+      scenes_per_shard: maximum number of scenes in a shard.
     """
     for split, scenes in splits.items():
         count = -(-scenes // scenes_per_shard)
@@ -73,27 +73,27 @@ def plan_shards(splits: Mapping[str, int], scenes_per_shard: int) -> Iterator[Sh
 def plan_parts(
     shard: Shard, scenes_per_part: int, done: Iterable[tuple[int, int]] = ()
 ) -> Iterator[Part]:
-    """Gives parts that cover a shard exactly, in order.
+    """Yields parts that cover a shard exactly, in order.
 
     Args:
       shard: the shard.
-      scenes_per_part: most scenes in a new part.
-      done: [start, stop) of parts that are there already. They are kept as they are,
-        but for those that overlap an earlier one.
+      scenes_per_part: maximum number of scenes in a new part.
+      done: [start, stop) of the finished parts. They are kept, except those that
+        overlap an earlier one.
     """
     start = shard.start
-    for kept in [*sorted(done), (shard.stop, shard.stop)]:
-        if kept[0] < start:
+    for done_start, done_stop in [*sorted(done), (shard.stop, shard.stop)]:
+        if done_start < start:
             continue
-        while start < kept[0]:
-            stop = min(start + scenes_per_part, kept[0])
+        while start < done_start:
+            stop = min(start + scenes_per_part, done_start)
             yield Part(shard=shard, start=start, stop=stop)
             start = stop
-        if kept[1] > start:
-            yield Part(shard=shard, start=start, stop=kept[1])
-            start = kept[1]
+        if done_stop > start:
+            yield Part(shard=shard, start=start, stop=done_stop)
+            start = done_stop
 
 
 def part_size(scenes: int, workers: int) -> int:
-    """Gives scenes in a part so that every worker has several parts to do."""
+    """Returns the number of scenes in a part, such that each worker gets several."""
     return max(1, min(SCENES_PER_PART, scenes // (workers * PARTS_PER_WORKER)))

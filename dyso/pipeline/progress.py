@@ -1,4 +1,4 @@
-"""Progress, counted by what stands in the output, so it works for any engine."""
+"""Measures progress from the files in the output, which works for any runner."""
 
 from __future__ import annotations
 
@@ -18,79 +18,79 @@ from dyso.pipeline.output_layout import (
     COMPLETED,
     METADATA,
     PROGRESS,
-    Work,
-    account_files,
+    OutputLayout,
+    report_files,
 )
-from dyso.pipeline.pack import Failed
+from dyso.pipeline.pack import FailedScenes
 from dyso.pipeline.plan import Shard
-from dyso.pipeline.shard_report import Account, to_json
+from dyso.pipeline.shard_report import ShardReport, to_json
 from dyso.storage import Folder
 
-WRITE_SECONDS = 5.0  # between states written
-SHARE = 0.1  # of the time may go into counting
+WRITE_SECONDS = 5.0  # minimum time between two writes of progress.json
+SHARE = 0.1  # maximum share of the time that is spent on counting
 
 
-_NONE = Counter[str]()  # one for the many parts in which nothing failed
+_NONE = Counter[str]()  # shared by the many parts without failures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What has become of scenes so far.
+    """The numbers of scenes by their state.
 
     Attributes:
-      rendered: scenes in finished parts and shards, and in parts in the making.
+      rendered: scenes rendered in finished and unfinished parts and shards.
       failed: scenes given up, by reason.
-      making: of scenes in the making, the shares that there are, summed.
-      accounted: scenes in finished parts and shards; the next two are of them alone.
-      bytes: of their records.
-      core_seconds: of all processes that worked on them.
+      making: the sum of the completed fractions of the scenes being rendered.
+      finished: scenes, rendered or failed, in finished parts and shards.
+      bytes: size of the records in finished parts and shards.
+      core_seconds: CPU time of all processes that worked on the `finished` scenes.
     """
 
     rendered: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     making: float = 0.0
-    accounted: int = 0
+    finished: int = 0
     bytes: int = 0
     core_seconds: float = 0.0
 
     @classmethod
-    def of(cls, account: Account) -> Counts:
-        """Counts a part or shard."""
+    def of(cls, report: ShardReport) -> Counts:
+        """Returns the counts of a finished part or shard."""
         return cls(
-            rendered=account.records,
-            failed=account.reasons or _NONE,
-            accounted=account.stop - account.start,
-            bytes=account.bytes,
-            core_seconds=account.core_seconds,
+            rendered=report.records,
+            failed=report.reasons or _NONE,
+            finished=report.stop - report.start,
+            bytes=report.bytes,
+            core_seconds=report.core_seconds,
         )
 
     @property
     def done(self) -> int:
-        """Scenes that need no more work."""
+        """The number of scenes that need no more work."""
         return self.rendered + self.failed.total()
 
     @property
     def worked(self) -> float:
-        """Scenes, those in the making by their shares."""
+        """The number of scenes done, plus the fractions of those being rendered."""
         return self.done + self.making
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
-    """What is there of a part in the making; in its file, as JSON."""
+class PartProgress:
+    """The state of an unfinished part, stored as JSON in its `.progress` file."""
 
     rendered: int
     failed: dict[str, int]
     making: float
 
     def counts(self) -> Counts:
-        """Counts it."""
+        """Returns the state as counts."""
         return Counts(
             rendered=self.rendered, failed=Counter(self.failed), making=self.making
         )
 
 
-_NOTE = pydantic.TypeAdapter(Note)
+_PART_PROGRESS = pydantic.TypeAdapter(PartProgress)
 
 
 def _sum(counts: Sequence[Counts]) -> Counts:
@@ -102,32 +102,42 @@ def _sum(counts: Sequence[Counts]) -> Counts:
         rendered=sum(each.rendered for each in counts),
         failed=failed,
         making=sum(each.making for each in counts),
-        accounted=sum(each.accounted for each in counts),
+        finished=sum(each.finished for each in counts),
         bytes=sum(each.bytes for each in counts),
         core_seconds=sum(each.core_seconds for each in counts),
     )
 
 
 class Progress:
-    """Counts the scenes of a job, and keeps what `dyso status` shows.
+    """Counts the scenes of a job and writes the file that `dyso status` reads.
 
     Attributes:
-      planned: scenes in all.
+      planned: total number of scenes.
     """
 
-    def __init__(self, work: Work, shards: Sequence[Shard]):
-        """Remembers where to look."""
-        self._work = work
-        self._shards = {work.shard_account_file(s): work.shard_file(s) for s in shards}
+    def __init__(self, layout: OutputLayout, shards: Sequence[Shard]):
+        """Counts the scenes that are done at the start.
+
+        Args:
+          layout: the output folder.
+          shards: all shards of the dataset.
+        """
+        self._layout = layout
+        self._shards = {
+            layout.shard_report_file(s): layout.shard_file(s) for s in shards
+        }
         self._finished: dict[str, Counts] = {}
-        self._failed: dict[str, Failed] = {}
+        self._failed: dict[str, FailedScenes] = {}
         self._counts = Counts()
         self._next_count = self._next_write = 0.0
         self.planned = sum(shard.stop - shard.start for shard in shards)
         self._start, self._at_start = time.time(), self.read().worked
 
     def read(self) -> Counts:
-        """Counts; more often than the output can be looked through, gives the last."""
+        """Returns the counts; between two counts, the last result.
+
+        A new count waits until counting has taken at most `SHARE` of the time.
+        """
         start = time.monotonic()
         if start >= self._next_count:
             self._counts = self._count()
@@ -135,20 +145,20 @@ class Progress:
             self._next_count = end + (end - start) / SHARE
         return self._counts
 
-    def failed(self) -> list[Failed]:
-        """Gives what failed in the parts and shards that `read` counted last."""
+    def failed(self) -> list[FailedScenes]:
+        """Returns the failed scenes of the parts and shards at the last count."""
         return list(self._failed.values())
 
     def _count(self) -> Counts:
-        work = self._work
-        sizes = work.output.sizes()
-        new = account_files(name for name in sizes if name not in self._finished)
+        layout = self._layout
+        sizes = layout.output.sizes()
+        new = report_files(name for name in sizes if name not in self._finished)
         new |= {n: f for n, f in self._shards.items() if n not in self._finished}
-        for name, account in work.accounts(new, sizes):
-            self._finished[name] = Counts.of(account)
-            if account.failures:
-                self._failed[name] = Failed.of(name, account)
-        # A shard that is there stands for its parts, which go a little later.
+        for name, report in layout.reports(new, sizes):
+            self._finished[name] = Counts.of(report)
+            if report.failures:
+                self._failed[name] = FailedScenes.of(name, report)
+        # Parts of finished shards are not counted; they are removed a little later.
         packed = {
             name.removesuffix(".json")
             for name in self._shards.keys() & self._finished.keys()
@@ -166,19 +176,18 @@ class Progress:
             and name.removesuffix("progress") + "json" not in sizes
         ]
         unfinished = []
-        for text in work.output.read_all(making).values():
-            # Anything else there counts for nothing.
-            with contextlib.suppress(ValueError, RecursionError):
-                unfinished.append(_NOTE.validate_json(text).counts())
+        for text in layout.output.read_all(making).values():
+            with contextlib.suppress(ValueError, RecursionError):  # not ours; ignored
+                unfinished.append(_PART_PROGRESS.validate_json(text).counts())
         return _sum([self._finished[name] for name in valid] + unfinished)
 
     def write(self, state: str, message: str = "") -> None:
-        """Writes progress.json: where the job is, for people on any machine.
+        """Writes the state of the job to progress.json, for readers on any machine.
 
         Args:
-          state: `running`, `stopped` or `failed`; while running it is written every
-            `WRITE_SECONDS` at most.
-          message: why it is not running.
+          state: `running`, `stopped` or `failed`. The state `running` is written at
+            most once in `WRITE_SECONDS`.
+          message: why the job is not running.
         """
         if state == "running" and time.monotonic() < self._next_write:
             return
@@ -195,7 +204,7 @@ class Progress:
             "making": round(counts.making, 3),
             "bytes": counts.bytes,
             "core_seconds_a_scene": round(
-                counts.core_seconds / max(counts.accounted, 1), 3
+                counts.core_seconds / max(counts.finished, 1), 3
             ),
             "scenes_a_minute": round(60 * rate, 2),
             "seconds_left": round(left / rate) if rate else None,
@@ -204,22 +213,23 @@ class Progress:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-        self._work.output.write(PROGRESS, to_json(value))
+        self._layout.output.write(PROGRESS, to_json(value))
         self._next_write = time.monotonic() + WRITE_SECONDS
 
 
 def read_state(output: Folder) -> dict[str, Any] | None:
-    """Gives where the job is that writes, or wrote, to an output.
+    """Reads the state of the job that writes, or wrote, to an output.
 
     Returns:
-      What `Progress.write` wrote last; for a complete dataset, the like from its
-      metadata.json, with the state `complete`; None if there is neither.
+      The state that `Progress.write` wrote last. For a complete dataset, its
+      metadata.json with `core_seconds_a_scene` and the state `complete`. None if
+      neither file exists.
     """
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
         output.read(COMPLETED)
-        found = json.loads(output.read(METADATA))
-        cost = found["core_seconds"] / max(found["rendered"], 1)
-        return {**found, "state": "complete", "core_seconds_a_scene": round(cost, 3)}
+        metadata = json.loads(output.read(METADATA))
+        cost = metadata["core_seconds"] / max(metadata["rendered"], 1)
+        return {**metadata, "state": "complete", "core_seconds_a_scene": round(cost, 3)}
     with contextlib.suppress(FileNotFoundError, ValueError):
         return dict(json.loads(output.read(PROGRESS)))
     return None

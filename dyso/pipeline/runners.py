@@ -1,4 +1,4 @@
-"""Beam's engines: what the job must know of each so that one command runs on it."""
+"""Beam's runners: what the job must know about each, so that one command fits all."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ from apache_beam.runners.runner import create_runner
 from dyso.render.system import usable_cpus
 from dyso.spec import UserError
 
-# Renders in this process's threads; the others in processes on any machine.
+# These run DoFns in threads of this process; the others in processes on any machine.
 _LOCAL = ("", "fnapi", "direct", "bundlebaseddirect", "switchingdirect", "prism")
-_SPOKEN_TO = ("portable", "flink", "spark")  # through a job service
+_WITH_JOB_SERVICE = ("portable", "flink", "spark")
 _DASK = "apache_beam.runners.dask.dask_runner"
-# What an engine that grows by itself may run: decides the size of parts alone.
+# Assumed number of workers for runners that scale automatically. It decides only the
+# size of parts.
 _MANY_WORKERS = 128
-# Of a Dask worker's thread, so that the slow ones hold up nobody; above the most, the
-# scheduler would have more to do with grouping than the workers with rendering.
-_TASKS_PER_THREAD, _FEWEST_TASKS, _MOST_TASKS = 8, 64, 512
+# Tasks per Dask thread: several, so that one slow task does not stall the job. With
+# more than `_MAX_TASKS`, grouping in the scheduler would take longer than rendering.
+_TASKS_PER_THREAD, _MIN_TASKS, _MAX_TASKS = 8, 64, 512
 _CONNECT_SECONDS = 10
 _YEAR = 365 * 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
-    """An engine to run a pipeline on.
+class Runner:
+    """A Beam runner.
 
     Attributes:
       name: `fnapi`, `dask`, `portable`, `flink`, `spark`, `dataflow` and others.
-      options: Beam's, to build the pipeline with.
-      workers: how many scenes it renders at once; a guess where it does not tell.
+      options: Beam's options for the pipeline.
+      workers: number of scenes that it renders at once; a guess if it is unknown.
     """
 
     name: str
@@ -55,13 +56,13 @@ class Engine:
 
     @property
     def local(self) -> bool:
-        """Whether this process renders, and its machine alone."""
+        """Whether the DoFns run in this process, so that only this machine renders."""
         return self.name in _LOCAL
 
     @property
     def pins(self) -> bool:
-        """Whether each worker process has a CPU of its own."""
-        # With fewer workers than half the cores, one worker does well on several.
+        """Whether each worker process is pinned to one CPU."""
+        # With fewer workers than half the cores, a worker benefits from several.
         return not self.local or self.workers > len(usable_cpus()) // 2
 
     @property
@@ -71,17 +72,18 @@ class Engine:
 
     @property
     def keeps_dofns(self) -> bool:
-        """Whether a DoFn outlives a bundle; Dask makes one for each of its tasks."""
+        """Whether a DoFn is reused for several bundles; Dask creates one per task."""
         return self.name != "dask"
 
     def explain(self, error: BaseException) -> BaseException:
-        """Gives what to tell a user when a pipeline ended with an error.
+        """Returns the error to show to the user when a pipeline has failed.
 
-        Engines of other processes tell errors as text, in pages of their own frames.
+        Runners with processes elsewhere report errors as long texts with tracebacks.
+        The returned error has one line.
         """
         if self.local or isinstance(error, UserError | OSError | KeyboardInterrupt):
             return error
-        # Of a call over the network, what there is to know is one of many lines.
+        # gRPC errors carry the relevant text in `details`.
         details = getattr(error, "details", None)
         text = str(details() if callable(details) else error)
         ours = re.findall(r"^(?:\S+\.)?UserError: (.*)$", text, re.MULTILINE)
@@ -92,22 +94,22 @@ class Engine:
             return UserError(last)
         what = last.strip() or type(error).__name__
         return UserError(
-            f"{self.name}: {what}; its own log says more; mend that, then the same "
-            "command goes on from here"
+            f"{self.name}: {what}; see the runner's log; fix this, then run the same "
+            "command to resume"
         )
 
 
-class Running:
-    """A pipeline that runs, as far as its engine lets it be stopped from outside."""
+class RunningPipeline:
+    """A running pipeline that another thread can cancel, if the runner supports it."""
 
     def __init__(self) -> None:
-        """Nothing runs yet."""
+        """Initializes without a pipeline."""
         self._lock = threading.Lock()
         self._result: Any = None
         self._cancelled = False
 
     def wait(self, pipeline: beam.Pipeline) -> None:
-        """Runs a pipeline and waits for its end."""
+        """Runs a pipeline and waits until it ends."""
         result = pipeline.run()
         with self._lock:
             self._result = result
@@ -117,88 +119,89 @@ class Running:
                 result.cancel()
             result.wait_until_finish()
         finally:
-            # Dask's, which would go on talking to its scheduler.
+            # Dask's client would otherwise keep its connection to the scheduler.
             client = getattr(result, "client", None)
             if client is not None:
                 client.close()
 
     def cancel(self) -> None:
-        """Ends the pipeline on its engine, if that can be done."""
+        """Cancels the pipeline on its runner, if the runner supports it."""
         with self._lock:
             self._cancelled, result = True, self._result
         if result is not None:
-            # Whatever happens, the job ends here; the engine's own log tells of it.
+            # The job ends here in any case; the runner logs its own errors.
             with suppress(Exception):
                 result.cancel()
 
 
 def register_options(flags: Sequence[str]) -> None:
-    """Has Beam know the options of the engine that flags name.
+    """Registers the options of the runner that flags name with Beam.
 
     Raises:
-      UserError: the engine's library is not installed.
+      UserError: the runner's library is not installed.
     """
-    if _name(_runner(flags)) == "dask":
+    if _short_name(_runner_option(flags)) == "dask":
         _import_dask()
 
 
-def find_engine(flags: Sequence[str], output: object) -> Engine:
-    """Makes an engine ready, and asks it how much it renders at once.
+def find_runner(flags: Sequence[str], output: object) -> Runner:
+    """Returns the runner that flags name, with its number of workers.
 
     Args:
-      flags: Beam's options, the runner among them.
+      flags: Beam's options, including the runner.
       output: where the dataset goes.
 
     Raises:
-      UserError: there is no such engine, it does not answer, or its options would
-        not do.
+      UserError: there is no such runner, it does not answer, or its options do not
+        work for this job.
     """
     register_options(flags)
     options = PipelineOptions(list(flags))
     standard = options.view_as(StandardOptions)
-    name = _name(standard.runner or "")
+    name = _short_name(standard.runner or "")
     if name == "dask":
-        return _dask(flags)
+        return _dask_runner(flags)
     try:
         create_runner(standard.runner or "FnApiRunner")
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"--runner: {error}") from error
     if name in _LOCAL:
         threads = options.view_as(DirectOptions).direct_num_workers
-        return Engine(name=name, options=options, workers=threads or len(usable_cpus()))
-    if name in _SPOKEN_TO:
+        return Runner(name=name, options=options, workers=threads or len(usable_cpus()))
+    if name in _WITH_JOB_SERVICE:
         _check_job_service(options)
     if name == "dataflow":
         _check_dataflow(options, output)
-    return Engine(name=name, options=options, workers=_MANY_WORKERS)
+    return Runner(name=name, options=options, workers=_MANY_WORKERS)
 
 
 def abandoned() -> bool:
-    """Says whether this thread works for a Dask job that was cancelled or is gone.
+    """Returns whether this thread runs a Dask task whose job was cancelled or is gone.
 
-    Dask takes back the tasks of such a job, but cannot interrupt one that runs.
+    Dask withdraws the tasks of such a job, but cannot interrupt a running task.
     """
     dask = sys.modules.get("distributed.worker")
     if dask is None:
         return False
     try:
         worker = dask.get_worker()
-    except ValueError:  # This is no task.
+    except ValueError:  # not in a task
         return False
     task = worker.state.tasks.get(getattr(dask.thread_state, "key", None))
     return task is not None and task.state == "cancelled"
 
 
-def _runner(flags: Sequence[str]) -> str:
-    found = ""
+def _runner_option(flags: Sequence[str]) -> str:
+    """Returns the value of the last `--runner` option, or an empty string."""
+    runner = ""
     for flag, following in zip(flags, [*flags[1:], ""], strict=True):
         name, equals, value = flag.partition("=")
         if name == "--runner":
-            found = value if equals else following
-    return found
+            runner = value if equals else following
+    return runner
 
 
-def _name(runner: str) -> str:
+def _short_name(runner: str) -> str:
     return runner.rpartition(".")[2].lower().removesuffix("runner")
 
 
@@ -212,29 +215,35 @@ def _import_dask() -> Any:
     return importlib.import_module(_DASK)
 
 
-def _dask(flags: Sequence[str]) -> Engine:
-    runner = _import_dask()
+def _dask_runner(flags: Sequence[str]) -> Runner:
+    module = _import_dask()
     options = PipelineOptions(list(flags))
-    dask = options.view_as(runner.DaskOptions)
+    dask = options.view_as(module.DaskOptions)
     if dask.address or dask.scheduler_file:
-        threads = _dask_threads(runner, dask)
+        threads = _dask_threads(module, dask)
     else:
         threads = len(usable_cpus())
     if dask.npartitions is None and dask.partition_size is None:
-        wanted = max(_FEWEST_TASKS, threads * _TASKS_PER_THREAD)
-        flags = [*flags, f"--dask_npartitions={min(wanted, _MOST_TASKS)}"]
+        tasks = max(_MIN_TASKS, threads * _TASKS_PER_THREAD)
+        flags = [*flags, f"--dask_npartitions={min(tasks, _MAX_TASKS)}"]
         options = PipelineOptions(list(flags))
-    # Beam does not know its own runner by its short name.
+    # Beam does not find its Dask runner by the short name.
     options.view_as(StandardOptions).runner = f"{_DASK}.DaskRunner"
-    return Engine(name="dask", options=options, workers=max(1, threads))
+    return Runner(name="dask", options=options, workers=max(1, threads))
 
 
-def _dask_threads(runner: Any, dask: Any) -> int:
-    given = dask.get_all_options(drop_default=True, current_only=True)
-    given = {k: v for k, v in given.items() if "partition" not in k}
+def _dask_threads(module: Any, dask: Any) -> int:
+    """Asks the Dask scheduler for its number of threads."""
+    client_options = {
+        name: value
+        for name, value in dask.get_all_options(
+            drop_default=True, current_only=True
+        ).items()
+        if "partition" not in name
+    }
     try:
-        with runner.ddist.Client(
-            **{"timeout": _CONNECT_SECONDS, **given}, set_as_default=False
+        with module.ddist.Client(
+            **{"timeout": _CONNECT_SECONDS, **client_options}, set_as_default=False
         ) as client:
             return sum(client.nthreads().values())
     except (OSError, ValueError) as error:
@@ -257,7 +266,7 @@ def _check_job_service(options: PipelineOptions) -> None:
         raise UserError(
             f"--job_endpoint={endpoint}: no job service answers there: {error}"
         ) from error
-    # Beam's own job service takes this for the time that a whole job may last.
+    # Beam's own job service takes this as the time limit of the whole job.
     default = PipelineOptions([]).view_as(PortableOptions).job_server_timeout
     if portable.job_server_timeout == default:
         portable.job_server_timeout = _YEAR
@@ -266,21 +275,21 @@ def _check_job_service(options: PipelineOptions) -> None:
 def _check_dataflow(options: PipelineOptions, output: object) -> None:
     if ":/" not in str(output):
         raise UserError(
-            f"{output}: Dataflow's workers see no folder of this machine; name a "
-            "gs:// address"
+            f"{output}: Dataflow's workers cannot access a folder of this machine; use "
+            "a gs:// address"
         )
     if not options.view_as(WorkerOptions).sdk_container_image:
         raise UserError(
-            "--sdk_container_image: is missing; it names the worker image, since "
-            "Dataflow's own has neither this program nor Blender"
+            "--sdk_container_image: is missing; it must name the worker image, since "
+            "Dataflow's default image has neither DySO nor Blender"
         )
     debug = options.view_as(DebugOptions)
     if not debug.number_of_worker_harness_threads:
         raise UserError(
             "--number_of_worker_harness_threads: is missing; it must be the number of "
-            "--machine_type's vCPUs, since each thread has a worker process of its own"
+            "--machine_type's vCPUs, since each thread starts one worker process"
         )
-    # One process a machine, with all its threads: only so do they share out the CPUs,
-    # and keep one copy of the program in memory.
+    # One SDK process per machine with all its threads. Only then do the threads divide
+    # the machine's CPUs among themselves and share one copy of the program in memory.
     if not debug.lookup_experiment("use_multiple_sdk_containers"):
         debug.add_experiment("no_use_multiple_sdk_containers")

@@ -12,63 +12,63 @@ from dataclasses import asdict
 
 from dyso import records
 from dyso.pipeline.cancellation import SceneRenderer
-from dyso.pipeline.output_layout import Work
+from dyso.pipeline.output_layout import OutputLayout
 from dyso.pipeline.plan import Part
-from dyso.pipeline.shard_report import Account, Failure, to_json
-from dyso.render import SCENES, UNCERTAIN, RenderError, Views
+from dyso.pipeline.shard_report import Failure, ShardReport, to_json
+from dyso.render import SCENE_REASONS, UNCERTAIN_REASONS, RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, UserError
 
 RENDER_ATTEMPTS = 3
-# An uncertain failure is the scene's if it comes so often in a row, each time but the
-# first in a fresh process.
+# An uncertain failure is attributed to the scene if it occurs this often in a row. Each
+# repetition runs in a fresh process.
 REPEATS = 3
-# Seconds before each further try at a scene that did not fail by its own doing.
+# Seconds before each repeated render of a scene whose failure the machine may have
+# caused.
 PAUSES = (0.0, 1.0, 4.0, 15.0, 30.0)
-POLL_SECONDS = 0.1  # between looks, in a pause, at whether to stop
-PROGRESS_SECONDS = 5.0  # between notes on a part in the making
+POLL_SECONDS = 0.1  # between checks for cancellation during a pause
+PROGRESS_SECONDS = 5.0  # between two writes of a part's progress
 _LOG = logging.getLogger(__name__)
-STDERR_LENGTH = 1000  # characters of a worker's last words that are kept
+STDERR_LENGTH = 1000  # characters of a worker's standard error that are kept
 
 
 def make_part(
     part: Part,
     resolved: ResolvedSpec,
-    work: Work,
+    layout: OutputLayout,
     renderer: SceneRenderer,
     check: Callable[[], None] = lambda: None,
-) -> Account:
-    """Renders a part, writes its file, then its account.
+) -> ShardReport:
+    """Renders a part and writes its file, then its report.
 
     Args:
-      part: which scenes.
+      part: the scenes to render.
       resolved: the dataset.
-      work: the output folder.
+      layout: the output folder.
       renderer: renders one scene after another.
-      check: called before every render; what it raises ends the part.
+      check: called before every render; an exception that it raises ends the part.
     """
-    noted = -math.inf
+    last_write = -math.inf
 
-    def note(making: float) -> None:
-        """Tells everyone, now and then, where this part is."""
-        nonlocal noted
-        if time.monotonic() - noted < PROGRESS_SECONDS:
+    def write_progress(making: float) -> None:
+        nonlocal last_write
+        if time.monotonic() - last_write < PROGRESS_SECONDS:
             return
         reasons = Counter(failure.reason for failure in maker.failures)
         value = {"rendered": maker.rendered, "failed": reasons, "making": making}
-        noted = time.monotonic()
-        # Progress decides nothing: what the part itself needs says what is wrong.
+        last_write = time.monotonic()
+        # Progress is not essential: if the output fails, writing the part reports it.
         with contextlib.suppress(OSError):
-            work.output.write(work.part_file(part, "progress"), to_json(value))
+            layout.output.write(layout.part_file(part, "progress"), to_json(value))
 
-    maker = SceneMaker(resolved, renderer, check, note)
-    with work.output.scratch() as scratch:
+    maker = SceneMaker(resolved, renderer, check, write_progress)
+    with layout.output.scratch() as scratch:
         file = scratch / "part"
         info = records.write_shard(file, _records(part, maker))
-        work.output.put(file, work.part_file(part, "array_record"), info.sha256)
-    account = Account(
-        spec_hash=work.spec_hash,
+        layout.output.put(file, layout.part_file(part, "array_record"), info.sha256)
+    report = ShardReport(
+        spec_hash=layout.spec_hash,
         split=part.shard.split,
         start=part.start,
         stop=part.stop,
@@ -83,14 +83,14 @@ def make_part(
         backgrounds=tuple(sorted(maker.backgrounds)),
         repeated=dict(maker.repeated),
     )
-    work.output.write(work.part_file(part, "json"), to_json(asdict(account)))
+    layout.output.write(layout.part_file(part, "json"), to_json(asdict(report)))
     with contextlib.suppress(OSError):
-        work.output.remove(work.part_file(part, "progress"))
-    return account
+        layout.output.remove(layout.part_file(part, "progress"))
+    return report
 
 
 def _records(part: Part, maker: SceneMaker) -> Iterator[bytes]:
-    """Gives the records of the scenes that could be rendered, in order."""
+    """Yields the records of the scenes that could be rendered, in order."""
     for index in range(part.start, part.stop):
         record = maker.record(part.shard.split, index)
         if record is not None:
@@ -98,17 +98,17 @@ def _records(part: Part, maker: SceneMaker) -> Iterator[bytes]:
 
 
 class SceneMaker:
-    """Makes records of scenes, sampling again those that cannot be rendered.
+    """Makes records of scenes; samples scenes that cannot be rendered again.
 
     Attributes:
-      rendered: how many records there are.
-      failures: the scenes that were given up, by their last attempts.
+      rendered: number of records.
+      failures: the last attempts at the scenes that were given up.
       retries: all other attempts that failed.
-      repeated: tries that failed, by reason, at attempts that then were rendered.
-      seconds: of rendering, summed over scenes.
-      core_seconds: of sampling, rendering and encoding.
-      objects: what the records show, as indices in the catalog of objects.
-      backgrounds: likewise of HDRIs.
+      repeated: failed renders, by reason, of attempts that a later render completed.
+      seconds: wall time of rendering, summed over scenes.
+      core_seconds: CPU time of sampling, rendering and encoding.
+      objects: the objects in the records, as indices in the object catalog.
+      backgrounds: the HDRIs in the records, as indices in the HDRI catalog.
     """
 
     def __init__(
@@ -118,14 +118,14 @@ class SceneMaker:
         check: Callable[[], None] = lambda: None,
         watch: Callable[[float], None] = lambda making: None,
     ):
-        """Has made nothing yet.
+        """Initializes the counts.
 
         Args:
           resolved: the dataset.
           renderer: renders one scene after another.
           check: see `make_part`.
-          watch: called with the share that there is of the scene in the making, from
-            time to time, and with 0 after every scene.
+          watch: called from time to time with the fraction of the current scene that is
+            rendered, and with 0 after every scene.
         """
         self._resolved, self._renderer = resolved, renderer
         self._check, self._watch = check, watch
@@ -137,11 +137,11 @@ class SceneMaker:
         self.objects, self.backgrounds = set[int](), set[int]()
 
     def record(self, split: str, index: int) -> bytes | None:
-        """Gives a scene's record; None if it is now among the failures.
+        """Returns a scene's record; None if the scene was added to the failures.
 
         Raises:
-          UserError: no scene at all can be rendered here, or this machine keeps this
-            one from being rendered.
+          UserError: no scene can be rendered on this machine, or the machine failed
+            repeatedly while it rendered this scene.
         """
         start = time.thread_time()
         record, failed = self._attempt(split, index)
@@ -155,7 +155,7 @@ class SceneMaker:
         return record
 
     def _attempt(self, split: str, index: int) -> tuple[bytes | None, list[Failure]]:
-        """Gives a scene's record, if one of its attempts gave one, and the others."""
+        """Returns the record of the first successful attempt, and failed attempts."""
         attempt, failed, rendered = 0, list[Failure](), 0
         while rendered < RENDER_ATTEMPTS:
             try:
@@ -166,32 +166,32 @@ class SceneMaker:
                 break
             try:
                 record = self._render(scene)
-                self._note(scene)
+                self._add_assets(scene)
                 return record, failed
             except RenderError as error:
                 if error.final:
                     raise UserError(str(error)) from error
                 failed.append(_failure(index, scene.attempt, error.reason, error))
-                # Of these nothing was rendered, and the spec bounds the attempts.
+                # An unseen scene was not rendered; the spec limits these attempts.
                 rendered += error.reason != "unseen"
-            except ValueError as error:  # what the format cannot store
+            except ValueError as error:  # the format cannot store the views
                 failed.append(_failure(index, scene.attempt, "record", error))
                 rendered += 1
             attempt = scene.attempt + 1
         return None, failed
 
-    def _note(self, scene: Scene) -> None:
+    def _add_assets(self, scene: Scene) -> None:
         catalogs = self._resolved.objects, self._resolved.backgrounds
         self.objects |= {catalogs[0].index(item.asset_id) for item in scene.objects}
         self.backgrounds.add(catalogs[1].index(scene.background.asset_id))
 
     def _render(self, scene: Scene) -> bytes:
-        """Returns a scene's record, rendered again until the machine lets it be.
+        """Returns a scene's record; repeats renders that the machine may have failed.
 
         Raises:
-          RenderError: the scene cannot be rendered, wherever it is tried.
-          ValueError: the format cannot store its views.
-          UserError: the machine keeps it from being rendered.
+          RenderError: the scene cannot be rendered on any machine.
+          ValueError: the format cannot store the views.
+          UserError: the machine failed repeatedly.
         """
         name = f"{scene.split} scene {scene.index}"
         failed: list[RenderError] = []
@@ -202,7 +202,11 @@ class SceneMaker:
                 record = self._timed_render(scene)
             except RenderError as error:
                 failed.append(error)
-                if error.final or error.reason in SCENES or _is_scenes(failed):
+                if (
+                    error.final
+                    or error.reason in SCENE_REASONS
+                    or _blames_scene(failed)
+                ):
                     raise
                 if len(failed) == 1:
                     _LOG.warning("%s: %s; trying again", name, _one_line(error))
@@ -211,9 +215,9 @@ class SceneMaker:
                 return record
         raise UserError(
             f"{name}: {_one_line(failed[-1])} (tried {len(failed)} "
-            f"times in {time.monotonic() - start:.0f} s); the machine is "
-            "to blame and not the scene, which is therefore not sampled again; mend "
-            "that, then the same command goes on from here"
+            f"times in {time.monotonic() - start:.0f} s); the machine is to blame, not "
+            "the scene, which is therefore not sampled again; fix this, then run the "
+            "same command to resume"
         ) from failed[-1]
 
     def _wait(self, seconds: float) -> None:
@@ -225,17 +229,17 @@ class SceneMaker:
     def _timed_render(self, scene: Scene) -> bytes:
         self._check()
         start = time.monotonic()
-        # A worker that fails tells no core-seconds; one core is what it has for sure.
+        # A worker that fails reports no core-seconds; then one core is assumed.
         spent = None
         try:
             total = scene.layout.views
             views = self._renderer.render(
-                scene, lambda made: self._watch(min(1.0, max(0, made) / total))
+                scene, lambda count: self._watch(min(1.0, max(0, count) / total))
             )
             spent = views.timings.get("cpu")
             return _encoded(scene, views)
         except RenderError:
-            # A renderer that was closed to stop the job is no failure of the scene.
+            # If the renderer was closed to cancel the job, the scene did not fail.
             self._check()
             raise
         finally:
@@ -248,18 +252,23 @@ def _encoded(scene: Scene, views: Views) -> bytes:
     try:
         return records.encode(scene, views)
     except MemoryError as error:
-        raise RenderError("machine", "no memory for the record is left") from error
+        raise RenderError("machine", "out of memory for the record") from error
 
 
-def _is_scenes(failed: Sequence[RenderError]) -> bool:
-    """Says whether the last failures, which are uncertain, are the scene's own.
+def _blames_scene(failed: Sequence[RenderError]) -> bool:
+    """Returns whether the last, uncertain failures are attributed to the scene.
 
-    They are the machine's unless they come again and again in the same way. That does
-    not prove it: what they then decide is noted, and `dyso validate` tells of it.
+    They are attributed to the machine unless the same failure occurs `REPEATS` times in
+    a row. Repetition is no proof, so metadata.json lists these failures, and `dyso
+    validate` warns about them.
     """
     last = failed[-REPEATS:]
     kinds = {(error.reason, error.kind) for error in last}
-    return len(last) == REPEATS and len(kinds) == 1 and failed[-1].reason in UNCERTAIN
+    return (
+        len(last) == REPEATS
+        and len(kinds) == 1
+        and failed[-1].reason in UNCERTAIN_REASONS
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -267,15 +276,15 @@ def _one_line(error: Exception) -> str:
 
 
 def _failure(index: int, attempt: int, reason: str, error: Exception) -> Failure:
-    asset, told = "", ""
+    asset, stderr = "", ""
     if isinstance(error, RenderError):
         asset = error.asset
-        told = "" if asset or reason == "unseen" else error.stderr
+        stderr = "" if asset or reason == "unseen" else error.stderr
     return Failure(
         index=index,
         attempt=attempt,
         reason=reason,
         asset=asset,
         message=_one_line(error),
-        stderr=told[-STDERR_LENGTH:],
+        stderr=stderr[-STDERR_LENGTH:],
     )

@@ -1,4 +1,4 @@
-"""Accounts: what became of every scene of a part, a shard, a dataset."""
+"""Reports on every scene of a part, a shard and a dataset."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import pydantic
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An attempt at a scene that failed, and why.
+    """A failed attempt at a scene.
 
     Attributes:
       index: the scene's index in its split.
-      attempt: the attempt that was rendered, or the first that was not seen.
-      reason: one word for counting, see `dyso.render.RenderError`; or `unseen`.
-      asset: the id of the asset that is to blame, or empty.
-      message: one line.
-      stderr: the last lines that the worker process wrote, if it was to blame.
+      attempt: the attempt that was rendered, or the first that was not visible.
+      reason: one word for counting: `record`, `unseen` or a reason of
+        `dyso.render.RenderError`.
+      asset: the id of the asset that caused the failure, or empty.
+      message: one line for the user.
+      stderr: the end of the worker's standard error, if the worker caused the failure.
     """
 
     index: int
@@ -34,22 +35,26 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """What became of scenes [start, stop) of a split; written beside their file.
+class ShardReport:
+    """The outcome of scenes [start, stop) of a split, a part or a shard.
 
     Attributes:
       spec_hash: the dataset's identity.
-      records: scenes in the file, in the order of their indices.
-      bytes: the file's size.
-      sha256: of the file.
-      seconds: of rendering, summed over scenes.
-      core_seconds: of all processes that worked on the scenes.
-      failures: the scenes that are not in the file, by their last attempts.
+      split: the split.
+      start: index of the first scene.
+      stop: index after the last scene.
+      records: number of records in the data file, which are ordered by scene index.
+      bytes: size of the data file.
+      sha256: checksum of the data file, in hexadecimal.
+      seconds: wall time of rendering, summed over scenes.
+      core_seconds: CPU time of all processes that worked on the scenes.
+      failures: the last attempts at the scenes that are not in the data file.
       retries: all other attempts that failed.
-      objects: what the records show, in order, as indices in the catalog of objects.
-      backgrounds: likewise of HDRIs; there are none in accounts of old.
-      repeated: tries that failed, by reason, at attempts that then were rendered: of
-        no consequence for the records.
+      objects: the objects in the records, as sorted indices in the object catalog.
+      backgrounds: the HDRIs in the records, as sorted indices in the HDRI catalog.
+        Empty in reports of older versions.
+      repeated: failed renders, by reason, of attempts that a later render completed.
+        They do not affect the records.
     """
 
     spec_hash: str
@@ -68,118 +73,118 @@ class Account:
     repeated: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks that no scene is missing."""
+        """Raises ValueError if scenes are missing."""
         if self.records + len(self.failures) != self.stop - self.start:
             raise ValueError(f"{self}: records and failures are not all scenes")
 
     @property
     def reasons(self) -> Counter[str]:
-        """Failed scenes by reason."""
+        """The number of failed scenes by reason."""
         return Counter(failure.reason for failure in self.failures)
 
     @property
     def resampled(self) -> int:
-        """Scenes in the file under another attempt than the first one rendered."""
+        """The number of scenes in the file of which an earlier attempt failed."""
         retried = {failure.index for failure in self.retries}
         return len(retried - {failure.index for failure in self.failures})
 
 
-_ACCOUNT = pydantic.TypeAdapter(Account)
+_REPORT = pydantic.TypeAdapter(ShardReport)
 
 
 def to_json(value: object) -> bytes:
-    """Gives a line of JSON."""
+    """Returns a value as one line of JSON."""
     return json.dumps(value).encode() + b"\n"
 
 
-def parse_account(text: bytes, size: int, spec_hash: str) -> Account | None:
-    """Reads an account; None if it does not hold for its file.
+def parse_report(text: bytes, size: int, spec_hash: str) -> ShardReport | None:
+    """Parses a report; returns None if it is invalid or does not match its data file.
 
     Args:
-      text: the account as JSON.
-      size: bytes of the file that it speaks of.
+      text: the report as JSON.
+      size: size of the data file in bytes.
       spec_hash: the dataset's identity.
     """
     try:
-        account = _ACCOUNT.validate_json(text)
+        report = _REPORT.validate_json(text)
     except ValueError:
         return None
-    valid = account.spec_hash == spec_hash and account.bytes == size
-    return account if valid else None
+    valid = report.spec_hash == spec_hash and report.bytes == size
+    return report if valid else None
 
 
-def summarize(accounts: Collection[Account]) -> dict[str, Any]:
-    """Gives the sums of accounts as plain values, for people and metadata."""
+def summarize(reports: Collection[ShardReport]) -> dict[str, Any]:
+    """Returns the totals of reports as plain values, for metadata.json."""
     return {
-        "planned": sum(a.stop - a.start for a in accounts),
-        "rendered": sum(a.records for a in accounts),
-        "failed": dict(sum((a.reasons for a in accounts), Counter[str]())),
-        "resampled": sum(a.resampled for a in accounts),
-        "repeated": sum_repeated(accounts),
-        "bytes": sum(a.bytes for a in accounts),
-        "render_seconds": round(sum(a.seconds for a in accounts), 1),
-        "core_seconds": round(sum(a.core_seconds for a in accounts), 1),
+        "planned": sum(a.stop - a.start for a in reports),
+        "rendered": sum(a.records for a in reports),
+        "failed": dict(sum((a.reasons for a in reports), Counter[str]())),
+        "resampled": sum(a.resampled for a in reports),
+        "repeated": sum_repeated(reports),
+        "bytes": sum(a.bytes for a in reports),
+        "render_seconds": round(sum(a.seconds for a in reports), 1),
+        "core_seconds": round(sum(a.core_seconds for a in reports), 1),
         "assets": _blamed(
-            failure for a in accounts for failure in (*a.failures, *a.retries)
+            failure for a in reports for failure in (*a.failures, *a.retries)
         ),
     }
 
 
-def sum_repeated(accounts: Iterable[Account]) -> dict[str, int]:
-    """Returns the repeated tries of accounts, by reason."""
-    return dict(sum((Counter(a.repeated) for a in accounts), Counter[str]()))
+def sum_repeated(reports: Iterable[ShardReport]) -> dict[str, int]:
+    """Returns the total number of repeated renders, by reason."""
+    return dict(sum((Counter(a.repeated) for a in reports), Counter[str]()))
 
 
 def _blamed(failures: Iterable[Failure]) -> dict[str, dict[str, Any]]:
-    """Gives assets that broke attempts: how many, and the first one's message."""
-    found: dict[str, dict[str, Any]] = {}
+    """Returns, for each asset that caused failures, their number and first message."""
+    by_asset: dict[str, dict[str, Any]] = {}
     for failure in failures:
         if failure.asset:
             entry = {"attempts": 0, "message": failure.message}
-            found.setdefault(failure.asset, entry)["attempts"] += 1
-    return dict(sorted(found.items(), key=lambda item: -item[1]["attempts"]))
+            by_asset.setdefault(failure.asset, entry)["attempts"] += 1
+    return dict(sorted(by_asset.items(), key=lambda item: -item[1]["attempts"]))
 
 
-def metadata(accounts: Mapping[str, Account]) -> dict[str, Any]:
-    """Gives a dataset's metadata.json.
+def metadata(reports: Mapping[str, ShardReport]) -> dict[str, Any]:
+    """Returns the contents of a dataset's metadata.json.
 
     Args:
-      accounts: of its shards, by their files' names.
+      reports: the reports of its shards, by data file name.
     """
-    every = accounts.values()
+    every = reports.values()
     flat = {
         name: [
-            {"split": account.split, **asdict(failure)}
-            for account in every
-            for failure in getattr(account, name)
+            {"split": report.split, **asdict(failure)}
+            for report in every
+            for failure in getattr(report, name)
         ]
         for name in ("failures", "retries")
     }
     shards = [
         {
             "file": file,
-            "split": account.split,
-            "start": account.start,
-            "stop": account.stop,
-            "count": account.records,
-            "bytes": account.bytes,
-            "sha256": account.sha256,
-            "seconds": account.seconds,
-            "core_seconds": account.core_seconds,
-            "objects": account.objects,
-            "backgrounds": account.backgrounds,
-            "repeated": account.repeated,
+            "split": report.split,
+            "start": report.start,
+            "stop": report.stop,
+            "count": report.records,
+            "bytes": report.bytes,
+            "sha256": report.sha256,
+            "seconds": report.seconds,
+            "core_seconds": report.core_seconds,
+            "objects": report.objects,
+            "backgrounds": report.backgrounds,
+            "repeated": report.repeated,
         }
-        for file, account in accounts.items()
+        for file, report in reports.items()
     ]
     return {**summarize(every), **flat, "shards": shards}
 
 
-def accounts_of(text: bytes, spec_hash: str) -> Iterator[tuple[str, Account]]:
-    """Gives the accounts that a metadata.json was made of, by their files' names.
+def reports_of(text: bytes, spec_hash: str) -> Iterator[tuple[str, ShardReport]]:
+    """Yields the shard reports in a metadata.json, with their data file names.
 
     Raises:
-      ValueError: it is no metadata.json.
+      ValueError: the text is not a metadata.json of a job.
     """
     try:
         data = json.loads(text)
@@ -193,30 +198,33 @@ def accounts_of(text: bytes, spec_hash: str) -> Iterator[tuple[str, Account]]:
                     and entry["start"] <= failure["index"] < entry["stop"]
                 ]
             fields |= {"spec_hash": spec_hash, "records": entry["count"]}
-            yield entry["file"], _ACCOUNT.validate_python(fields)
+            yield entry["file"], _REPORT.validate_python(fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a job's metadata: {error}") from error
 
 
-def shown(
-    accounts: Collection[Account], name: Literal["objects", "backgrounds"], many: int
+def shown_assets(
+    reports: Collection[ShardReport],
+    name: Literal["objects", "backgrounds"],
+    count: int,
 ) -> Collection[int]:
-    """Gives the assets that records show, as indices in their catalog.
+    """Returns the assets that the records show, as indices in their catalog.
 
     Args:
-      accounts: of the records.
-      name: which catalog.
-      many: the assets that it has, which are all given if an account does not say.
+      reports: the reports of the records.
+      name: the catalog.
+      count: number of assets in the catalog. If a report of an older version does not
+        list its assets, all of them are returned.
     """
-    # Each record has a background.
-    if any(account.records and not account.backgrounds for account in accounts):
-        return range(many)
-    every = set[int]().union(*(getattr(account, name) for account in accounts))
-    return every & set(range(many))
+    # Each record has a background, so a report without backgrounds lists no assets.
+    if any(report.records and not report.backgrounds for report in reports):
+        return range(count)
+    used = set[int]().union(*(getattr(report, name) for report in reports))
+    return used & set(range(count))
 
 
 def say_failures(failed: Mapping[str, int]) -> str:
-    """Gives failures by reason as a few words: `3 (2 crash, 1 asset)`."""
+    """Returns the numbers of failures as a short text: `3 (2 crash, 1 asset)`."""
     if not failed:
         return "0"
     ordered = sorted(failed.items(), key=lambda item: (-item[1], item[0]))
@@ -225,7 +233,12 @@ def say_failures(failed: Mapping[str, int]) -> str:
 
 
 def say_assets(assets: Mapping[str, Mapping[str, Any]], most: int = 5) -> list[str]:
-    """Gives a line for each of the assets that broke most attempts."""
+    """Returns a line for each of the assets that caused the most failures.
+
+    Args:
+      assets: the `assets` of metadata.json.
+      most: maximum number of assets.
+    """
     lines = [
         f"asset {asset}: broke {entry['attempts']} attempts: {entry['message']}"
         for asset, entry in itertools.islice(assets.items(), most)

@@ -1,7 +1,7 @@
-"""The job's Beam transforms, which run where the engine wants them to.
+"""The job's Beam transforms, which may run on any machine of the runner.
 
-What passes between them are names and counts: pixels go from a worker process into a
-part's file, and from parts' files into a shard's.
+Their elements are only names and counts. Pixels go from a worker process into the file
+of a part, and from the files of parts into the file of a shard.
 """
 
 from __future__ import annotations
@@ -13,66 +13,68 @@ from contextlib import AbstractContextManager, ExitStack
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from dyso.pipeline.cancellation import SceneRenderer, Session, find_session
-from dyso.pipeline.output_layout import SPEC, Work, begun_shards, check_versions
-from dyso.pipeline.pack import Failed, check_failures, finish, pack_shard
+from dyso.pipeline.cancellation import Cancellation, SceneRenderer, find_cancellation
+from dyso.pipeline.output_layout import SPEC, OutputLayout, begun_shards, check_versions
+from dyso.pipeline.pack import FailedScenes, check_failures, finish, pack_shard
 from dyso.pipeline.plan import Part, Shard
 from dyso.pipeline.scenes import make_part
-from dyso.pipeline.shard_report import Account
+from dyso.pipeline.shard_report import ShardReport
 from dyso.spec import ResolvedSpec, UserError, parse_resolved
 from dyso.storage import Folder
 
 
 @functools.lru_cache(maxsize=2)
 def _resolved(output: Folder, spec_hash: str) -> ResolvedSpec:
-    """Reads the spec where the job put it, once a process: catalogs may be large."""
+    """Reads the spec from the output, once per process, since catalogs may be large."""
     resolved = parse_resolved(output.read(SPEC), f"{output}/{SPEC}")
     if resolved.hash != spec_hash:
-        raise UserError(f"{output}: holds the data of another spec now")
+        raise UserError(
+            f"{output}: now holds the data of another spec; choose another folder"
+        )
     return resolved
 
 
 class RenderPart(beam.DoFn):
-    """Renders parts that are not there yet, each thread with its own worker process."""
+    """Renders the missing parts; each thread has its own worker process."""
 
     def __init__(
         self,
-        work: Work,
-        session: str,
+        layout: OutputLayout,
+        key: str,
         *,
         start: Callable[[ResolvedSpec], AbstractContextManager[SceneRenderer]],
     ):
-        """Starts nothing yet.
+        """Stores the arguments; the worker process starts with the first part.
 
         Args:
-          work: the output folder.
-          session: key of the session in the process that started the job.
-          start: gives a renderer of a dataset's scenes.
+          layout: the output folder.
+          key: key of the `Cancellation` in the process that started the job.
+          start: returns a context manager that yields a renderer for a dataset.
         """
-        self._work, self._key, self._start = work, session, start
-        self._session: Session | None = None
+        self._layout, self._key, self._start = layout, key, start
+        self._cancellation: Cancellation | None = None
         self._renderer: SceneRenderer | None = None
         self._stack: ExitStack | None = None
 
     def setup(self) -> None:
-        """Finds the session."""
+        """Looks up the `Cancellation` of this process."""
         self._stack = ExitStack()
-        self._session = find_session(self._key)
+        self._cancellation = find_cancellation(self._key)
 
-    def process(self, part: Part) -> Iterable[tuple[None, tuple[Shard, Failed]]]:
-        """Gives the part's shard, and what failed, when the part is there."""
-        assert self._session is not None
+    def process(self, part: Part) -> Iterable[tuple[None, tuple[Shard, FailedScenes]]]:
+        """Yields the part's shard and its failures once the part is finished."""
+        assert self._cancellation is not None
         try:
-            with self._session.guarding():
-                self._session.check()
-                account = self._work.part_account(part)
-                if account is None:
-                    account = self._make(part, self._session)
-                    _count(account)
-                name = self._work.part_file(part, "json")
-                yield None, (part.shard, Failed.of(name, account))
+            with self._cancellation.cancel_on_error():
+                self._cancellation.check()
+                report = self._layout.part_report(part)
+                if report is None:
+                    report = self._make(part, self._cancellation)
+                    _count(report)
+                name = self._layout.part_file(part, "json")
+                yield None, (part.shard, FailedScenes.of(name, report))
         except BaseException:
-            self.teardown()  # Not every engine does.
+            self.teardown()  # Some runners do not call it after an error.
             raise
 
     def teardown(self) -> None:
@@ -80,82 +82,84 @@ class RenderPart(beam.DoFn):
         if self._stack is not None:
             self._stack.close()
 
-    def _make(self, part: Part, session: Session) -> Account:
-        resolved = _resolved(self._work.output, self._work.spec_hash)
+    def _make(self, part: Part, cancellation: Cancellation) -> ShardReport:
+        resolved = _resolved(self._layout.output, self._layout.spec_hash)
         if self._renderer is None:
-            check_versions(self._work)
+            check_versions(self._layout)
             assert self._stack is not None
             self._renderer = self._stack.enter_context(self._start(resolved))
-            session.add(self._renderer)
-        return make_part(part, resolved, self._work, self._renderer, session.check)
+            cancellation.add(self._renderer)
+        return make_part(
+            part, resolved, self._layout, self._renderer, cancellation.check
+        )
 
 
-def _count(account: Account) -> None:
-    """Adds a part to the engine's counters."""
-    Metrics.counter("dyso", "scenes_rendered").inc(account.records)
-    for reason, count in account.reasons.items():
+def _count(report: ShardReport) -> None:
+    """Adds a part to Beam's counters."""
+    Metrics.counter("dyso", "scenes_rendered").inc(report.records)
+    for reason, count in report.reasons.items():
         Metrics.counter("dyso", f"scenes_failed_{reason}").inc(count)
-    Metrics.counter("dyso", "bytes").inc(account.bytes)
-    Metrics.counter("dyso", "render_milliseconds").inc(round(account.seconds * 1000))
-    Metrics.counter("dyso", "core_milliseconds").inc(round(account.core_seconds * 1000))
+    Metrics.counter("dyso", "bytes").inc(report.bytes)
+    Metrics.counter("dyso", "render_milliseconds").inc(round(report.seconds * 1000))
+    Metrics.counter("dyso", "core_milliseconds").inc(round(report.core_seconds * 1000))
 
 
 class CheckFailures(beam.DoFn):
-    """Lets a job go on of which few enough scenes have failed."""
+    """Stops the job once all parts are done if too many scenes have failed."""
 
-    def __init__(self, work: Work, session: str, failed: Sequence[Failed]):
+    def __init__(self, layout: OutputLayout, key: str, failed: Sequence[FailedScenes]):
         """See `RenderPart`.
 
         Args:
-          work: the output folder.
-          session: key of the session.
-          failed: what failed in what was there before.
+          layout: the output folder.
+          key: key of the `Cancellation`.
+          failed: failures in the parts and shards that existed before this run.
         """
-        self._work, self._key, self._failed = work, session, failed
+        self._layout, self._key, self._failed = layout, key, failed
 
     def process(
-        self, keyed: tuple[None, Iterable[tuple[Shard, Failed]]]
+        self, keyed: tuple[None, Iterable[tuple[Shard, FailedScenes]]]
     ) -> Iterable[tuple[str, Shard]]:
-        """Gives the shards to pack, when all parts are there."""
-        with find_session(self._key).guarding():
-            failed = {each.account: each for each in self._failed}
+        """Yields the shards to pack once all parts are finished."""
+        with find_cancellation(self._key).cancel_on_error():
+            failed = {each.report: each for each in self._failed}
             shards = set()
             for shard, of_part in keyed[1]:
                 shards.add(shard)
-                failed[of_part.account] = of_part
-            resolved = _resolved(self._work.output, self._work.spec_hash)
-            check_failures(failed.values(), resolved, self._work)
+                failed[of_part.report] = of_part
+            resolved = _resolved(self._layout.output, self._layout.spec_hash)
+            check_failures(failed.values(), resolved, self._layout)
             for shard in sorted(shards, key=lambda shard: shard.name):
                 yield shard.name, shard
 
 
 class PackShard(beam.DoFn):
-    """Packs a shard whose parts are all there."""
+    """Packs a shard whose parts are all finished."""
 
-    def __init__(self, work: Work, session: str):
+    def __init__(self, layout: OutputLayout, key: str):
         """See `RenderPart`."""
-        self._work, self._key = work, session
+        self._layout, self._key = layout, key
 
     def process(self, keyed: tuple[str, Iterable[Shard]]) -> Iterable[tuple[None, str]]:
-        """Gives the shard's name when the shard is there."""
+        """Yields the shard's name once the shard is written."""
         name, (shard, *_) = keyed
-        session = find_session(self._key)
-        with session.guarding():
-            session.check()
-            pack_shard(shard, self._work)
+        cancellation = find_cancellation(self._key)
+        with cancellation.cancel_on_error():
+            cancellation.check()
+            pack_shard(shard, self._layout)
             yield None, name
 
 
 class Finish(beam.DoFn):
-    """Finishes the dataset when all shards are there."""
+    """Finishes the dataset once all shards are written."""
 
-    def __init__(self, work: Work, session: str):
+    def __init__(self, layout: OutputLayout, key: str):
         """See `RenderPart`."""
-        self._work, self._key = work, session
+        self._layout, self._key = layout, key
 
     def process(self, keyed: tuple[None, Iterable[str]]) -> Iterable[str]:
-        """Gives the dataset's folder."""
-        with find_session(self._key).guarding():
-            resolved = _resolved(self._work.output, self._work.spec_hash)
-            finish(begun_shards(self._work, resolved), resolved, self._work)
-            yield str(self._work.output)
+        """Yields the dataset's folder."""
+        with find_cancellation(self._key).cancel_on_error():
+            resolved = _resolved(self._layout.output, self._layout.spec_hash)
+            finish(begun_shards(self._layout, resolved), resolved, self._layout)
+            yield str(self._layout.output)

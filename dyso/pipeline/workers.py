@@ -1,4 +1,4 @@
-"""Starts what renders scenes: a worker process, on a CPU of its own."""
+"""Starts worker processes that render scenes, each pinned to a CPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IDLE_SECONDS = 10.0
 
 
 @contextmanager
-def started(
+def new_renderer(
     resolved: ResolvedSpec,
     *,
     pin: bool,
@@ -30,14 +30,14 @@ def started(
     device: Device,
     renderer: StartRenderer | None = None,
 ) -> Iterator[SceneRenderer]:
-    """Gives a renderer of a dataset's scenes, and ends it.
+    """Yields a new renderer for a dataset and closes it at the end.
 
     Args:
       resolved: the dataset.
-      pin: bind the worker process to a CPU that no other one on this machine has.
-      timeout: seconds that one scene may take; None: see `dyso.render.Renderer`.
+      pin: pin the worker process to a CPU that no other worker on this machine uses.
+      timeout: time limit for one scene in seconds; None: see `dyso.render.Renderer`.
       device: see `dyso.render.Renderer`.
-      renderer: makes another one than `dyso.render.Renderer`.
+      renderer: makes the renderer; None makes a `dyso.render.Renderer`.
 
     Raises:
       UserError: see `dyso.assets.manifests`.
@@ -45,7 +45,7 @@ def started(
     if renderer is None:
         objects, backgrounds = assets.manifests(resolved)
     with claimed_cpu() if pin else nullcontext() as cpu:
-        own = (
+        worker = (
             renderer(cpu=cpu)
             if renderer is not None
             else Renderer(
@@ -56,60 +56,60 @@ def started(
                 device=device,
             )
         )
-        with closing(own):
-            yield own
+        with closing(worker):
+            yield worker
 
 
 @dataclass(kw_only=True)
-class _Idle:
-    """A renderer that nobody uses for now."""
+class _Pooled:
+    """A renderer that is not in use."""
 
     renderer: SceneRenderer
     stack: ExitStack
     timer: threading.Timer = field(init=False)
 
 
-_idle: dict[bytes, list[_Idle]] = {}
+_idle: dict[bytes, list[_Pooled]] = {}
 _lock = threading.Lock()
 
 
 @contextmanager
-def lent(resolved: ResolvedSpec, **settings: Any) -> Iterator[SceneRenderer]:
-    """Gives a renderer as `started` does, but ends it only when it is idle.
+def pooled_renderer(resolved: ResolvedSpec, **settings: Any) -> Iterator[SceneRenderer]:
+    """Yields a renderer of a pool, which closes it after `IDLE_SECONDS` without use.
 
-    For engines that make a DoFn for every task: a worker process takes longer to start
-    than a scene to render, so the next task in this process gets the same one.
+    This is for runners that make a new DoFn for every task. Starting a worker process
+    takes longer than rendering a scene, so the next task reuses the renderer.
 
     Args:
       resolved: the dataset.
-      settings: see `started`.
+      settings: see `new_renderer`.
 
     Raises:
-      UserError: see `started`.
+      UserError: see `new_renderer`.
     """
     key = pickle.dumps((resolved.hash, sorted(settings.items())))
     with _lock:
-        waiting = _idle.get(key)
-        own = waiting.pop() if waiting else None
-    if own is None:
+        idle = _idle.get(key)
+        pooled = idle.pop() if idle else None
+    if pooled is None:
         with ExitStack() as stack:
-            renderer = stack.enter_context(started(resolved, **settings))
-            own = _Idle(renderer=renderer, stack=stack.pop_all())
+            renderer = stack.enter_context(new_renderer(resolved, **settings))
+            pooled = _Pooled(renderer=renderer, stack=stack.pop_all())
     else:
-        own.timer.cancel()
+        pooled.timer.cancel()
     try:
-        yield own.renderer
+        yield pooled.renderer
     finally:
-        own.timer = threading.Timer(IDLE_SECONDS, _end, (key, own))
-        own.timer.daemon = True
+        pooled.timer = threading.Timer(IDLE_SECONDS, _close, (key, pooled))
+        pooled.timer.daemon = True
         with _lock:
-            _idle.setdefault(key, []).append(own)
-        own.timer.start()
+            _idle.setdefault(key, []).append(pooled)
+        pooled.timer.start()
 
 
-def _end(key: bytes, own: _Idle) -> None:
+def _close(key: bytes, pooled: _Pooled) -> None:
     with _lock:
-        if own not in _idle[key]:
+        if pooled not in _idle[key]:
             return
-        _idle[key].remove(own)
-    own.stack.close()
+        _idle[key].remove(pooled)
+    pooled.stack.close()

@@ -1,12 +1,12 @@
-"""The client of a worker process: start it, hand over a Scene, get Views back."""
+"""The client of worker processes, which render a `Scene` to `Views`."""
 
 from dyso.render.client import Device, Renderer
-from dyso.render.process import SCENES, UNCERTAIN, RenderError
+from dyso.render.process import SCENE_REASONS, UNCERTAIN_REASONS, RenderError
 from dyso.render.views import Views, image_bytes
 
 __all__ = [
-    "SCENES",
-    "UNCERTAIN",
+    "SCENE_REASONS",
+    "UNCERTAIN_REASONS",
     "Device",
     "RenderError",
     "Renderer",

@@ -1,4 +1,4 @@
-"""Renders scenes by `python -m dyso.worker`, again and again."""
+"""Renders scenes in a worker process, `python -m dyso.worker`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
 
-from dyso.render.process import SCENES, RenderError, WorkerProcess
+from dyso.render.process import SCENE_REASONS, RenderError, WorkerProcess
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import UserError
 
-# What Cycles renders with, by Blender's names.
+# Devices that Cycles can render on, by Blender's names.
 Device = Literal["cpu", "cuda", "optix", "hip", "metal", "oneapi"]
 RECYCLE = 200  # scenes
-MEMORY = 8_000_000_000  # bytes; on the starter assets a worker takes half a GB
+MEMORY = 8_000_000_000  # bytes; with the starter assets, a worker needs half a GB
 
 
 def scene_seconds(scene: Scene) -> float:
-    """Gives what a scene may take where nobody says: many times what it should.
+    """Returns the default time limit for a scene, several times its expected duration.
 
-    600 s, or 3 s a view and 2 s a million samples, if that is more.
+    It is 600 s, or 3 s per view plus 2 s per million samples, whichever is larger.
     """
     height, width = scene.resolution
     views = scene.layout.views
@@ -32,7 +32,7 @@ def scene_seconds(scene: Scene) -> float:
 
 
 class Renderer:
-    """One worker process; a context manager, not for sharing between threads."""
+    """One worker process; a context manager that is not thread-safe."""
 
     def __init__(
         self,
@@ -46,24 +46,25 @@ class Renderer:
         device: Device = "cpu",
         command: Sequence[str] = (sys.executable, "-m", "dyso.worker"),
     ):
-        """Starts nothing yet; the process starts with the first scene.
+        """Stores the settings; the process starts with the first scene.
 
         Args:
-          objects: the object catalog's manifest (`Catalog.manifest`).
-          backgrounds: the HDRI catalog's manifest.
-          timeout: seconds that one scene may take; None: see `scene_seconds`.
-          recycle: scenes after which the process is replaced, since Blender's memory
-            grows slowly.
-          memory: bytes that the process may take; files that it has mapped, and that
-            others share, do not count.
-          cpu: pin the process to this CPU; None leaves it alone.
-          device: what Cycles renders with. Pixels of a GPU differ slightly from those
-            of a CPU; `Views.versions` says what rendered.
-          command: starts the process, as of another environment; options are added.
+          objects: the manifest of the object catalog (`Catalog.manifest`).
+          backgrounds: the manifest of the HDRI catalog.
+          timeout: time limit for one scene in seconds; None: see `scene_seconds`.
+          recycle: number of scenes after which the process is replaced, since
+            Blender's memory grows slowly.
+          memory: memory limit of the process in bytes, without mapped files and shared
+            memory.
+          cpu: CPU to pin the process to; None does not pin it.
+          device: device that Cycles renders on. The pixels of a GPU differ slightly
+            from those of a CPU. `Views.versions` names the device.
+          command: command that starts the process, for example in another Python
+            environment; options are appended.
 
         Raises:
-          UserError: there is no such kind of device. Whether this machine has one is
-            seen with the first scene.
+          UserError: the device is unknown. A device that this machine lacks is an error
+            of the first scene.
         """
         if device not in get_args(Device):
             known = ", ".join(get_args(Device))
@@ -80,14 +81,14 @@ class Renderer:
         """Renders one scene.
 
         Args:
-          scene: what to render.
-          watch: called about each second, in this thread, with how many views of the
-            scene there are.
+          scene: the scene.
+          watch: called about once a second, in this thread, with the number of views
+            rendered so far.
 
         Raises:
-          RenderError: the worker crashed, hung, took too much memory, answered
-            nonsense, reported an error, or could not be started. The next call starts
-            a fresh process, but after a reason in `SCENES`.
+          RenderError: the worker crashed, hung, exceeded the memory limit, returned an
+            invalid answer, reported an error, or could not be started. The next call
+            starts a new process, unless the reason is in `SCENE_REASONS`.
         """
         if self._worker is not None and self._worker.served >= self._recycle:
             self.close()
@@ -105,21 +106,21 @@ class Renderer:
             timeout = self._timeout or scene_seconds(scene)
             return self._worker.render(scene, timeout, watch)
         except BaseException as error:
-            # After a reported error too, for Blender's state may be anything; and where
-            # `watch` raised, for the answer is yet to come.
-            known = isinstance(error, RenderError) and error.reason
-            if known not in SCENES:
+            # Also after a reported error, since Blender's state is unknown then, and
+            # after an exception of `watch`, since the answer is still to come.
+            reason = isinstance(error, RenderError) and error.reason
+            if reason not in SCENE_REASONS:
                 self.close()
             raise
 
     def close(self) -> None:
-        """Ends the process and removes its files; safe to call twice."""
+        """Ends the process and removes its files; may be called twice."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
 
     def __enter__(self) -> Renderer:
-        """Gives itself."""
+        """Returns the renderer."""
         return self
 
     def __exit__(
@@ -128,18 +129,21 @@ class Renderer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Closes."""
+        """Closes the renderer."""
         self.close()
 
 
 def _environment(device: Device) -> dict[str, str]:
-    """Keeps TensorFlow, which Kubric imports, quiet and off a GPU that is not asked."""
-    own = {
+    """Returns environment variables for the worker.
+
+    They silence TensorFlow, which Kubric imports, and hide GPUs if not requested.
+    """
+    variables = {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "PYTHONUNBUFFERED": "1",
     }
-    # Cycles finds its CUDA and OptiX devices by this variable too.
+    # Cycles also uses this variable to find CUDA and OptiX devices.
     if device not in ("cuda", "optix"):
-        own["CUDA_VISIBLE_DEVICES"] = ""
-    return os.environ | own
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    return os.environ | variables

@@ -1,4 +1,4 @@
-"""A worker process: its start, requests, answers, and its end."""
+"""A worker process: start, requests, answers and end."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from dyso.render.system import Activity, activity, process_memory, scratch_folde
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 
-START_TIMEOUT = 180.0  # seconds; a cold disk reads bpy's 1 GB slowly
-END_TIMEOUT = 10.0  # seconds, for a killed process to be gone
-WATCH_SECONDS = 0.25  # between looks at its memory
+START_TIMEOUT = 180.0  # seconds; reading bpy's 1 GB from a cold disk is slow
+END_TIMEOUT = 10.0  # seconds until a killed process must have ended
+WATCH_SECONDS = 0.25  # between two checks of the memory
 STDERR_LINES = 40
-# What is longer, or more, is no worker's answer, and must not fill our memory.
+# Limits for the output of a worker, which must not fill the memory of this process.
 LINE_BYTES = 100_000
 ANSWERS = 8
-VIEWS = b'{"views":'  # begins a line that is no answer yet
+VIEWS = b'{"views":'  # start of a line that reports progress instead of an answer
 
-SCENES = ("asset", "unseen")
-"""Reasons that are the scene's own: the same on every machine."""
-UNCERTAIN = ("crash", "error", "memory", "timeout")
-"""Reasons that may be the scene's or the machine's; only repetition can tell."""
-FINAL = ("device", "manifest", "storage")
-"""Reasons for which no scene can be rendered, whatever is tried."""
-REASONS = (*SCENES, *UNCERTAIN, "machine", *FINAL)
+SCENE_REASONS = ("asset", "unseen")
+"""Reasons caused by the scene, the same on every machine."""
+UNCERTAIN_REASONS = ("crash", "error", "memory", "timeout")
+"""Reasons caused by the scene or by the machine; only repetition can tell."""
+FINAL_REASONS = ("device", "manifest", "storage")
+"""Reasons for which this machine cannot render any scene."""
+REASONS = (*SCENE_REASONS, *UNCERTAIN_REASONS, "machine", *FINAL_REASONS)
 
-# A mesh can bring Blender to these. All others come from elsewhere: SIGKILL from the
-# kernel where memory is short, SIGBUS from a full file system in memory.
+# A mesh can make Blender end with these signals. All others have other causes: SIGKILL
+# comes from the kernel if memory is short, SIGBUS from a full file system in memory.
 _SCENES_SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE)
-_WHEN: dict[int, str] = {
+_SIGNAL_CAUSES: dict[int, str] = {
     signal.SIGKILL: ", as the kernel does when memory is short",
     signal.SIGBUS: ", as the kernel does when /dev/shm is full",
 }
-# A worker that ran less than this share of its time, and waited for a CPU more than
-# that share, was kept from its work.
+# The machine is to blame for a time-out if the worker ran for less than `_RAN` of the
+# time and waited for a CPU for more than `_WAITED` of it.
 _RAN, _WAITED = 0.9, 0.1
 
 
@@ -56,15 +56,15 @@ class RenderError(Exception):
     """A scene could not be rendered.
 
     Attributes:
-      reason: one word for counting. The scene's own: `asset` or `unseen` (physics moves
-        the objects out of sight). The scene's or the machine's: `crash`, `error` (a
-        Python exception), `memory` (more than the limit) or `timeout`. The machine's:
-        `machine`, such as a full disk, a killed worker or one that got no CPU. And
-        `device` (this machine has none of the kind), `manifest` (it cannot be read)
-        and `storage` (assets cannot be fetched), so that no scene can be rendered.
-      kind: tells failures of the same reason apart, such as the exit status.
-      asset: the id of the asset that is to blame, or empty.
-      stderr: the tail of the worker's standard error.
+      reason: one word for counting. Caused by the scene: `asset` or `unseen` (physics
+        moves the objects out of sight). Caused by the scene or the machine: `crash`,
+        `error` (a Python exception), `memory` (above the limit) or `timeout`. Caused by
+        the machine: `machine`, for example a full disk, a killed worker or a busy CPU.
+        No scene can be rendered after `device` (the machine has no such device),
+        `manifest` (it cannot be read) and `storage` (assets cannot be fetched).
+      kind: distinguishes failures of the same reason, for example by exit status.
+      asset: the id of the asset that caused the failure, or empty.
+      stderr: the end of the worker's standard error.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class RenderError(Exception):
 
     @property
     def final(self) -> bool:
-        """Whether no scene can be rendered, whatever is tried."""
-        # Sampling again while a storage is down would make the data depend on that.
-        return self.reason in FINAL
+        """Whether no scene can be rendered on this machine."""
+        # If scenes were sampled again during an outage, the data would depend on it.
+        return self.reason in FINAL_REASONS
 
 
 class WorkerProcess:
-    """One process, from its start to its end.
+    """One worker process, from its start to its end.
 
     Attributes:
-      served: scenes that it was asked for.
+      served: number of scenes requested so far.
     """
 
     def __init__(
@@ -101,42 +101,42 @@ class WorkerProcess:
         memory: int,
         cpu: int | None,
     ):
-        """Starts it, with a folder of its own for temporary files.
+        """Starts the process with a new folder for its temporary files.
 
         Args:
-          command: starts the worker; `--scratch FOLDER` is added.
-          environment: of the process.
-          memory: bytes that it may take.
-          cpu: pin it to this CPU.
+          command: command that starts the worker; `--scratch FOLDER` is appended.
+          environment: environment variables of the process.
+          memory: memory limit in bytes.
+          cpu: CPU to pin the process to, or None.
 
         Raises:
-          OSError: this machine has no room for the folder, or for the process.
+          OSError: there is no space for the folder, or the process cannot be started.
         """
         self.served = 0
         self._memory = memory
         self._start_timings: dict[str, float] = {}
         self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
         self._answers: queue.Queue[bytes | None] = queue.Queue(ANSWERS)
-        self._told: bytes | None = None  # last, of the views that there are
+        self._views_line: bytes | None = None  # the last progress report, if new
         self._began = Activity()
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(scratch_folder())
             command = [*command, "--scratch", str(self._folder)]
             started: Future[subprocess.Popen[bytes]] = Future()
-            # The process ends with the thread that makes it, so not in the caller's,
-            # which an engine may end: see `end_with_parent`.
-            runner = threading.Thread(
+            # The process ends with the thread that starts it (see `end_with_parent`).
+            # A Beam runner may end the calling thread, so this needs another thread.
+            starter = threading.Thread(
                 target=self._run, args=(command, environment, started), daemon=True
             )
-            runner.start()
+            starter.start()
             self._process = started.result(START_TIMEOUT)
             reader = threading.Thread(target=self._read_answers, daemon=True)
             reader.start()
-            self._readers = (runner, reader)
+            self._readers = (starter, reader)
             self._files = stack.pop_all()
-        # It may be gone already; its first answer will then say why.
+        # The process may have ended already; then waiting for an answer reports why.
         with contextlib.suppress(OSError):
-            # Where memory gets short, the kernel shall not end us in its place.
+            # If memory is short, the kernel should kill the worker, not this process.
             Path(f"/proc/{self._process.pid}/oom_score_adj").write_text("1000")
         if cpu is not None and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(ProcessLookupError):
@@ -152,19 +152,19 @@ class WorkerProcess:
             )
             self._start_timings = ready["timings"]
         self.served += 1
-        # A name of its own, so that no answer to anything else can pass for this one.
+        # A unique name, so that a file of an earlier request cannot be read instead.
         path = self._folder / f"views-{self.served}.npz"
         request = f'{{"scene":{scene.to_json()},"output":{json.dumps(str(path))}}}\n'
         deadline, what = time.monotonic() + timeout, f"{timeout:g} s"
-        self._told = None
+        self._views_line = None
         self._began = activity(self._process.pid)
         self._send(request.encode(), deadline, what)
         answer = self._next_answer(deadline, what, watch)
         try:
             arrays = _read_arrays(path, scene)
             path.unlink()
-        except Exception as error:  # anything may be in that file
-            message = f"the worker's views are not the scene's: {error}"
+        except Exception as error:  # the file may have any content
+            message = f"the worker's views do not match the scene: {error}"
             raise self._error("machine", message) from error
         return Views(
             **arrays,
@@ -173,7 +173,7 @@ class WorkerProcess:
         )
 
     def _send(self, request: bytes, deadline: float, what: str) -> None:
-        """Writes as much at a time as surely does not wait for the worker to read."""
+        """Writes in chunks of PIPE_BUF, which never block after a successful poll."""
         pipe = self._process.stdin
         assert pipe is not None
         try:
@@ -184,7 +184,7 @@ class WorkerProcess:
                     raise self._late(deadline, what)
                 pipe.write(request[start : start + select.PIPE_BUF])
                 pipe.flush()
-        except (OSError, ValueError) as error:  # it is gone, or `close` was called
+        except (OSError, ValueError) as error:  # it has ended, or `close` was called
             raise self._crash() from error
 
     def _next_answer(
@@ -209,15 +209,15 @@ class WorkerProcess:
             if reason not in REASONS:
                 raise ValueError(reason)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise self._nonsense(line) from None
-        # Of an exception's message, what follows its name may name temporary files.
+            raise self._invalid_answer(line) from None
+        # The text after the exception's name may contain names of temporary files.
         kind = message.partition(":")[0] if reason == "error" else ""
         raise self._error(reason, message, kind=kind, asset=asset)
 
     def _next_line(
         self, deadline: float, what: str, watch: Callable[[int], None]
     ) -> bytes | None:
-        """Waits for an answer's line; None is the end of the worker's output."""
+        """Waits for the line of an answer; returns None at the end of the output."""
         while True:
             memory = process_memory(self._process.pid)
             if memory > self._memory:
@@ -226,12 +226,12 @@ class WorkerProcess:
                     f"the worker took {memory / 1e9:.1f} GB of memory, more than "
                     f"{self._memory / 1e9:.1f} GB",
                 )
-            told, self._told = self._told, None
-            if told is not None:
+            views_line, self._views_line = self._views_line, None
+            if views_line is not None:
                 try:
-                    views = int(json.loads(told)["views"])
+                    views = int(json.loads(views_line)["views"])
                 except (ValueError, LookupError, TypeError, OverflowError):
-                    raise self._nonsense(told) from None
+                    raise self._invalid_answer(views_line) from None
                 watch(views)
             left = deadline - time.monotonic()
             with contextlib.suppress(queue.Empty):
@@ -239,11 +239,11 @@ class WorkerProcess:
             if left <= 0:
                 raise self._late(deadline, what)
 
-    def _nonsense(self, line: bytes) -> RenderError:
-        return self._error("machine", f"the worker's answer is none: {line[:80]!r}")
+    def _invalid_answer(self, line: bytes) -> RenderError:
+        return self._error("machine", f"the worker's answer is invalid: {line[:80]!r}")
 
     def _late(self, deadline: float, what: str) -> RenderError:
-        """Says why no answer came in time; `what` is that time, in words."""
+        """Returns the error for a missed deadline; `what` is the time limit as text."""
         late = f"the worker did not answer within {what}"
         if not self.served:
             return self._error("machine", late)
@@ -251,7 +251,9 @@ class WorkerProcess:
         seconds = time.monotonic() - self._began.at
         ran, waited = now.ran - self._began.ran, now.waited - self._began.waited
         if now.halted:
-            return self._error("machine", f"{late}: it is stopped, or waits for a disk")
+            return self._error(
+                "machine", f"{late}: it is stopped or waiting for a disk"
+            )
         if ran < _RAN * seconds and waited > _WAITED * seconds:
             return self._error(
                 "machine",
@@ -270,9 +272,9 @@ class WorkerProcess:
         if status is None:
             return self._error("machine", f"the worker went silent: {last}")
         if status < 0 and -status not in _SCENES_SIGNALS:
-            name, when = _signal_name(-status), _WHEN.get(-status, "")
-            return self._error("machine", f"the worker was ended by {name}{when}")
-        # At its start it knows of no scene.
+            name, cause = _signal_name(-status), _SIGNAL_CAUSES.get(-status, "")
+            return self._error("machine", f"the worker was ended by {name}{cause}")
+        # Before the first request, no scene can be the cause.
         return self._error(
             "crash" if self.served else "machine",
             f"the worker ended with status {status}: {last}",
@@ -293,14 +295,14 @@ class WorkerProcess:
         environment: dict[str, str],
         started: Future[subprocess.Popen[bytes]],
     ) -> None:
-        """Starts the process, and reads what it says until it ends."""
+        """Starts the process and reads its standard error until it ends."""
         try:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                # In a session of its own, so that Ctrl-C reaches us alone.
+                # In a new session, so that Ctrl-C reaches only the parent.
                 start_new_session=True,
                 env=environment,
             )
@@ -318,14 +320,14 @@ class WorkerProcess:
         with self._process.stdout as stream, contextlib.suppress(queue.Full):
             for line in _lines(stream):
                 if line.startswith(VIEWS):
-                    self._told = line
+                    self._views_line = line
                 else:
                     self._answers.put_nowait(line)
             self._answers.put_nowait(None)
 
     def close(self) -> None:
-        """Ends the process and removes its folder; safe to call twice."""
-        # Nothing in it is worth waiting for: the folder is removed here.
+        """Ends the process and removes its folder; may be called twice."""
+        # No need to let the worker clean up: the folder is removed here.
         self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_TIMEOUT)
@@ -345,30 +347,34 @@ def _signal_name(number: int) -> str:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Gives lines, long ones in pieces."""
+    """Yields lines; those longer than `LINE_BYTES` in pieces."""
     return iter(lambda: stream.readline(LINE_BYTES), b"")
 
 
 def _read_arrays(path: Path, scene: Scene) -> dict[str, Any]:
-    """Reads the arrays of a scene's views; raises anything if they are not those."""
-    # A file that `np.load` opens itself stays open if it is no archive.
+    """Reads the arrays of a scene's views.
+
+    Raises:
+      Exception: the file is not an archive of these arrays. NumPy may raise anything.
+    """
+    # If `np.load` opens the file itself, it stays open if it is not an archive.
     with path.open("rb") as file, np.load(file) as loaded:
         arrays: dict[str, Any] = dict(loaded)
-    own = (len(scene.objects), scene.steps)
+    poses = (len(scene.objects), scene.steps)
     pixels = (*scene.layout.shape, *scene.resolution)
-    wanted: dict[str, tuple[tuple[int, ...], type]] = {
+    expected: dict[str, tuple[tuple[int, ...], type]] = {
         "color": ((*pixels, 3), np.uint8),
         "depth": (pixels, np.float32),
         "instance": (pixels, np.uint8),
         "category": (pixels, np.uint8),
-        "positions": ((*own, 3), np.float64),
-        "quaternions": ((*own, 4), np.float64),
-        "sizes": ((own[0], 3), np.float64),
+        "positions": ((*poses, 3), np.float64),
+        "quaternions": ((*poses, 4), np.float64),
+        "sizes": ((len(scene.objects), 3), np.float64),
     }
     vectors = {"normal", "object_coordinates"}
     for name in vectors & {*scene.render.layers}:
-        wanted[name] = ((*pixels, 3), np.float32)
-    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-    if found != wanted:
-        raise ValueError(f"arrays {found}")
+        expected[name] = ((*pixels, 3), np.float32)
+    actual = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    if actual != expected:
+        raise ValueError(f"arrays {actual}")
     return dict.fromkeys(vectors) | arrays

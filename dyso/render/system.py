@@ -1,4 +1,4 @@
-"""What this machine offers: system libraries for bpy, cores and memory for workers."""
+"""The resources of this machine: libraries for bpy, CPUs and memory for workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from dyso.spec import UserError
 from dyso.storage import tempdirs
 
-# The libraries that bpy's wheel leaves to the system, and their packages in Debian.
+# The system libraries that bpy's wheel needs, and their Debian packages.
 PACKAGES = {
     "libGL.so.1": "libgl1",
     "libSM.so.6": "libsm6",
@@ -31,16 +31,16 @@ PACKAGES = {
     "libXrender.so.1": "libxrender1",
     "libXfixes.so.3": "libxfixes3",
 }
-WORKER_BYTES = 1_200_000_000  # of memory, but for the views
-SCRATCH_BYTES = 1_000_000_000  # free in memory, or temporary files go to a disk
-LEAST_BYTES = 16_000_000  # free where they go, or nothing is started
+WORKER_BYTES = 1_200_000_000  # memory of a worker process without the views
+SCRATCH_BYTES = 1_000_000_000  # minimum free space in /dev/shm for temporary files
+LEAST_BYTES = 16_000_000  # minimum free space for temporary files to start a worker
 CLAIM = "dyso-cpu"
 
 
 def missing_libraries() -> list[str]:
-    """Gives the sonames of libraries that bpy needs and this system lacks.
+    """Returns the sonames of the libraries that bpy needs and this system lacks.
 
-    Asks the dynamic loader about bpy's file, so that bpy itself is not loaded.
+    It runs `ldd` on bpy's file and does not load bpy itself.
 
     Raises:
       UserError: bpy is not installed.
@@ -55,15 +55,15 @@ def missing_libraries() -> list[str]:
         ["ldd", module], capture_output=True, text=True, timeout=60, check=False
     )
     lines = (listing.stdout + listing.stderr).splitlines()
-    # ldd says "libX.so.1 => not found" for bpy's own needs and for their needs.
+    # ldd prints "libX.so.1 => not found" for direct and indirect dependencies.
     return sorted({line.split()[0] for line in lines if "not found" in line})
 
 
 def require_system_libraries() -> None:
-    """Checks that bpy can be loaded, in a fraction of a second.
+    """Checks in a fraction of a second that bpy's system libraries are installed.
 
     Raises:
-      UserError: libraries are missing; one line with the command that installs them.
+      UserError: libraries are missing; the message has the command to install them.
     """
     missing = missing_libraries()
     if not missing:
@@ -79,12 +79,12 @@ def require_system_libraries() -> None:
 
 
 def usable_cpus() -> list[int]:
-    """Gives the CPUs that this process may run on."""
+    """Returns the CPUs that this process may run on."""
     return sorted(os.sched_getaffinity(0))
 
 
 def usable_memory() -> int:
-    """Gives the bytes of memory that are free for new processes."""
+    """Returns the free memory for new processes, in bytes."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
@@ -99,11 +99,11 @@ def usable_memory() -> int:
 
 
 def default_workers(view_bytes: int = 0) -> int:
-    """Gives how many worker processes this machine has cores and memory for.
+    """Returns how many worker processes the CPUs and the memory allow, at least 1.
 
     Args:
-      view_bytes: of a scene, where they are many: the worker has them, a file in
-        memory, and the process that writes the record.
+      view_bytes: size of a scene's views. They exist three times: in the worker, in a
+        file in memory, and in the process that writes the record.
     """
     each = WORKER_BYTES + 3 * view_bytes
     return max(1, min(len(usable_cpus()), usable_memory() // each))
@@ -111,17 +111,17 @@ def default_workers(view_bytes: int = 0) -> int:
 
 @contextmanager
 def claimed_cpu() -> Iterator[int | None]:
-    """Gives a CPU that nobody else on this machine has claimed, or None.
+    """Yields a CPU that no other worker on this machine has claimed, or None.
 
-    Threads and processes of any job and user may claim, and containers that share the
-    machine's network; what a dead process held is free. Where a container may use only
-    the time of some CPUs and not certain ones, nothing is claimed.
+    Claims work between threads and processes of all jobs and users, and between
+    containers that share the host's network. The claim of a process ends with it. In a
+    container with a CPU quota nothing is claimed, since the quota names no CPUs.
     """
     cpus = usable_cpus() if _cpu_share() >= len(usable_cpus()) else []
     for cpu in cpus:
         with socket.socket(socket.AF_UNIX) as claim:
             try:
-                # Abstract: a name in the kernel, whatever /tmp is here.
+                # An abstract socket is a name in the kernel, independent of /tmp.
                 claim.bind(f"\0{CLAIM}-{cpu}")
             except OSError:
                 continue
@@ -131,7 +131,7 @@ def claimed_cpu() -> Iterator[int | None]:
 
 
 def _cpu_share() -> float:
-    """Gives how many CPUs' time this control group may use."""
+    """Returns the CPU quota of this control group, in CPUs."""
     try:
         text = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii")
         quota, period = text.split()
@@ -141,7 +141,7 @@ def _cpu_share() -> float:
 
 
 def process_memory(pid: int) -> int:
-    """Gives the bytes of memory that a process has for itself; 0 if it is gone."""
+    """Returns the private memory of a process in bytes; 0 if it has ended."""
     try:
         statm = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except OSError:
@@ -152,13 +152,13 @@ def process_memory(pid: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """What a process has done since its start, as the kernel counts it.
+    """The kernel's counters of a process since its start.
 
     Attributes:
-      ran: seconds on a CPU, all threads together.
-      waited: seconds in which threads were ready to run and got no CPU.
-      halted: it is stopped, or waits for a disk.
-      at: when this was so, on the monotonic clock.
+      ran: CPU time of all threads, in seconds.
+      waited: time that threads waited for a CPU, in seconds.
+      halted: whether the process is stopped or waits for a disk.
+      at: time of the measurement on the monotonic clock, in seconds.
     """
 
     ran: float = 0.0
@@ -168,11 +168,11 @@ class Activity:
 
 
 def activity(pid: int) -> Activity:
-    """Returns what a process has done; nothing, where the kernel does not tell."""
+    """Returns the counters of a process; zeros if the kernel does not provide them."""
     ran, waited, halted = 0.0, 0.0, False
     with suppress(OSError, ValueError, IndexError):
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        # What follows the name, which may hold anything: see proc(5).
+        # Skip the process name, which may contain any character; see proc(5).
         state, *numbers = stat.rpartition(")")[2].split()
         halted = state in "DTt"
         ran = sum(map(int, numbers[10:12])) / os.sysconf("SC_CLK_TCK")
@@ -184,9 +184,9 @@ def activity(pid: int) -> Activity:
 
 
 def end_with_parent() -> None:
-    """Has the kernel kill this process when the thread that made it ends.
+    """Makes the kernel kill this process when the thread that started it ends.
 
-    However the parent ends, and whatever this process then hangs in.
+    This works however the parent ends, and even if this process hangs.
     """
     if sys.platform == "linux":
         set_parent_death_signal = 1
@@ -194,7 +194,7 @@ def end_with_parent() -> None:
 
 
 def scratch_parent() -> str | None:
-    """Gives a folder in memory for temporary files; None where there is little."""
+    """Returns /dev/shm for temporary files; None if it has too little free space."""
     shared = Path("/dev/shm")
     if os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > SCRATCH_BYTES:
         return str(shared)
@@ -203,17 +203,17 @@ def scratch_parent() -> str | None:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Gives a folder for temporary files, in memory where there is much of it.
+    """Yields a folder for temporary files, in /dev/shm if it has enough free space.
 
-    It is removed at the end; those that killed processes left are removed before.
+    The folder is removed at the end. Folders of killed processes are removed first.
 
     Raises:
-      OSError: there is no room in it.
+      OSError: the disk is full.
     """
     for parent in (Path("/dev/shm"), Path(tempfile.gettempdir())):
         tempdirs.clean(parent)
-    here = Path(scratch_parent() or tempfile.gettempdir())
-    if shutil.disk_usage(here).free < LEAST_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(here))
-    with tempdirs.made(here) as folder:
+    parent = Path(scratch_parent() or tempfile.gettempdir())
+    if shutil.disk_usage(parent).free < LEAST_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(parent))
+    with tempdirs.tempdir(parent) as folder:
         yield folder

@@ -1,4 +1,4 @@
-"""`Views`: what a worker returns for one scene."""
+"""The rendered arrays of one scene."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from dyso.spec import REQUIRED_LAYERS, Spec
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Views:
-    """The arrays of one scene: T dynamics steps, N objects, H x W pixels.
+    """The arrays of one scene, as a worker returns them.
 
-    C are the cameras that see a step: all, or 1, its own, where they are paired.
+    T is the number of dynamics steps, N that of objects, and H x W that of pixels. C is
+    the number of cameras per step: all cameras, or 1 if each step has its own camera.
 
     Attributes:
       color: sRGB display values after the view transform.
@@ -24,14 +25,14 @@ class Views:
       instance: 1 + the object's position in the scene; 0 is background.
       category: the instance's category id; 0 is background.
       normal: unit surface normals in the world frame, or None.
-      object_coordinates: NOCS, the position in the object's bounding box in its own
-        frame, each axis from 0 to 1; 0 on the background; or None.
-      positions: metres, the objects' true positions, contact included.
+      object_coordinates: NOCS, the position within the object's bounding box in the
+        object frame, from 0 to 1 on each axis; 0 on the background; or None.
+      positions: metres, the objects' true positions, with contact physics applied.
       quaternions: (w, x, y, z), the objects' true orientations.
-      sizes: metres, sides of each object's bounding box in its own frame.
-      timings: seconds by stage of the work; `cpu`: core-seconds of all of it; `start`:
-        core-seconds that the process took to start, once for all its scenes.
-      versions: of what made the pixels, such as bpy's, and the device.
+      sizes: metres, the sides of each object's bounding box in the object frame.
+      timings: seconds by stage. `cpu` is the CPU time of all stages, and `start` is the
+        CPU time of starting the process, which is needed once for many scenes.
+      versions: the versions of the packages that rendered, such as bpy, and the device.
     """
 
     color: UInt8[np.ndarray, "T C H W 3"]
@@ -47,12 +48,12 @@ class Views:
     versions: dict[str, str]
 
     def arrays(self) -> dict[str, Any]:
-        """Gives the arrays that are there, by name."""
+        """Returns the arrays that are not None, by name."""
         return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
 
 
 def image_bytes(spec: Spec) -> int:
-    """Gives the bytes of all layers of all views of a scene, as `Views` has them."""
+    """Returns the size in bytes of all layers of all views of a scene in `Views`."""
     height, width = spec.resolution
     each = 3 + 4 + 1 + 1 + 12 * (len(spec.render.layers) - len(REQUIRED_LAYERS))
     return spec.views * height * width * each

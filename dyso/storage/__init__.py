@@ -1,4 +1,4 @@
-"""Folders on local disk and in buckets, whose files appear whole or not at all."""
+"""Folders on local disks, in buckets and on web servers, with atomic writes."""
 
 from dyso.storage.folder import Folder, Held
 from dyso.storage.local import LocalFolder, inside, require_folder

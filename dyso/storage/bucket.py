@@ -1,4 +1,4 @@
-"""Folders in buckets."""
+"""Folders in buckets of object stores."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from dyso.storage.lease import leased
 from dyso.storage.service import SCHEMES, Service, connect, require_library
 
 THREADS = 16
-"""Requests at the same time, for many small files."""
+"""Number of simultaneous requests for many small files."""
 
 
 @dataclass(frozen=True)
 class BucketFolder(Folder):
     """A prefix in a bucket: `s3://bucket/prefix` or `gs://bucket/prefix`.
 
-    Credentials, endpoints and all else are found where the services' own libraries
-    look, in the environment first.
+    The services' own libraries find the credentials, endpoints and proxies, in the
+    environment first.
     """
 
     def __post_init__(self) -> None:
         """Checks the location.
 
         Raises:
-          UserError: it is not one, or the library that it takes is not installed.
+          UserError: the location is invalid, or the library for its scheme is missing.
         """
         scheme, bucket, _ = self._address()
         if scheme not in SCHEMES:
@@ -45,10 +45,10 @@ class BucketFolder(Folder):
         require_library(scheme)
 
     def _address(self) -> tuple[str, str, str]:
-        """Gives scheme, bucket, and the prefix of all keys."""
-        found = re.match(r"([^:]*):/(?:/([^/]*)/?(.*))?", self.location)
-        assert found is not None
-        scheme, bucket, prefix = (group or "" for group in found.groups())
+        """Returns the scheme, the bucket and the prefix of all keys."""
+        match = re.match(r"([^:]*):/(?:/([^/]*)/?(.*))?", self.location)
+        assert match is not None
+        scheme, bucket, prefix = (group or "" for group in match.groups())
         return scheme, bucket, prefix.rstrip("/") + "/" if prefix.strip("/") else ""
 
     def _service(self) -> Service:
@@ -61,7 +61,7 @@ class BucketFolder(Folder):
     def read(self, name: str) -> bytes:
         """See `Folder.read`."""
         service = self._service()
-        with _told_of_bucket(service):
+        with _check_bucket_first(service):
             return service.get(self._key(name))
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
@@ -74,18 +74,18 @@ class BucketFolder(Folder):
                 return None
 
         with ThreadPoolExecutor(THREADS) as threads:
-            return dict(found for found in threads.map(read, names) if found)
+            return dict(item for item in threads.map(read, names) if item)
 
     def write(self, name: str, data: bytes) -> None:
         """See `Folder.write`."""
         service, key = self._service(), self._key(name)
-        _sent(lambda: service.put(key, data))
+        _send(lambda: service.put(key, data))
 
     def size(self, name: str) -> int | None:
         """See `Folder.size`."""
         service = self._service()
         try:
-            with _told_of_bucket(service):
+            with _check_bucket_first(service):
                 return service.stat(self._key(name)).size
         except FileNotFoundError:
             return None
@@ -97,21 +97,21 @@ class BucketFolder(Folder):
         return {
             key.removeprefix(root): size
             for key, size in self._service().sizes(below)
-            # What consoles make to show a folder.
+            # Web consoles create objects with this name to show an empty folder.
             if not key.endswith("/")
         }
 
     def entries(self) -> list[str]:
         """See `Folder.entries`."""
         root = self._key("")
-        found = self._service().entries(root)
-        names = {key.removeprefix(root).rstrip("/") for key in found}
+        keys = self._service().entries(root)
+        names = {key.removeprefix(root).rstrip("/") for key in keys}
         return sorted(names - {""})
 
     def put(self, file: Path, name: str, sha256: str) -> None:
         """See `Folder.put`."""
         service, key = self._service(), self._key(name)
-        _sent(lambda: service.upload(file, key, sha256))
+        _send(lambda: service.upload(file, key, sha256))
         file.unlink()
 
     @contextlib.contextmanager
@@ -120,11 +120,11 @@ class BucketFolder(Folder):
         service = self._service()
         with self.scratch() as folder:
             path = folder / Path(name).name
-            with _told_of_bucket(service):
+            with _check_bucket_first(service):
                 try:
                     service.download(self._key(name), path)
                 except OSError as error:
-                    # A full disk does not say which.
+                    # The error of a full disk does not name the file.
                     error.filename = error.filename or str(path)
                     raise
             yield path
@@ -140,8 +140,8 @@ class BucketFolder(Folder):
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """See `Folder.scratch`; it lies where temporary files do (`TMPDIR`)."""
-        with tempdirs.made(Path(tempfile.gettempdir())) as folder:
+        """See `Folder.scratch`; it is in the directory for temporary files (TMPDIR)."""
+        with tempdirs.tempdir(Path(tempfile.gettempdir())) as folder:
             yield folder
 
     def clean(self) -> None:
@@ -156,8 +156,8 @@ class BucketFolder(Folder):
 
 
 @contextlib.contextmanager
-def _told_of_bucket(service: Service) -> Iterator[None]:
-    """Lets no file seem to be missing when the bucket is."""
+def _check_bucket_first(service: Service) -> Iterator[None]:
+    """Raises the error of a missing bucket instead of that of a missing file."""
     try:
         yield
     except FileNotFoundError:
@@ -165,7 +165,7 @@ def _told_of_bucket(service: Service) -> Iterator[None]:
         raise
 
 
-def _sent(send: Callable[[], None]) -> None:
+def _send(send: Callable[[], None]) -> None:
     for _ in range(retries.WHOLE_TRIES):
         try:
             return send()

@@ -1,4 +1,4 @@
-"""What a folder is, wherever it lies."""
+"""The interface of folders, wherever they are stored."""
 
 from __future__ import annotations
 
@@ -13,118 +13,126 @@ from dyso.spec import UserError
 
 
 class Held(UserError):
-    """Another job holds the folder, or has taken it over."""
+    """Another job has locked the folder or has taken it over."""
 
 
 @dataclass(frozen=True)
 class Folder(abc.ABC):
-    """A folder of files, which appear under their names whole or not at all.
+    """A folder of files that are written atomically.
 
-    A plain value: to be compared, hashed and pickled. Names are relative to it, with
-    `/` between their parts. Threads and processes may use it at the same time.
+    Folders are plain values that can be compared, hashed and pickled. Several threads
+    and processes may use a folder at the same time. File names are relative to the
+    folder, with `/` as separator.
 
-    Failures are `OSError`s with `strerror` and `filename`, in a bucket after retries
-    within `dyso.storage.retries.RETRY_SECONDS`; `PermissionError` and a missing bucket
-    come at once.
+    Failed operations raise `OSError` with `strerror` and `filename`. Requests to a
+    bucket are retried for `dyso.storage.retries.RETRY_SECONDS` first, except after a
+    `PermissionError` or if the bucket does not exist.
 
     Attributes:
-      location: as the user wrote it.
+      location: the location as the user wrote it.
     """
 
     location: str
 
     def __str__(self) -> str:
-        """Gives the location as written."""
+        """Returns the location as the user wrote it."""
         return self.location
 
     @abc.abstractmethod
     def read(self, name: str) -> bytes:
-        """Gives a file's content.
+        """Returns the content of a file.
 
         Raises:
-          FileNotFoundError: there is none.
+          FileNotFoundError: the file does not exist.
         """
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Gives the contents of those files that are there."""
-        found = {}
+        """Returns the contents of the files that exist, by name."""
+        contents = {}
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                found[name] = self.read(name)
-        return found
+                contents[name] = self.read(name)
+        return contents
 
     @abc.abstractmethod
     def write(self, name: str, data: bytes) -> None:
-        """Makes a file, or replaces it."""
+        """Creates or replaces a file."""
 
     @abc.abstractmethod
     def size(self, name: str) -> int | None:
-        """Gives a file's size in bytes; None if there is none."""
+        """Returns the size of a file in bytes; None if it does not exist."""
 
     @abc.abstractmethod
     def sizes(self, prefix: str = "") -> dict[str, int]:
-        """Gives the sizes in bytes of all files below a folder in this one, by name.
+        """Returns the sizes in bytes of all files below `prefix`, by name.
 
-        What `scratch` holds is not among them.
+        Files in `scratch` folders are left out.
         """
 
     @abc.abstractmethod
     def entries(self) -> list[str]:
-        """Gives the names of the files and folders right here, but for scratch ones."""
+        """Returns the names of the files and folders at the top level.
+
+        `scratch` folders are left out.
+        """
 
     @abc.abstractmethod
     def put(self, file: Path, name: str, sha256: str) -> None:
-        """Moves a local file here, or replaces the one that is here by it.
+        """Moves a local file into the folder, replacing a file of the same name.
 
-        The file is gone afterwards; if it fails, it is left as it was, and `name` holds
-        what it held before or nothing.
+        On failure, the local file is unchanged, and `name` has its previous content or
+        does not exist.
 
         Args:
           file: the local file.
-          name: what it becomes.
-          sha256: of the file, in hexadecimal. What arrives in a bucket is compared with
-            it; on a local disk it is a rename, which changes nothing.
+          name: its name in the folder.
+          sha256: checksum of the file, in hexadecimal. Buckets verify the upload with
+            it. Local folders ignore it, since they rename the file.
         """
 
     @abc.abstractmethod
     def fetch(self, name: str) -> AbstractContextManager[Path]:
-        """Gives a file as a local one: itself, or a copy that is removed at the end.
+        """Returns a context with the path of a local file with the file's content.
+
+        The path is the file itself, or a copy that is removed at the end.
 
         Raises:
-          FileNotFoundError: there is none.
+          FileNotFoundError: the file does not exist.
         """
 
     @abc.abstractmethod
     def remove(self, name: str) -> None:
-        """Removes a file if it is there."""
+        """Removes a file if it exists."""
 
     @abc.abstractmethod
     def remove_folder(self, prefix: str) -> None:
-        """Removes all files below a folder in this one."""
+        """Removes all files below `prefix`."""
 
     @abc.abstractmethod
     def scratch(self) -> AbstractContextManager[Path]:
-        """Gives a new local folder for files that `put` is to move, removed at the end.
+        """Returns a context with a new local folder for files that `put` will move.
 
-        On a local disk it lies in this one, so that `put` is a rename.
+        The folder is removed at the end. For a local folder, it is on the same disk, so
+        that `put` only renames files.
         """
 
     @abc.abstractmethod
     def clean(self) -> None:
-        """Removes the scratch folders that killed processes left; any time is right."""
+        """Removes `scratch` folders of killed processes; safe to call at any time."""
 
     @abc.abstractmethod
     def hold(self, name: str) -> AbstractContextManager[Callable[[], None]]:
-        """Holds the folder, so that no other job can.
+        """Locks the folder, so that no other job can lock it.
 
         Args:
-          name: a file that stands for it; there while it is held.
+          name: the lock file, which exists while the folder is locked.
 
         Yields:
-          A function that raises `Held` if another job has taken the folder over, which
-          is so only after this one could not be heard of for a while. The end does the
-          same.
+          A function that raises `Held` if another job has taken the folder over. This
+          happens only if this job could not renew its lock for a while. Leaving the
+          context performs the same check.
 
         Raises:
-          Held: another job holds it; says which, and when it was last heard of.
+          Held: another job has locked the folder. The message names the job and says
+            when it was last seen.
         """

@@ -1,4 +1,4 @@
-"""Google Cloud Storage by way of its own library."""
+"""Google Cloud Storage through Google's client library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from dyso.storage import retries
-from dyso.storage.retries import Damaged, Transient, patiently
+from dyso.storage.retries import Damaged, Transient, with_retries
 from dyso.storage.service import ABSENT, Stat
 
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -40,50 +40,50 @@ _FAILURES = (
 
 
 class Bucket:
-    """A bucket of Google's; see `dyso.storage.service.Service`."""
+    """A bucket of Google Cloud Storage; see `dyso.storage.service.Service`."""
 
     def __init__(self, name: str):
         """Reads the environment and finds credentials; connects on use."""
         self._name = name
-        with self._told(""):
-            # No request that we make is for a project.
+        with self._translate_errors(""):
+            # None of our requests needs a project.
             self._client = storage.Client(project=None)
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=retries.CONNECTIONS)
         for scheme in ("https://", "http://"):
             self._client._http.mount(scheme, adapter)
         self._bucket = self._client.bucket(name)
         timeout = (retries.CONNECT_SECONDS, retries.SILENCE_SECONDS)
-        patience = Retry(
+        retry = Retry(
             predicate=_may_pass,
             initial=retries.FIRST_PAUSE,
             maximum=retries.LONGEST_PAUSE,
             timeout=retries.RETRY_SECONDS,
         )
-        self._patience: dict[str, Any] = {"timeout": timeout, "retry": patience}
-        # For downloads: those that the library resumes it does not verify.
+        self._retried: dict[str, Any] = {"timeout": timeout, "retry": retry}
+        # For downloads, because the library does not verify downloads that it resumes.
         self._once: dict[str, Any] = {"timeout": timeout, "retry": None}
 
     def check(self) -> None:
         """See `Service.check`."""
-        with self._told("", absent_bucket=True):
+        with self._translate_errors("", absent_bucket=True):
             next(iter(self._listed("", max_results=1)), None)
 
     def get(self, key: str) -> bytes:
         """See `Service.get`."""
 
         def request() -> bytes:
-            with self._told(key):
+            with self._translate_errors(key):
                 blob = self._bucket.blob(key)
                 data: bytes = blob.download_as_bytes(**self._once)
                 return data
 
-        return patiently(request)
+        return with_retries(request)
 
     def stat(self, key: str) -> Stat:
         """See `Service.stat`."""
         blob = self._bucket.blob(key)
-        with self._told(key):
-            blob.reload(**self._patience)
+        with self._translate_errors(key):
+            blob.reload(**self._retried)
         return Stat(
             size=blob.size,
             version=str(blob.generation),
@@ -100,14 +100,14 @@ class Bucket:
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Service.sizes`."""
-        with self._told(prefix, absent_bucket=True):
+        with self._translate_errors(prefix, absent_bucket=True):
             yield from ((blob.name, blob.size) for blob in self._listed(prefix))
 
     def entries(self, prefix: str) -> list[str]:
         """See `Service.entries`."""
-        with self._told(prefix, absent_bucket=True):
-            found = self._listed(prefix, delimiter="/")
-            return [blob.name for blob in found] + sorted(found.prefixes)
+        with self._translate_errors(prefix, absent_bucket=True):
+            blobs = self._listed(prefix, delimiter="/")
+            return [blob.name for blob in blobs] + sorted(blobs.prefixes)
 
     def _listed(self, prefix: str, **more: Any) -> Any:
         return self._client.list_blobs(
@@ -115,13 +115,13 @@ class Bucket:
             prefix=prefix,
             fields="items(name,size),prefixes,nextPageToken",
             **more,
-            **self._patience,
+            **self._retried,
         )
 
     def delete(self, key: str) -> None:
         """See `Service.delete`."""
-        with self._told(key), contextlib.suppress(exceptions.NotFound):
-            self._bucket.blob(key).delete(**self._patience)
+        with self._translate_errors(key), contextlib.suppress(exceptions.NotFound):
+            self._bucket.blob(key).delete(**self._retried)
 
     def upload(self, file: Path, key: str, sha256: str) -> None:
         """See `Service.upload`."""
@@ -133,9 +133,9 @@ class Bucket:
         self, file: BinaryIO, size: int, crc32c: str, key: str, **condition: int
     ) -> None:
         blob = self._bucket.blob(key, chunk_size=retries.PART_BYTES)
-        # Sent ahead, so that the service makes no object of anything else.
+        # Sent with the request, so that the service rejects any other content.
         blob.crc32c = crc32c
-        with self._told(key):
+        with self._translate_errors(key):
             try:
                 blob.upload_from_file(
                     file,
@@ -143,34 +143,41 @@ class Bucket:
                     content_type="application/octet-stream",
                     checksum=None,
                     **condition,
-                    **self._patience,
+                    **self._retried,
                 )
             except (exceptions.BadRequest, exceptions.NotFound, ValueError) as error:
-                # Or it knows nothing of the bucket, or of the upload once that is done
-                # and the answer was lost; or it asks for more than there is.
+                # Besides damage: the bucket is missing; the upload succeeded but its
+                # answer was lost; the service asks for more data than the file has.
                 self.check()
                 raise Damaged(errno.EIO, _line(error), self._url(key)) from error
         if blob.size != size or blob.crc32c != crc32c:
-            with contextlib.suppress(FileExistsError), self._told(key):
-                blob.delete(if_generation_match=blob.generation, **self._patience)
+            with contextlib.suppress(FileExistsError), self._translate_errors(key):
+                blob.delete(if_generation_match=blob.generation, **self._retried)
             raise Damaged(errno.EIO, "arrived damaged", self._url(key))
 
     def download(self, key: str, file: Path) -> None:
         """See `Service.download`."""
 
         def request() -> None:
-            with self._told(key):
+            with self._translate_errors(key):
                 blob = self._bucket.blob(key)
                 blob.download_to_filename(str(file), **self._once)
 
-        patiently(request)
+        with_retries(request)
 
     def _url(self, key: str) -> str:
         return f"gs://{self._name}/{key}"
 
     @contextlib.contextmanager
-    def _told(self, key: str, *, absent_bucket: bool = False) -> Iterator[None]:
-        """Translates errors; a 404 is for the bucket where it cannot be for `key`."""
+    def _translate_errors(
+        self, key: str, *, absent_bucket: bool = False
+    ) -> Iterator[None]:
+        """Translates errors of the library to `OSError`s.
+
+        Args:
+          key: the key in the error.
+          absent_bucket: treat a 404 as a missing bucket, for requests without a key.
+        """
         url = self._url(key)
         try:
             yield
@@ -208,7 +215,11 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _checksum(file: Path, sha256: str) -> str:
-    """Gives a file's CRC32C as the service writes it, if the file is what it should."""
+    """Returns a file's CRC32C in base64.
+
+    Raises:
+      OSError: the file's SHA-256 is not `sha256`.
+    """
     digest, crc32c = hashlib.sha256(), google_crc32c.Checksum()
     with file.open("rb") as opened:
         while data := opened.read(1 << 20):

@@ -15,18 +15,18 @@ from pathlib import Path
 from dyso.spec import UserError
 from dyso.storage import tempdirs
 from dyso.storage.folder import Folder, Held
-from dyso.storage.lock_owner import Holder
+from dyso.storage.lock_owner import LockOwner
 
 _SCRATCH = ".scratch"
 
 
 @dataclass(frozen=True)
 class LocalFolder(Folder):
-    """A folder on a disk; it is made when the first file is."""
+    """A folder on a disk; it is created with the first file."""
 
     @property
     def path(self) -> Path:
-        """The folder itself."""
+        """The location as a path."""
         return Path(self.location)
 
     def read(self, name: str) -> bytes:
@@ -35,7 +35,7 @@ class LocalFolder(Folder):
 
     def write(self, name: str, data: bytes) -> None:
         """See `Folder.write`."""
-        with _told(self.path / name), self.scratch() as folder:
+        with _translate_errors(self.path / name), self.scratch() as folder:
             temporary = folder / "file"
             with temporary.open("wb") as file:
                 file.write(data)
@@ -62,7 +62,7 @@ class LocalFolder(Folder):
     def put(self, file: Path, name: str, sha256: str) -> None:
         """See `Folder.put`."""
         del sha256
-        with _told(self.path / name):
+        with _translate_errors(self.path / name):
             inside(self.path, name)
             self.path.mkdir(parents=True, exist_ok=True)
             if file.stat().st_dev == self.path.stat().st_dev:
@@ -74,7 +74,7 @@ class LocalFolder(Folder):
             file.unlink()
 
     def _move(self, file: Path, name: str) -> None:
-        # Or a machine that loses power may keep the name and lose the content.
+        # Without fsync, a power failure may keep the name and lose the content.
         with file.open("rb") as written:
             os.fsync(written.fileno())
         target = inside(self.path, name)
@@ -100,19 +100,19 @@ class LocalFolder(Folder):
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """See `Folder.scratch`."""
-        with tempdirs.made(inside(self.path, f"{_SCRATCH}/")) as folder:
+        with tempdirs.tempdir(inside(self.path, f"{_SCRATCH}/")) as folder:
             yield folder
 
     def clean(self) -> None:
         """See `Folder.clean`."""
         tempdirs.clean(inside(self.path, f"{_SCRATCH}/"))
-        # Not empty, if another process makes something.
+        # The folder is not empty if another process is using it.
         with contextlib.suppress(OSError):
             (self.path / _SCRATCH).rmdir()
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[Callable[[], None]]:
-        """See `Folder.hold`; the kernel lets go of it when the process ends."""
+        """See `Folder.hold`; the kernel releases the lock when the process ends."""
         path = inside(self.path, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -121,14 +121,14 @@ class LocalFolder(Folder):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
                     file.seek(0)
-                    raise Held(_say_held(self, file.read())) from error
-                # The one who held it before may have removed it in between.
+                    raise Held(_describe_owner(self, file.read())) from error
+                # The previous owner may have removed the file in the meantime.
                 if not path.exists() or not os.path.samestat(
                     path.stat(), os.fstat(file.fileno())
                 ):
                     continue
                 file.truncate(0)
-                file.write(json.dumps(Holder.here().document()).encode())
+                file.write(json.dumps(LockOwner.this_process().document()).encode())
                 file.flush()
                 try:
                     yield lambda: None
@@ -151,15 +151,15 @@ def require_folder(path: str | Path) -> None:
 def inside(root: Path, name: str) -> Path:
     """Returns the path of a file to write or remove below a folder.
 
-    What is in the folder may be a stranger's: no name and no symbolic link leads out
-    of it. The folder itself may be a link.
+    The contents of the folder are not trusted, so the path must not leave the folder,
+    neither by its name nor through a symbolic link. The folder itself may be a link.
 
     Args:
       root: the folder.
-      name: of the file, relative to it; a folder's ends with `/`.
+      name: name of the file relative to the folder; the name of a folder ends with `/`.
 
     Raises:
-      OSError: the name leads out of the folder, or over a symbolic link.
+      OSError: the name leads out of the folder or through a symbolic link.
     """
     parts = name.split("/")
     if name.startswith("/") or ".." in parts:
@@ -180,12 +180,12 @@ def _open_no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
-def _say_held(folder: Folder, document: bytes) -> str:
+def _describe_owner(folder: Folder, document: bytes) -> str:
     try:
-        holder = Holder.parse(document)
+        owner = LockOwner.parse(document)
     except ValueError:
         return f"{folder}: another job is writing here; wait for it or stop it"
-    return holder.say(folder)
+    return owner.describe(folder)
 
 
 def _files(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
@@ -195,7 +195,7 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
         return
     for entry in entries:
         name = prefix + entry.name
-        # Files may come and go meanwhile.
+        # Another process may remove files in the meantime.
         with contextlib.suppress(FileNotFoundError):
             if not entry.is_dir(follow_symlinks=False):
                 yield name, entry.stat().st_size
@@ -204,8 +204,8 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Lets errors speak of `path`, not of the temporary file on the way to it."""
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Makes errors name `path` instead of a temporary file."""
     try:
         yield
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Who holds a folder."""
+"""The process that has locked a folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from dyso.storage.folder import Folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
-    """A process that holds a folder.
+class LockOwner:
+    """A process that has locked a folder.
 
     Attributes:
-      id: of this holding.
-      host: the machine's name.
-      machine: tells machines, and containers on them, apart, where names do not; empty
-        where that is not known.
-      pid: of the process on that machine.
-      started: when it began to hold, in seconds since 1970.
+      id: unique id of this lock.
+      host: the machine's host name.
+      machine: id of the machine, and of the container in it; empty if unknown. Unlike
+        `host` it is unique.
+      pid: process id on that machine.
+      started: time at which the folder was locked, in seconds since 1970.
     """
 
     id: str
@@ -34,8 +34,8 @@ class Holder:
     started: float
 
     @classmethod
-    def here(cls) -> Holder:
-        """Gives this process as a new holder."""
+    def this_process(cls) -> LockOwner:
+        """Returns this process as the owner of a new lock."""
         return cls(
             id=uuid.uuid4().hex,
             host=socket.gethostname(),
@@ -45,11 +45,11 @@ class Holder:
         )
 
     @classmethod
-    def parse(cls, document: bytes) -> Holder:
-        """Reads what `document` gave.
+    def parse(cls, document: bytes) -> LockOwner:
+        """Parses the JSON of a `document`.
 
         Raises:
-          ValueError: it is something else.
+          ValueError: the text does not describe a lock owner.
         """
         try:
             fields = json.loads(document)
@@ -61,24 +61,24 @@ class Holder:
                 started=float(fields["started"]),
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"not a holder: {error}") from error
+            raise ValueError(f"not a lock owner: {error}") from error
 
     def document(self) -> dict[str, Any]:
-        """Gives plain values for JSON."""
+        """Returns the attributes as values for JSON."""
         return asdict(self)
 
     def is_dead(self) -> bool:
-        """Says whether the process has surely ended: it was one of this machine."""
+        """Returns whether the process certainly ended; False for other machines."""
         if not self.machine or self.machine != _machine():
             return False
         return not Path(f"/proc/{self.pid}").exists()
 
-    def say(self, folder: Folder, seen: float | None = None) -> str:
-        """Says in a line that it holds a folder.
+    def describe(self, folder: Folder, seen: float | None = None) -> str:
+        """Returns the error message for other jobs.
 
         Args:
-          folder: the folder.
-          seen: when it was last heard of, in seconds since 1970.
+          folder: the locked folder.
+          seen: time of the last heartbeat, in seconds since 1970.
         """
         last = f", last seen {time.time() - seen:.0f} s ago" if seen else ""
         return (

@@ -1,4 +1,4 @@
-"""From what a user writes to a folder."""
+"""Opens folders by the locations that users write."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PUBLIC = "https://storage.googleapis.com/"
 
 
 def open_folder(location: str | Path) -> Folder:
-    """Gives the folder of a location, without looking whether it is there.
+    """Returns the folder at a location, without checking that it exists.
 
     Args:
       location: a path, `s3://bucket/prefix` or `gs://bucket/prefix`.
 
     Raises:
-      UserError: there is no such scheme, the bucket is not named, or the library that
-        it takes is not installed.
+      UserError: the scheme is unknown, the bucket's name is missing, or the library for
+        the scheme is not installed.
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", str(location))
     if scheme is None:
@@ -31,21 +31,22 @@ def open_folder(location: str | Path) -> Folder:
 
 
 def open_source(location: str | Path) -> Folder:
-    """Gives a folder to read from; see `open_folder`.
+    """Returns a folder to read from; see `open_folder`.
 
     Args:
-      location: also `https://host/folder` and `http://...`. Where there are no
-        credentials for Google's buckets, the public ones are read over https.
+      location: additionally `https://host/folder` or `http://host/folder`. Without
+        Google credentials, a `gs://` location is read over https, which works for
+        public buckets.
     """
-    where = str(location)
+    url = str(location)
     emulated = "STORAGE_EMULATOR_HOST" in os.environ
-    if re.match("gs://[^/]", where) and not emulated and not _has_google_credentials():
-        where = _PUBLIC + where.removeprefix("gs://")
-    if where.startswith(("https://", "http://")):
+    if re.match("gs://[^/]", url) and not emulated and not _has_google_credentials():
+        url = _PUBLIC + url.removeprefix("gs://")
+    if url.startswith(("https://", "http://")):
         from dyso.storage.web import WebFolder
 
-        return WebFolder(where)
-    return open_folder(where)
+        return WebFolder(url)
+    return open_folder(url)
 
 
 @functools.cache

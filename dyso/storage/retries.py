@@ -1,4 +1,4 @@
-"""How long a bucket may fail before that is an error."""
+"""Retries, time-outs and request sizes of remote storage."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Callable
 from typing import TypeVar
 
 RETRY_SECONDS = 120.0
-"""From the first try of a request to the start of the last."""
+"""Maximum time from the first try of a request to the start of the last."""
 
 CONNECT_SECONDS = 10.0
-"""That a connection may take to come about."""
+"""Time-out for connecting."""
 
 SILENCE_SECONDS = 30.0
-"""That a connection may be silent."""
+"""Time-out for the next byte of an answer."""
 
 WHOLE_TRIES = 3
-"""For a file that arrives damaged though each request went well."""
+"""Tries for a file that arrives damaged although each request succeeded."""
 
 PART_BYTES = 16 << 20
-"""Of a file, in one request; what an upload takes in memory."""
+"""Bytes of a file in one request, which an upload holds in memory."""
 
 CONNECTIONS = 32
-"""That a process keeps to a bucket; more than that come and go."""
+"""Connections to a bucket that a process keeps open."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 
@@ -33,18 +33,18 @@ _T = TypeVar("_T")
 
 
 class Transient(OSError):
-    """A request failed in a way that may pass."""
+    """A request failed, but may succeed if it is repeated."""
 
 
 class Damaged(OSError):
-    """What arrived is not what was sent."""
+    """The data that arrived differs from the data that was sent."""
 
 
-def patiently(request: Callable[[], _T]) -> _T:
-    """Makes a request again while it fails with `Transient`, at growing intervals.
+def with_retries(request: Callable[[], _T]) -> _T:
+    """Repeats a request while it raises `Transient`, with growing pauses.
 
     Raises:
-      OSError: it did so for `RETRY_SECONDS`.
+      OSError: the request still failed after `RETRY_SECONDS`.
     """
     begin, pause, tries = time.monotonic(), FIRST_PAUSE, 0
     while True:
@@ -52,7 +52,7 @@ def patiently(request: Callable[[], _T]) -> _T:
         try:
             return request()
         except Transient as error:
-            # Many workers fail at once; they shall not come back at once.
+            # Many workers fail at the same time; jitter spreads their retries.
             wait = pause * _jitter.uniform(0.5, 1)
             if time.monotonic() + wait - begin > RETRY_SECONDS:
                 raise gave_up(error, tries) from error
@@ -61,6 +61,6 @@ def patiently(request: Callable[[], _T]) -> _T:
 
 
 def gave_up(error: OSError, tries: int) -> OSError:
-    """Gives the error to raise when there are no more tries."""
+    """Returns the error to raise when there are no more tries."""
     message = f"{error.strerror} (tried {tries} times)"
     return OSError(errno.EIO, message, error.filename)

@@ -1,4 +1,4 @@
-"""S3, and what speaks like it, by way of boto3."""
+"""S3 and compatible object stores through boto3."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from botocore import exceptions
 from botocore.config import Config
 
 from dyso.storage import retries
-from dyso.storage.retries import Damaged, Transient, patiently
+from dyso.storage.retries import Damaged, Transient, with_retries
 from dyso.storage.service import ABSENT, Stat
 
 _T = TypeVar("_T")
 
 _TRANSIENT = {"RequestTimeout", "IncompleteBody", "BadDigest", "SlowDown"}
-# How a completion tells that a part arrived damaged.
+# Codes with which completing a multipart upload reports a damaged part.
 _DAMAGED = {"EntityTooSmall", "InvalidPart"}
 _REFUSED = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 _NO_CREDENTIALS = (
@@ -44,9 +44,9 @@ class Bucket:
     def __init__(self, name: str):
         """Reads the environment; connects on use."""
         self._name = name
-        with self._told(""):
-            # The default session is not for threads. One attempt: we retry ourselves,
-            # because the library bounds the number of tries but not their time.
+        with self._translate_errors(""):
+            # The default session is not thread-safe. boto3 makes one attempt, since it
+            # can limit the number of retries but not their time; `with_retries` can.
             self._client = boto3.session.Session().client(
                 "s3",
                 config=Config(
@@ -65,21 +65,21 @@ class Bucket:
         """See `Service.get`."""
 
         def request() -> bytes:
-            with self._told(key):
+            with self._translate_errors(key):
                 answer = self._client.get_object(Bucket=self._name, Key=key)
                 data: bytes = answer["Body"].read()
             self._compare_download(key, answer, hashlib.sha256(data))
             return data
 
-        return patiently(request)
+        return with_retries(request)
 
     def stat(self, key: str) -> Stat:
         """See `Service.stat`."""
-        found = self._ask(key, self._client.head_object, Key=key)
+        head = self._ask(key, self._client.head_object, Key=key)
         return Stat(
-            size=found["ContentLength"],
-            version=found["ETag"],
-            modified=found["LastModified"].timestamp(),
+            size=head["ContentLength"],
+            version=head["ETag"],
+            modified=head["LastModified"].timestamp(),
         )
 
     def put(self, key: str, data: bytes, version: str | None = None) -> None:
@@ -98,11 +98,11 @@ class Bucket:
 
     def entries(self, prefix: str) -> list[str]:
         """See `Service.entries`."""
-        found = []
+        keys = []
         for page in self._pages(prefix, Delimiter="/"):
-            found += [o["Key"] for o in page.get("Contents", ())]
-            found += [o["Prefix"] for o in page.get("CommonPrefixes", ())]
-        return found
+            keys += [o["Key"] for o in page.get("Contents", ())]
+            keys += [o["Prefix"] for o in page.get("CommonPrefixes", ())]
+        return keys
 
     def _pages(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
         while True:
@@ -139,24 +139,25 @@ class Bucket:
             self._client.put_object,
             Key=key,
             Body=data,
-            # The service takes nothing else.
-            ChecksumSHA256=checksum,
+            ChecksumSHA256=checksum,  # The service rejects any other content.
             Metadata={"sha256": digest.hexdigest()},
             **condition,
         )
         self._compare(key, done["ETag"], len(data), checksum)
 
     def _compare(self, key: str, etag: str | None, size: int, checksum: str) -> None:
-        found = self._ask(
-            key, self._client.head_object, Key=key, ChecksumMode="ENABLED"
-        )
-        if etag not in (None, found["ETag"]):
-            # Somebody has replaced it since.
-            return
-        # Not every service that speaks like S3 has checksums, or, as S3 has, the number
-        # of parts behind those of several.
-        there = found.get("ChecksumSHA256", checksum).partition("-")[0]
-        if (found["ContentLength"], there) != (size, checksum):
+        """Compares an uploaded object with its size and checksum.
+
+        Raises:
+          Damaged: they differ; the object is removed.
+        """
+        head = self._ask(key, self._client.head_object, Key=key, ChecksumMode="ENABLED")
+        if etag not in (None, head["ETag"]):
+            return  # It has been replaced since.
+        # Some S3-compatible services have no checksums. S3 appends the number of parts
+        # to the checksum of a multipart upload; others may not.
+        stored = head.get("ChecksumSHA256", checksum).partition("-")[0]
+        if (head["ContentLength"], stored) != (size, checksum):
             self.delete(key)
             raise Damaged(errno.EIO, "arrived damaged", self._url(key))
 
@@ -185,7 +186,7 @@ class Bucket:
                 parts.append({**part, "ETag": done["ETag"]})
             _compare_local(file, whole.hexdigest(), sha256)
             etag = None
-            # Gone, when the answer to a completion that succeeded was lost.
+            # The upload no longer exists if it was completed but the answer was lost.
             with contextlib.suppress(FileNotFoundError):
                 completed = self._ask(
                     key,
@@ -195,8 +196,8 @@ class Bucket:
                 )
                 etag = completed["ETag"]
         except BaseException:
-            # Parts cost money until they are removed.
-            with contextlib.suppress(OSError), self._told(key):
+            # The service charges for parts until they are removed.
+            with contextlib.suppress(OSError), self._translate_errors(key):
                 self._client.abort_multipart_upload(Bucket=self._name, **target)
             raise
         return etag, _base64(digests)
@@ -206,38 +207,38 @@ class Bucket:
 
         def request() -> None:
             digest = hashlib.sha256()
-            with self._told(key), file.open("wb") as opened:
+            with self._translate_errors(key), file.open("wb") as opened:
                 answer = self._client.get_object(Bucket=self._name, Key=key)
                 for data in answer["Body"].iter_chunks(1 << 20):
                     digest.update(data)
                     opened.write(data)
             self._compare_download(key, answer, digest)
 
-        patiently(request)
+        with_retries(request)
 
     def _compare_download(self, key: str, answer: dict[str, Any], digest: Any) -> None:
-        # Others' objects have no checksum.
-        found = digest.hexdigest()
-        if answer["Metadata"].get("sha256", found) != found:
+        # Objects that DySO did not upload have no checksum.
+        actual = digest.hexdigest()
+        if answer["Metadata"].get("sha256", actual) != actual:
             raise Transient(errno.EIO, "arrived damaged", self._url(key))
 
     def _ask(self, key: str, method: Callable[..., _T], **arguments: Any) -> _T:
         def request() -> _T:
-            with self._told(key):
+            with self._translate_errors(key):
                 return method(Bucket=self._name, **arguments)
 
-        return patiently(request)
+        return with_retries(request)
 
     def _url(self, key: str) -> str:
         return f"s3://{self._name}/{key}"
 
     @contextlib.contextmanager
-    def _told(self, key: str) -> Iterator[None]:
+    def _translate_errors(self, key: str) -> Iterator[None]:
         url = self._url(key)
         try:
             yield
         except exceptions.ClientError as error:
-            raise _translated(error, url) from error
+            raise _translate(error, url) from error
         except _NO_CREDENTIALS as error:
             message = f"no access: {_line(error)}; see AWS's environment variables"
             raise PermissionError(errno.EACCES, message, url) from error
@@ -247,7 +248,7 @@ class Bucket:
             raise OSError(errno.EIO, _line(error), url) from error
 
 
-def _translated(error: exceptions.ClientError, url: str) -> OSError:
+def _translate(error: exceptions.ClientError, url: str) -> OSError:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     code = error.response["Error"]["Code"]
     reason = error.response["Error"].get("Message", "").rstrip(".")
@@ -262,15 +263,15 @@ def _translated(error: exceptions.ClientError, url: str) -> OSError:
         return FileExistsError(errno.EEXIST, "is of another version", url)
     if code in _DAMAGED:
         return Damaged(errno.EIO, message, url)
-    # 409 is for two who write one object at the same time.
+    # 409: another request writes the same object at the same time.
     if status >= 500 or status in (408, 409, 429) or code in _TRANSIENT:
         return Transient(errno.EIO, message, url)
     return OSError(errno.EIO, message, url)
 
 
-def _compare_local(file: Path, found: str, sha256: str) -> None:
-    if found != sha256:
-        raise OSError(errno.EIO, f"sha256 is {found}, expected {sha256}", str(file))
+def _compare_local(file: Path, actual: str, sha256: str) -> None:
+    if actual != sha256:
+        raise OSError(errno.EIO, f"sha256 is {actual}, expected {sha256}", str(file))
 
 
 def _base64(digest: Any) -> str:

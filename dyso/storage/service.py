@@ -1,4 +1,4 @@
-"""What a folder asks of an object store, and how it is reached."""
+"""The interface to the buckets of object stores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ABSENT = ""
 
 @dataclass(frozen=True, kw_only=True)
 class Stat:
-    """What is known of an object.
+    """The properties of an object.
 
     Attributes:
-      size: in bytes.
-      version: another one each time that it is written.
-      modified: when it was written, in seconds since 1970 by the service's clock.
+      size: size in bytes.
+      version: changes each time the object is written.
+      modified: time of writing, in seconds since 1970 by the service's clock.
     """
 
     size: int
@@ -33,53 +33,54 @@ class Stat:
 
 
 class Service(Protocol):
-    """One bucket; threads may share it.
+    """One bucket; several threads may share it.
 
-    All methods retry, and raise `OSError`: `FileNotFoundError` for a missing object,
-    `PermissionError`, others for all else.
+    All methods retry failed requests. They raise `OSError`, in particular
+    `FileNotFoundError` for a missing object and `PermissionError` for missing rights.
     """
 
     def check(self) -> None:
-        """Looks whether the bucket is there."""
+        """Raises OSError if the bucket does not exist."""
 
     def get(self, key: str) -> bytes:
-        """Gives an object's content."""
+        """Returns the content of an object."""
 
     def stat(self, key: str) -> Stat:
-        """Gives what is known of an object."""
+        """Returns the properties of an object."""
 
     def put(self, key: str, data: bytes, version: str | None = None) -> None:
-        """Makes or replaces an object.
+        """Creates or replaces an object.
 
         Args:
-          key: its name.
-          data: its content.
-          version: that it must have now; services that cannot tell ignore it.
+          key: the object's key.
+          data: the content.
+          version: the version that the object must have now, or `ABSENT`. Services
+            without conditional writes ignore it.
 
         Raises:
-          FileExistsError: it has another one; or it has been written, and the answer
-            to that was lost.
+          FileExistsError: the object has another version, or it was written and the
+            answer was lost.
         """
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Gives the keys that begin with `prefix`, and their sizes."""
+        """Yields the keys that begin with `prefix`, with their sizes in bytes."""
 
     def entries(self, prefix: str) -> list[str]:
-        """Gives the keys that begin with `prefix`, up to the next `/` after it."""
+        """Returns the keys that begin with `prefix`, cut after the next `/`."""
 
     def delete(self, key: str) -> None:
-        """Removes an object if it is there."""
+        """Removes an object if it exists."""
 
     def upload(self, file: Path, key: str, sha256: str) -> None:
-        """Makes an object of a file, and compares the two.
+        """Uploads a file and verifies the object.
 
         Raises:
-          dyso.storage.retries.Damaged: they differ; the object is not there, or is what
-            it was before.
+          dyso.storage.retries.Damaged: the object arrived damaged; it was removed or
+            has its previous content.
         """
 
     def download(self, key: str, file: Path) -> None:
-        """Makes a file of an object."""
+        """Downloads an object to a file."""
 
 
 _LIBRARIES = {"s3": "boto3", "gs": "google.cloud.storage"}
@@ -88,16 +89,16 @@ SCHEMES = tuple(_LIBRARIES)
 
 
 def require_library(scheme: str) -> None:
-    """Looks whether a scheme's library is installed.
+    """Checks that a scheme's library is installed.
 
     Raises:
-      UserError: it is not.
+      UserError: it is not installed.
     """
     try:
-        found = importlib.util.find_spec(_LIBRARIES[scheme])
+        spec = importlib.util.find_spec(_LIBRARIES[scheme])
     except ModuleNotFoundError:
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         raise UserError(
             f"{scheme}://: needs {_PACKAGES[scheme]}, which is not installed; "
             f"run: pip install {_PACKAGES[scheme]}"
@@ -105,7 +106,7 @@ def require_library(scheme: str) -> None:
 
 
 def connect(scheme: str, bucket: str) -> Service:
-    """Gives a bucket's service, once a process: connections do not survive a fork.
+    """Returns the service of a bucket; one per process, because of forks.
 
     Raises:
       UserError: the scheme's library is not installed.

@@ -1,4 +1,4 @@
-"""Local folders for a while, which nobody has to remember: the dead hold no locks."""
+"""Temporary folders; those of killed processes are recognized by released locks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def made(parent: Path) -> Iterator[Path]:
-    """Makes a folder in `parent`, and removes it at the end."""
-    # Under another name until it is locked, so that `clean` cannot meet it before.
+def tempdir(parent: Path) -> Iterator[Path]:
+    """Creates a folder in `parent` and removes it at the end."""
+    # It gets its final name once it is locked, so that `clean` never sees it unlocked.
     new = _mkdtemp(parent)
     folder = new.with_name(_PREFIX + new.name)
     with (new / _LOCK).open("wb") as lock:
@@ -31,17 +31,17 @@ def made(parent: Path) -> Iterator[Path]:
 
 def _mkdtemp(parent: Path) -> Path:
     for _ in range(10):
-        # Somebody may remove the empty parent just now.
+        # Another process may remove the empty parent at the same time.
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             parent.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(dir=parent))
-    raise FileNotFoundError(f"{parent}: is removed again and again")
+    raise FileNotFoundError(f"{parent}: was removed repeatedly while it was in use")
 
 
 def clean(parent: Path) -> None:
-    """Removes the folders in `parent` whose makers are dead."""
+    """Removes the folders in `parent` whose processes have ended."""
     for folder in parent.glob(f"{_PREFIX}*"):
-        # Gone meanwhile, another user's, or in use.
+        # Errors: it was removed meanwhile, belongs to another user, or is in use.
         with contextlib.suppress(OSError), (folder / _LOCK).open("rb+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Folders of web servers, which can be read and nothing else."""
+"""Read-only folders on web servers."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from requests.adapters import HTTPAdapter
 
 from dyso.storage import retries, tempdirs
 from dyso.storage.folder import Folder
-from dyso.storage.retries import Transient, patiently
+from dyso.storage.retries import Transient, with_retries
 
 MAX_BYTES = 1 << 30
-"""Of a file; what says that it is larger, or turns out to be, is not read on."""
+"""Maximum size of a file; a larger one is not downloaded."""
 SLOWEST = 10_000
-"""Bytes a second that a server must send on average, after `SILENCE_SECONDS`."""
-MOST_REDIRECTS = 5
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+"""Bytes per second that a server must send on average, after `SILENCE_SECONDS`."""
+MAX_REDIRECTS = 5
+_TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 1 << 18
 
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Leaves redirects to us: requests would read their bodies, however long."""
+        """Disables redirects, since requests would read their bodies, however long."""
 
 
 class _Watch:
-    """Watches over the connections of one request: how long, and where to.
+    """Limits the duration and the destinations of one request's connections.
 
-    A server that sends a byte now and then never runs into the time-outs of sockets,
-    which begin anew with each. So a timer shuts the connections down.
+    The time-out of a socket restarts with each byte, so it does not end a request to a
+    server that sends single bytes slowly. Therefore a timer shuts the connections down.
 
     Attributes:
-      late: whether the time was over.
-      refused: why a connection was not made; empty if none was refused.
+      late: whether the time limit was exceeded.
+      refused: why a connection was refused; empty if none was refused.
     """
 
     def __init__(self) -> None:
@@ -63,12 +63,12 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self._cancel()
         with self._lock:
-            for own in self._sockets:
-                own.close()
+            for connection in self._sockets:
+                connection.close()
             self._sockets.clear()
 
     def allow(self, seconds: float) -> None:
-        """Shuts all connections down after so long; it counts anew from here."""
+        """Restarts the timer, which shuts all connections down after `seconds`."""
         self._cancel()
         self._timer = threading.Timer(max(seconds, 0), self._stop)
         self._timer.daemon = True
@@ -81,42 +81,42 @@ class _Watch:
     def _stop(self) -> None:
         with self._lock:
             self.late = True
-            for own in self._sockets:
-                _shut_down(own)
+            for connection in self._sockets:
+                _shut_down(connection)
 
     def session(self) -> requests.Session:
-        """Gives a session whose connections are watched."""
+        """Returns a session whose connections are watched."""
         session = _Session()
-        # Else the length is that of the compressed text.
+        # Otherwise Content-Length is the length of the compressed content.
         session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Adapter(self))
         return session
 
     def expect(self, url: str) -> None:
-        """Is told which address is asked for next."""
+        """Sets the URL of the next request."""
         self._host = urlsplit(url).hostname or ""
 
-    def check(self, own: socket.socket, proxied: bool) -> None:
-        """Looks at a new connection, over which nothing has been sent.
+    def check(self, connection: socket.socket, proxied: bool) -> None:
+        """Checks a new connection before anything is sent.
 
         Raises:
-          OSError: a redirect leads to an address that is nobody's but ours.
+          OSError: a redirect leads to a less public address than the first request.
         """
-        # Behind a proxy the name is all that is known.
-        address = self._host if proxied else own.getpeername()[0]
+        # Behind a proxy, only the host name is known.
+        address = self._host if proxied else connection.getpeername()[0]
         reach = _reach(address)
         if self._first < 0:
             self._first = reach
         elif reach > self._first or (reach == _LINK_LOCAL != self._first):
             self.refused = f"is redirected to {address}, which is {_REACHES[reach]}"
-            own.close()
+            connection.close()
             raise OSError(errno.EACCES, self.refused)
         with self._lock:
-            # It stands for the connection whoever holds that now, such as TLS.
-            self._sockets.append(own.dup())
+            # A duplicate remains valid when TLS takes over the original socket.
+            self._sockets.append(connection.dup())
             if self.late:
-                _shut_down(own)
+                _shut_down(connection)
 
 
 _PUBLIC, _PRIVATE, _LINK_LOCAL, _LOOPBACK = range(4)
@@ -129,31 +129,32 @@ _REACHES = (
 
 
 def _reach(address: str) -> int:
-    """Says who can reach an address: the smaller the circle, the larger the number.
+    """Returns how private an address is: one of `_PUBLIC` to `_LOOPBACK`.
 
-    A redirect may lead to as large a circle as the address that the user named is in,
-    or to a larger one; so his own machine may redirect, and no other one to it.
+    A redirect may only lead to an address that is at most as private as the address
+    that the user named. The user's own machine may therefore redirect anywhere, but no
+    other machine may redirect to it.
     """
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return _LOOPBACK if address.rstrip(".").endswith("localhost") else _PUBLIC
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or found
-    if found.is_loopback or found.is_unspecified:
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    if ip.is_loopback or ip.is_unspecified:
         return _LOOPBACK
-    if found.is_link_local:
+    if ip.is_link_local:
         return _LINK_LOCAL
-    return _PUBLIC if found.is_global else _PRIVATE
+    return _PUBLIC if ip.is_global else _PRIVATE
 
 
-def _shut_down(own: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):  # it is closed already
-        own.shutdown(socket.SHUT_RDWR)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that are watched, through a proxy too."""
+    """Makes watched connections, directly or through a proxy."""
 
     def __init__(self, watch: _Watch):
         self._watch = watch
@@ -172,9 +173,9 @@ class _Adapter(HTTPAdapter):
         def connection(kind: type) -> type:
             class Watched(kind):
                 def _new_conn(self) -> socket.socket:
-                    own: socket.socket = super()._new_conn()
-                    watch.check(own, proxied=self.proxy is not None)
-                    return own
+                    new: socket.socket = super()._new_conn()
+                    watch.check(new, proxied=self.proxy is not None)
+                    return new
 
             return Watched
 
@@ -189,7 +190,7 @@ class _Adapter(HTTPAdapter):
 
 @dataclass(frozen=True)
 class WebFolder(Folder):
-    """A folder of a web server: `https://host/folder`; it has no listing."""
+    """A folder on a web server, `https://host/folder`, without a listing."""
 
     def read(self, name: str) -> bytes:
         """See `Folder.read`."""
@@ -204,14 +205,14 @@ class WebFolder(Folder):
                 return _length(answer)
 
         try:
-            return patiently(request)
+            return with_retries(request)
         except FileNotFoundError:
             return None
 
     @contextlib.contextmanager
     def fetch(self, name: str) -> Iterator[Path]:
         """See `Folder.fetch`."""
-        with tempdirs.made(Path(tempfile.gettempdir())) as folder:
+        with tempdirs.tempdir(Path(tempfile.gettempdir())) as folder:
             path = folder / "file"
 
             def request() -> None:
@@ -221,7 +222,7 @@ class WebFolder(Folder):
                 ):
                     _download(answer, file, watch)
 
-            patiently(request)
+            with_retries(request)
             yield path
 
     @contextlib.contextmanager
@@ -234,17 +235,17 @@ class WebFolder(Folder):
                 watch.allow(retries.CONNECT_SECONDS + retries.SILENCE_SECONDS)
                 with (
                     watch.session() as session,
-                    _followed(session, method, url, watch) as answer,
+                    _follow_redirects(session, method, url, watch) as answer,
                 ):
                     _check(answer, url)
                     yield answer, watch
-            # What was cut off by the watch may look like anything.
+            # A connection that the watch shut down may raise any of these errors.
             except (OSError, urllib3.exceptions.HTTPError) as error:
                 if watch.refused:
                     raise OSError(errno.EACCES, watch.refused, url) from error
                 if watch.late:
                     raise Transient(errno.EIO, "the server is too slow", url) from error
-                if isinstance(error, _PASSING):
+                if isinstance(error, _TRANSIENT_ERRORS):
                     raise Transient(errno.EIO, _line(error), url) from error
                 if isinstance(error, requests.RequestException):
                     raise OSError(errno.EIO, _line(error), url) from error
@@ -254,43 +255,43 @@ class WebFolder(Folder):
         raise OSError(errno.EROFS, "a web server's folder can only be read", str(self))
 
     def write(self, name: str, data: bytes) -> None:
-        """Refuses, as all below."""
+        """Raises OSError, as do all methods below."""
         self._refuse(name, data)
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(prefix)
 
     def entries(self) -> list[str]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse()
 
     def put(self, file: Path, name: str, sha256: str) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(file, name, sha256)
 
     def remove(self, name: str) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(name)
 
     def remove_folder(self, prefix: str) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(prefix)
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse()
 
     def clean(self) -> None:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse()
 
     def hold(self, name: str) -> AbstractContextManager[Callable[[], None]]:
-        """Refuses."""
+        """Raises OSError."""
         self._refuse(name)
 
 
-_PASSING = (
+_TRANSIENT_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -298,20 +299,22 @@ _PASSING = (
 )
 
 
-def _followed(
+def _follow_redirects(
     session: requests.Session, method: str, url: str, watch: _Watch
 ) -> requests.Response:
-    """Gives the answer where redirects end; the bodies of others are not read.
+    """Returns the first answer that is not a redirect.
+
+    The bodies of redirects are not read.
 
     Raises:
-      OSError: there are too many, or one leads from https to something else.
+      OSError: there are too many redirects, or one leads from https to another scheme.
     """
-    at = url
-    for _ in range(MOST_REDIRECTS + 1):
-        watch.expect(at)
+    current = url
+    for _ in range(MAX_REDIRECTS + 1):
+        watch.expect(current)
         answer = session.request(
             method,
-            at,
+            current,
             stream=True,
             timeout=(retries.CONNECT_SECONDS, retries.SILENCE_SECONDS),
         )
@@ -319,29 +322,29 @@ def _followed(
         if answer.status_code not in _REDIRECTS or target is None:
             return answer
         answer.close()
-        allowed = ("https",) if at.startswith("https:") else ("http", "https")
+        allowed = ("https",) if current.startswith("https:") else ("http", "https")
         try:
-            at = urljoin(at, target)
-            scheme = urlsplit(at).scheme
+            current = urljoin(current, target)
+            scheme = urlsplit(current).scheme
         except ValueError:
-            scheme, at = "", target
+            scheme, current = "", target
         if scheme not in allowed:
-            where = f"{_short(at)}, which is not {' or '.join(allowed)}"
-            raise OSError(errno.EACCES, f"is redirected to {where}", url)
-    raise OSError(errno.EIO, f"is redirected more than {MOST_REDIRECTS} times", url)
+            destination = f"{_short(current)}, which is not {' or '.join(allowed)}"
+            raise OSError(errno.EACCES, f"is redirected to {destination}", url)
+    raise OSError(errno.EIO, f"is redirected more than {MAX_REDIRECTS} times", url)
 
 
 def _check(answer: requests.Response, url: str) -> None:
-    """Turns what a server says into errors."""
-    said = f"the server says {answer.status_code} {_short(answer.reason)}".rstrip()
+    """Raises an OSError for an unsuccessful answer or a file above `MAX_BYTES`."""
+    status = f"the server says {answer.status_code} {_short(answer.reason)}".rstrip()
     if answer.status_code in (404, 410):
         raise FileNotFoundError(errno.ENOENT, "there is no such file", url)
     if answer.status_code in (401, 403):
-        raise PermissionError(errno.EACCES, f"no access: {said}", url)
-    if answer.status_code in _TRANSIENT:
-        raise Transient(errno.EIO, said, url)
+        raise PermissionError(errno.EACCES, f"no access: {status}", url)
+    if answer.status_code in _TRANSIENT_STATUS:
+        raise Transient(errno.EIO, status, url)
     if answer.status_code != 200:
-        raise OSError(errno.EIO, said, url)
+        raise OSError(errno.EIO, status, url)
     if _length(answer) > MAX_BYTES:
         raise OSError(errno.EFBIG, f"has more than {MAX_BYTES} bytes", url)
 
@@ -349,7 +352,7 @@ def _check(answer: requests.Response, url: str) -> None:
 def _length(answer: requests.Response) -> int:
     length = answer.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise OSError(errno.EIO, "the server does not say its size", answer.url)
+        raise OSError(errno.EIO, "the server does not send its size", answer.url)
     return int(length)
 
 
@@ -357,12 +360,12 @@ def _download(answer: requests.Response, file: BinaryIO, watch: _Watch) -> None:
     begin, length = time.monotonic(), _length(answer)
     while file.tell() < length:
         size = min(_CHUNK, length - file.tell())
-        # From here, or from the beginning if it has been slow: no chunk may trickle in
-        # because those before it came fast.
+        # The deadline is the earlier of two: the minimum rate for this chunk from now,
+        # and for all data from the beginning. Fast chunks give later ones no more time.
         spent = time.monotonic() - begin
         due = min(spent + size / SLOWEST, (file.tell() + size) / SLOWEST)
         watch.allow(due + retries.SILENCE_SECONDS - spent)
-        # As sent: what says that it is compressed could grow without bound.
+        # Not decompressed, since compressed data could grow without limit.
         data = answer.raw.read(size, decode_content=False)
         if not data:
             raise Transient(errno.EIO, "arrived damaged: too few bytes", answer.url)

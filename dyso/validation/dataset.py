@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dyso import records
-from dyso.render import UNCERTAIN
+from dyso.render import UNCERTAIN_REASONS
 from dyso.spec import ResolvedSpec, UserError, load_resolved
 from dyso.storage import require_folder
 from dyso.validation.record import Finding, check_record
@@ -146,7 +146,7 @@ class Validation:
         for failure in (*self._list("failures"), *self._list("retries")):
             match failure:
                 case {"split": str(split), "index": int(index), "reason": str(reason)}:
-                    if split in splits and reason in UNCERTAIN:
+                    if split in splits and reason in UNCERTAIN_REASONS:
                         uncertain[f"{split} {index}"] = reason
         if not uncertain:
             return ""

@@ -11,7 +11,7 @@ import pytest
 
 from dyso.cli import status
 from dyso.pipeline import Job, local_flags, run
-from dyso.pipeline.output_layout import open_work, shards_of
+from dyso.pipeline.output_layout import open_output, shards_of
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
@@ -74,7 +74,7 @@ def test_a_job_is_seen_from_another_process_until_it_is_complete(
 
 def test_a_job_that_fell_silent_is_told_of(small, tmp_path, capsys):
     output = tmp_path / "data"
-    with open_work(small, open_folder(output)) as work:
+    with open_output(small, open_folder(output)) as work:
         shards_of(work, small)
         state = {"state": "running", "message": "", "planned": 4, "rendered": 1}
         state |= {"failed": {"crash": 1}, "bytes": 10**9, "core_seconds_a_scene": 5.25}

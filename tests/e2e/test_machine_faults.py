@@ -79,7 +79,7 @@ def test_what_passes_changes_no_byte(whole, tmp_path, caplog, kind, times, reaso
     [
         ("killed", "ended by SIGKILL, as the kernel does when memory is short"),
         ("full disk", "/dev/shm/w: No space left on device"),
-        ("junk", "the worker's answer is none"),
+        ("junk", "the worker's answer is invalid"),
     ],
 )
 def test_what_stays_ends_the_job_in_a_line_and_it_goes_on(whole, tmp_path, kind, says):
@@ -89,7 +89,7 @@ def test_what_stays_ends_the_job_in_a_line_and_it_goes_on(whole, tmp_path, kind,
     told = str(caught.value)
     assert "\n" not in told and says in told
     assert told.startswith("train scene 1: ") and f"tried {TRIES} times" in told
-    assert "the same command goes on from here" in told
+    assert "run the same command to resume" in told
     assert not (output / "COMPLETED").exists()
     make(output, kind, count, TRIES)
     assert shards(output) == whole
@@ -228,7 +228,7 @@ def test_a_memory_that_is_full_or_goes_changes_no_byte(spec, undisturbed, tmp_pa
     assert time.monotonic() - start < 30
     assert status == 2 and "Traceback" not in err
     last = err.splitlines()[-1]
-    assert "No space left on device" in last and "goes on from here" in last
+    assert "No space left on device" in last and "to resume" in last
 
     made = len(accounts(data))
     second = Apart(tmp_path / "full for a while", *job)

@@ -93,7 +93,7 @@ def test_a_worker_that_reads_nothing_ends_at_the_time_out():
 def test_a_start_that_says_something_else_is_the_machines():
     with (
         stand_in("start-junk") as renderer,
-        pytest.raises(RenderError, match=r"none: b.Blender 4\.5 ") as caught,
+        pytest.raises(RenderError, match=r"invalid: b.Blender 4\.5 ") as caught,
     ):
         renderer.render(sample_scene(small(), "train", 0))
     assert caught.value.reason == "machine"

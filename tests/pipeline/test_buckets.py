@@ -10,7 +10,7 @@ from instant import InstantRenderer
 
 from dyso.cli import status
 from dyso.pipeline import Job, is_complete, local_flags, run
-from dyso.pipeline.output_layout import open_work
+from dyso.pipeline.output_layout import open_output
 from dyso.spec import UserError
 from dyso.storage import open_folder, service
 
@@ -59,7 +59,7 @@ def test_a_bucket_gets_the_bytes_that_a_disk_gets(tiny, whole, bucket, capsys):
 
 
 def test_a_stopped_job_goes_on_in_a_bucket(tiny, whole, bucket, tmp_path):
-    with pytest.raises(UserError, match="No space left on device; mend that"):
+    with pytest.raises(UserError, match="No space left on device; fix this"):
         make(tiny, bucket, renderer=FullDisk, scenes_per_part=1)
     kept = [name for name in bucket.sizes(".work") if name.endswith(".array_record")]
     assert 0 < len(kept) < 10
@@ -72,7 +72,7 @@ def test_a_stopped_job_goes_on_in_a_bucket(tiny, whole, bucket, tmp_path):
 
 def test_a_second_job_on_one_bucket_is_told(tiny, bucket):
     with (
-        open_work(tiny, bucket),
+        open_output(tiny, bucket),
         pytest.raises(UserError, match="another job is writing here"),
     ):
         make(tiny, bucket)
@@ -91,7 +91,7 @@ def test_another_specs_bucket_is_refused(tiny, make_resolved, bucket):
     make(tiny, bucket)
     before = bucket.sizes()
     other = make_resolved(seed=5, splits={"train": 7}, resolution=(8, 8))
-    with pytest.raises(UserError, match="seed: 0 there, 5 wanted"):
+    with pytest.raises(UserError, match="seed: stored 0, wanted 5"):
         make(other, bucket)
     assert bucket.sizes() == before
 

@@ -22,8 +22,8 @@ from dyso.pipeline import (
     say_assets,
     scenes,
 )
-from dyso.pipeline.output_layout import open_work
-from dyso.pipeline.shard_report import Account, shown
+from dyso.pipeline.output_layout import open_output
+from dyso.pipeline.shard_report import ShardReport, shown_assets
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
 
@@ -91,13 +91,13 @@ def test_attribution_is_the_same_after_a_shard_was_lost(whole, tiny, tmp_path):
 
 
 def test_attribution_of_unnoted_records_names_all_that_they_may_show(tiny):
-    account = Account(
+    account = ShardReport(
         spec_hash="", split="train", start=0, stop=1, records=1, bytes=0, sha256="",
         seconds=0, core_seconds=0, failures=(), retries=(),
     )  # fmt: skip
     noted = dataclasses.replace(account, objects=(3, 1), backgrounds=(2,))
-    assert set(shown([noted], "objects", 9)) == {1, 3}
-    assert set(shown([noted, account], "objects", 9)) == set(range(9))
+    assert set(shown_assets([noted], "objects", 9)) == {1, 3}
+    assert set(shown_assets([noted, account], "objects", 9)) == set(range(9))
 
 
 @pytest.mark.parametrize("options", [{"scenes_per_part": 1}, {"scenes_per_part": 3}])
@@ -209,7 +209,7 @@ def test_a_split_without_any_scene_is_an_error_and_made_anew(
 ):
     failing = {("test", index): range(100) for index in range(3)}
     renderer = functools.partial(InstantRenderer, failing=failing)
-    told = r"of 3 scenes of split 'test', 3 \(3 asset\) failed.*it broke; mend that"
+    told = r"of 3 scenes of split 'test', 3 \(3 asset\) failed.*it broke; fix this"
     with pytest.raises(UserError, match=told):
         make(tiny, tmp_path / "data", renderer=renderer, scenes_per_shard=4)
     assert not (tmp_path / "data" / "COMPLETED").exists()
@@ -231,7 +231,7 @@ class FullDisk(InstantRenderer):
 def test_a_stopped_job_goes_on_with_what_is_there(whole, tiny, tmp_path):
     output = tmp_path / "data"
     slow = functools.partial(FullDisk, seconds=0.05)
-    with pytest.raises(UserError, match="part: No space left on device; mend that"):
+    with pytest.raises(UserError, match="part: No space left on device; fix this"):
         make(tiny, output, renderer=slow, scenes_per_part=1, scenes_per_shard=4)
     kept = {p: p.stat().st_mtime_ns for p in output.glob(".work/*/*.json")}
     assert 0 < len(kept) < 10
@@ -293,7 +293,7 @@ def test_what_another_version_began_is_refused(tiny, tmp_path, monkeypatch):
     with pytest.raises(UserError):
         make(tiny, tmp_path / "data", renderer=FullDisk)
     monkeypatch.setattr(dyso, "__version__", "99.0.0")
-    told = r"begun with dyso .*, which may give other pixels than dyso 99.0.0 here"
+    told = r"begun with dyso .*, whose pixels may differ .* dyso 99.0.0; install"
     with pytest.raises(UserError, match=told):
         make(tiny, tmp_path / "data")
 
@@ -305,13 +305,13 @@ def test_another_specs_data_is_refused_and_kept(whole, make_resolved, tiny):
         make(other, whole)
     message = str(caught.value)
     assert "\n" not in message
-    assert "seed: 0 there, 5 wanted" in message and "another spec" in message
+    assert "seed: stored 0, wanted 5" in message and "another spec" in message
     assert sorted(whole.rglob("*")) == before
 
 
 def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(UserError, match="no job of this program made"):
+    with pytest.raises(UserError, match="that DySO did not make"):
         make(tiny, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
 
@@ -324,7 +324,7 @@ def test_an_output_that_cannot_be_written_is_one_line(tiny, tmp_path):
 
 def test_a_second_job_on_one_output_is_told(tiny, tmp_path):
     with (
-        open_work(tiny, open_folder(tmp_path / "data")),
+        open_output(tiny, open_folder(tmp_path / "data")),
         pytest.raises(UserError, match="another job is writing here"),
     ):
         make(tiny, tmp_path / "data")

@@ -19,8 +19,8 @@ from instant import InstantRenderer
 from dyso import assets
 from dyso.pipeline import Job, build, local_flags, run, workers
 from dyso.pipeline.command import main
-from dyso.pipeline.output_layout import open_work, shards_of
-from dyso.pipeline.runners import find_engine
+from dyso.pipeline.output_layout import open_output, shards_of
+from dyso.pipeline.runners import find_runner
 from dyso.spec import Dynamics, Render, UserError
 from dyso.storage import open_folder
 
@@ -142,8 +142,8 @@ def test_a_killed_dask_worker_costs_no_scene_and_no_byte(dask, job, whole):
     ("broken", "line"),
     [
         ("user", "^worker: not so, got so; do it so$"),
-        ("disk", "^part: No space left on device; mend that, then the same command"),
-        ("bug", "^dask: .*of ours.*; its own log says more; mend that"),
+        ("disk", "^part: No space left on device; fix this, then run the same command"),
+        ("bug", "^dask: .*of ours.*; see the runner's log; fix this"),
     ],
 )
 def test_an_error_on_dask_is_one_line_and_mended_by_the_same_command(
@@ -239,7 +239,7 @@ def test_a_portable_engine_makes_the_same_bytes(service, job, whole, environment
     ("broken", "line"),
     [
         ("user", "^worker: not so, got so; do it so$"),
-        ("bug", "^portable: .*of ours.*; its own log says more; mend that"),
+        ("bug", "^portable: .*of ours.*; see the runner's log; fix this"),
     ],
 )
 def test_an_error_on_a_portable_engine_is_one_line(service, job, broken, line):
@@ -249,7 +249,7 @@ def test_an_error_on_a_portable_engine_is_one_line(service, job, broken, line):
 
 
 def test_a_portable_job_may_last_longer_than_the_job_servers_time_out(service):
-    options = find_engine([*service, "--environment_type=LOOPBACK"], "data").options
+    options = find_runner([*service, "--environment_type=LOOPBACK"], "data").options
     assert options.view_as(PortableOptions).job_server_timeout > 30 * 24 * 3600
 
 
@@ -322,8 +322,8 @@ def dataflow():
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_dataflow_gets_a_job_of_one_thread_a_core(bucket, dataflow, job):
     endpoint, got = dataflow
-    engine = find_engine([*DATAFLOW, endpoint], "gs://my-bucket/data")
-    with open_work(job.resolved, job.output) as work:
+    engine = find_runner([*DATAFLOW, endpoint], "gs://my-bucket/data")
+    with open_output(job.resolved, job.output) as work:
         todo = shards_of(work, job.resolved, job.scenes_per_shard)
         build(job, engine, work, todo).run().wait_until_finish()
     [sent] = got
@@ -345,19 +345,19 @@ def test_dataflow_gets_a_job_of_one_thread_a_core(bucket, dataflow, job):
 @pytest.mark.parametrize(
     ("without", "line"),
     [
-        ("--sdk_container_image", "it names the worker image"),
+        ("--sdk_container_image", "it must name the worker image"),
         ("--number_of_worker_harness_threads", "--machine_type's vCPUs"),
     ],
 )
 def test_dataflow_without_what_it_needs_is_refused(without, line):
     flags = [flag for flag in DATAFLOW if not flag.startswith(without)]
     with pytest.raises(UserError, match=f"^{without}: is missing; .*{line}"):
-        find_engine(flags, "gs://my-bucket/data")
+        find_runner(flags, "gs://my-bucket/data")
 
 
 def test_dataflow_cannot_write_to_this_machine(tmp_path):
-    with pytest.raises(UserError, match="see no folder of this machine"):
-        find_engine(DATAFLOW, tmp_path)
+    with pytest.raises(UserError, match="cannot access a folder of this machine"):
+        find_runner(DATAFLOW, tmp_path)
 
 
 # --- All

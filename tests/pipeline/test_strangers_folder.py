@@ -8,7 +8,7 @@ from instant import InstantRenderer
 
 from dyso import records
 from dyso.pipeline import Job, local_flags, run, scenes
-from dyso.pipeline.output_layout import FOLDER
+from dyso.pipeline.output_layout import WORK_FOLDER
 from dyso.spec import UserError
 from dyso.storage import open_folder
 
@@ -94,13 +94,19 @@ def test_a_complete_dataset_names_all_of_its_shards_and_no_others(whole, data, t
 
 
 @pytest.mark.parametrize(
-    "link", [FOLDER, ".scratch", f"{FOLDER}/train-00001-of-00002", f"{FOLDER}/lock"]
+    "link",
+    [
+        WORK_FOLDER,
+        ".scratch",
+        f"{WORK_FOLDER}/train-00001-of-00002",
+        f"{WORK_FOLDER}/lock",
+    ],
 )
 def test_links_in_a_dataset_lead_no_write_out_of_it(data, elsewhere, tiny, link):
     before = everything(elsewhere)
-    (data / FOLDER).mkdir(exist_ok=True)
-    if link == FOLDER:
-        (data / FOLDER).rmdir()
+    (data / WORK_FOLDER).mkdir(exist_ok=True)
+    if link == WORK_FOLDER:
+        (data / WORK_FOLDER).rmdir()
     target = elsewhere / "lock" if link.endswith("lock") else elsewhere
     (data / link).symlink_to(target)
     with pytest.raises(UserError) as caught:
@@ -130,8 +136,8 @@ def test_a_damaged_layout_is_told_in_a_line(data, tiny, text):
     """And mended as one is told."""
     (data / "metadata.json").unlink()
     (data / "COMPLETED").unlink()
-    (data / FOLDER).mkdir()
-    (data / FOLDER / "layout.json").write_text(text)
+    (data / WORK_FOLDER).mkdir()
+    (data / WORK_FOLDER / "layout.json").write_text(text)
     with pytest.raises(UserError) as caught:
         make(tiny, data)
     told = str(caught.value)
@@ -162,7 +168,7 @@ def begin(resolved, output):
 
 def test_without_its_notes_a_begun_dataset_is_made_anew(whole, tiny, tmp_path):
     begin(tiny, tmp_path / "data")
-    shutil.rmtree(tmp_path / "data" / FOLDER)
+    shutil.rmtree(tmp_path / "data" / WORK_FOLDER)
     make(tiny, tmp_path / "data", scenes_per_shard=PER_SHARD)
     assert shards(tmp_path / "data") == shards(whole)
 
@@ -170,7 +176,9 @@ def test_without_its_notes_a_begun_dataset_is_made_anew(whole, tiny, tmp_path):
 def test_without_its_notes_shards_of_another_cut_are_told(data, tiny):
     for name in ("metadata.json", "COMPLETED"):
         (data / name).unlink()
-    with pytest.raises(UserError, match=r"\.work was removed, and test-train.*cut in"):
+    with pytest.raises(
+        UserError, match=r"\.work was removed, and test-train.*another number"
+    ):
         make(tiny, data)
     make(tiny, data, scenes_per_shard=PER_SHARD)
 
@@ -184,7 +192,7 @@ class RemovesNotes(InstantRenderer):
 
     def render(self, scene, watch=None):
         if (scene.split, scene.index) == ("train", 5):
-            shutil.rmtree(self.output / FOLDER, ignore_errors=True)
+            shutil.rmtree(self.output / WORK_FOLDER, ignore_errors=True)
         return super().render(scene)
 
 
@@ -211,7 +219,7 @@ def test_progress_that_cannot_be_noted_or_read_decides_nothing(
     monkeypatch.setattr(scenes, "PROGRESS_SECONDS", 0.0)
     output = tmp_path / "data"
     begin(tiny, output)
-    notes = output / FOLDER
+    notes = output / WORK_FOLDER
     # Folders where files are to be: nothing can be written there.
     (notes / "progress.json").unlink(missing_ok=True)
     (notes / "progress.json" / "x").mkdir(parents=True)

@@ -282,7 +282,7 @@ def test_a_silent_holder_is_taken_over_and_told(
 ) -> None:
     folder, _ = proxied
     asleep = threading.Event()
-    look = lease._Lease._look
+    look = lease._Lease._read
 
     def sleepy(self: lease._Lease) -> object:
         if threading.current_thread().name.startswith("holds"):
@@ -290,7 +290,7 @@ def test_a_silent_holder_is_taken_over_and_told(
         return look(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lease._Lease, "_look", sleepy)
+        patched.setattr(lease._Lease, "_read", sleepy)
         first = folder.hold("lock")
         check = first.__enter__()
         elsewhere()
@@ -304,7 +304,7 @@ def test_a_silent_holder_is_taken_over_and_told(
             try:
                 check()
             except Held as error:
-                assert "could not be heard of" in str(error)
+                assert "could not renew its lock" in str(error)
                 break
             assert time.monotonic() < end
             time.sleep(0.1)
