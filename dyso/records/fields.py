@@ -262,7 +262,7 @@ FIELDS: tuple[Field, ...] = (
         dtype="str",
         shape=(),
         encoding="text",
-        meaning="`shift`, `pan`, `zoom`, `random`, `shell`, `handheld` or `dome`.",
+        meaning="`shift`, `pan`, `zoom`, `random`, `shell`, `handheld` or `rig`.",
         value=lambda scene, views: scene.pattern,
     ),
     Field(

@@ -1,4 +1,4 @@
-"""Camera trajectories: shift, pan, zoom, random, a shell, handheld, and a dome.
+"""Camera trajectories: shift, pan, zoom, random, a shell, handheld, and a rig.
 
 The figures of every pattern are explained in `dyso.spec.Patterns`.
 """
@@ -41,11 +41,11 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     """Draws a pattern by weight, and a trajectory of it.
 
     The noise on the positions turns no camera of `shift`, `pan` and `zoom`; those of
-    `random`, `shell` and `dome` look at the target from where the noise has put them.
+    `random`, `shell` and `rig` look at the target from where the noise has put them.
     What is `handheld` shakes instead.
     """
     trajectory = _sample(rng, cameras)
-    if not cameras.held_out or trajectory.pattern == "dome":
+    if not cameras.held_out or trajectory.pattern == "rig":
         return trajectory
     middles = (np.arange(cameras.held_out) + 0.5) * cameras.count / cameras.held_out
     last = middles.astype(int)
@@ -178,10 +178,10 @@ def _shell(rng: np.random.Generator, middle: _Middle) -> _Placement:
     return _Placement(positions=middle.positions)
 
 
-def _dome(rng: np.random.Generator, middle: _Middle) -> _Placement:
+def _rig(rng: np.random.Generator, middle: _Middle) -> _Placement:
     azimuth, _ = azimuth_elevation(middle.outward[0])
-    rig = _dome_rig(middle.cameras, float(azimuth))
-    return _Placement(positions=middle.target + middle.distances * rig)
+    directions = _rig_directions(middle.cameras, float(azimuth))
+    return _Placement(positions=middle.target + middle.distances * directions)
 
 
 def _handheld(rng: np.random.Generator, middle: _Middle) -> _Placement:
@@ -215,12 +215,12 @@ _PATTERNS: dict[str, Callable[[np.random.Generator, _Middle], _Placement]] = {
     "random": _random,
     "shell": _shell,
     "handheld": _handheld,
-    "dome": _dome,
+    "rig": _rig,
 }
 """A function for each field of `dyso.spec.Patterns`, under its name."""
 
 
-def _dome_rig(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
+def _rig_directions(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
     """Gives unit vectors from the target to the rig, those held out last.
 
     Those are the nearest to as few points that are spread as evenly themselves.

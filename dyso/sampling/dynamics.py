@@ -78,15 +78,15 @@ def sample_motion(
     first = _random_rotations(placement, count)
     if dynamics.motion == "physics":
         drops = placement.uniform(*dynamics.drop, count)
-        start = _stacked(placement, dynamics.area, half, drops)
+        start = _stacked(placement, dynamics.spawn_radius, half, drops)
         return Motion(
             positions=start[:, None].repeat(dynamics.steps, axis=1),
             quaternions=first[:, None].repeat(dynamics.steps, axis=1),
         )
     if dynamics.contact == "settle":
-        start = _stacked(placement, dynamics.area, half, np.zeros(count))
+        start = _stacked(placement, dynamics.spawn_radius, half, np.zeros(count))
     else:
-        places = _side_by_side(placement, dynamics.area, half, first)
+        places = _side_by_side(placement, dynamics.spawn_radius, half, first)
         if places is None:
             return None
         start = np.concatenate([places, lying_height(half, first)[:, None]], axis=-1)
@@ -110,7 +110,7 @@ def sample_throw(
     """
     count = len(start)
     way = np.zeros((count, 3))
-    way[:, :2] = _in_disc(rng, dynamics.area, count) - start[:, :2]
+    way[:, :2] = _in_disc(rng, dynamics.spawn_radius, count) - start[:, :2]
     azimuth, _ = azimuth_elevation(way)
     speed = rng.uniform(*dynamics.speed, count)
     velocities = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(count)], axis=-1)
@@ -189,7 +189,7 @@ def _in_disc(
 
 def _side_by_side(
     rng: np.random.Generator,
-    area: float,
+    spawn_radius: float,
     half: Float[np.ndarray, "N 3"],
     quaternions: Float[np.ndarray, "N 4"],
 ) -> Float[np.ndarray, "N 2"] | None:
@@ -199,7 +199,7 @@ def _side_by_side(
     radii = np.linalg.norm(flat, axis=-1).max(-1)
     places = np.zeros((len(half), 2))
     for n in range(len(half)):
-        tries = _in_disc(rng, area, PLACES if n else 1)
+        tries = _in_disc(rng, spawn_radius, PLACES if n else 1)
         gaps = np.linalg.norm(tries[:, None] - places[:n], axis=-1)
         free = np.flatnonzero((gaps > radii[:n] + radii[n]).all(-1))
         if not len(free):
@@ -210,7 +210,7 @@ def _side_by_side(
 
 def _stacked(
     rng: np.random.Generator,
-    area: float,
+    spawn_radius: float,
     half: Float[np.ndarray, "N 3"],
     drops: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, "N 3"]:
@@ -218,13 +218,13 @@ def _stacked(
 
     Args:
       rng: draws.
-      area: metres, the disc's radius.
+      spawn_radius: metres, the disc's radius.
       half: metres, half the sides of the bounding boxes.
       drops: metres, least heights of the spheres above the floor.
     """
     radii = np.linalg.norm(half, axis=-1)
     positions = np.zeros((len(half), 3))
-    positions[:, :2] = _in_disc(rng, area, len(half))
+    positions[:, :2] = _in_disc(rng, spawn_radius, len(half))
     for n, radius in enumerate(radii):
         reach = radii[:n] + radius
         gaps = np.linalg.norm(positions[:n, :2] - positions[n, :2], axis=-1)

@@ -82,7 +82,7 @@ def _sample(
     dynamics = streams.named("dynamics")
     motion = sample_motion(streams.named("placement"), dynamics, spec.dynamics, half)
     if motion is None:
-        return "no room for the objects in dynamics.area"
+        return "no room for the objects in dynamics.spawn_radius"
     trajectory = sample_cameras(streams.named("cameras"), spec.cameras)
     wrong = sampled_fault(spec, trajectory, motion, half)
     if wrong:
@@ -154,7 +154,7 @@ def _physics(rng: np.random.Generator, spec: Spec, motion: Motion) -> Physics | 
         velocities=tuple(map(vector, throw.velocities)),
         spins=tuple(map(vector, throw.spins)),
         share=spec.visibility.share,
-        views=spec.visibility.views,
+        views=spec.visibility.share_of_views,
     )
 
 

@@ -1,6 +1,6 @@
 """Specs: what a dataset is, said whole in one YAML file."""
 
-from dyso.spec.cameras import Cameras, Dome, Handheld, Patterns
+from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Asset, Catalog, ResolvedSpec
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError, UserError
@@ -29,7 +29,6 @@ __all__ = [
     "Backgrounds",
     "Cameras",
     "Catalog",
-    "Dome",
     "Dynamics",
     "Handheld",
     "Layout",
@@ -37,6 +36,7 @@ __all__ = [
     "Patterns",
     "Render",
     "ResolvedSpec",
+    "Rig",
     "Spec",
     "SpecError",
     "UserError",

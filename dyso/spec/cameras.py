@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import pydantic
 from annotated_types import Ge, Le, Predicate
+from pydantic_core import PydanticCustomError, core_schema
 
 from dyso.spec.values import (
     STRICT,
@@ -98,8 +100,8 @@ class Shell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dome:
-    """A rig of cameras around the target, on one sphere, all looking at the target.
+class Rig:
+    """Cameras all around the target, on one sphere, all looking at the target.
 
     They are spread evenly over the band of elevations that `cameras` gives. A scene
     draws the rig's radius from `distance`, and turns it about the vertical at random.
@@ -140,7 +142,11 @@ class Handheld:
 
 @dataclass(frozen=True, kw_only=True)
 class Patterns:
-    """The camera patterns, drawn by weight (DySO names the first four)."""
+    """The camera patterns, drawn by weight (DySO names the first four).
+
+    A list of names in place of the mapping selects patterns: `[zoom, pan]` draws these
+    two equally often and no other, each with its default settings.
+    """
 
     shift: Shift = Shift()
     pan: Pan = Pan()
@@ -148,7 +154,7 @@ class Patterns:
     random: Random = Random()
     shell: Shell = Shell()
     handheld: Handheld = Handheld()
-    dome: Dome = Dome()
+    rig: Rig = Rig()
     __pydantic_config__ = STRICT
 
     def weights(self) -> dict[str, float]:
@@ -160,8 +166,46 @@ class Patterns:
             "random": self.random.weight,
             "shell": self.shell.weight,
             "handheld": self.handheld.weight,
-            "dome": self.dome.weight,
+            "rig": self.rig.weight,
         }
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Has pydantic read a list of names as the patterns with weight 1."""
+
+    def _read(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        names = list(Patterns().weights())
+        if not all(name in names and value.count(name) == 1 for name in value):
+            raise PydanticCustomError(
+                "patterns",
+                "a mapping, or a list of distinct names among {names}",
+                {"names": ", ".join(names)},
+            )
+        return {name: {"weight": float(name in value)} for name in names}
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Reads a value before it is checked as a mapping."""
+        return core_schema.no_info_before_validator_function(
+            self._read, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Returns the schema of both forms, whose keywords do not meet."""
+        reference = handler(schema)
+        handler.resolve_ref_schema(reference).update(
+            type=["object", "array"],
+            items={"type": "string", "enum": [*Patterns().weights()]},
+            minItems=1,
+            uniqueItems=True,
+        )
+        return reference
 
 
 def _has_weight(value: Patterns) -> bool:
@@ -190,6 +234,7 @@ class Cameras:
       target_noise: metres, standard deviation of the target along x and y.
       position_noise: metres, standard deviation added to every position.
       min_height: metres above the floor that no camera goes below.
+      patterns: settings of each pattern by its name, or a list of the names to draw.
     """
 
     count: Annotated[int, Ge(1), Le(1000)] = 5
@@ -203,5 +248,5 @@ class Cameras:
     target_noise: Metres = 0.3
     position_noise: Metres = 0.05
     min_height: PositiveMetres = 0.3
-    patterns: Annotated[Patterns, Predicate(_has_weight)] = Patterns()
+    patterns: Annotated[Patterns, Predicate(_has_weight), Selection()] = Patterns()
     __pydantic_config__ = STRICT

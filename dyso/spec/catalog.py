@@ -11,9 +11,10 @@ from functools import cached_property, reduce
 from operator import getitem
 from typing import Any
 
-from dyso.spec.cameras import Cameras, Dome, Handheld
+from dyso.spec.cameras import Cameras, Handheld, Rig
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError
+from dyso.spec.renamed import FORMER, rename
 from dyso.spec.schema import Backgrounds, Spec
 
 Vector = tuple[float, float, float]
@@ -34,7 +35,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("cameras", "held_out"): Cameras.held_out,
     ("cameras", "patterns", "handheld", "baseline"): Handheld.baseline,
     ("cameras", "patterns", "handheld"): _HANDHELD,
-    ("cameras", "patterns", "dome"): asdict(Dome()),
+    ("cameras", "patterns", "rig"): asdict(Rig()),
 }
 _Division = tuple[tuple["Asset", ...], tuple["Asset", ...]]
 
@@ -117,6 +118,7 @@ class ResolvedSpec:
             inner = reduce(getitem, sections, spec)
             if inner[name] == value:
                 del inner[name]
+        rename(spec, FORMER)
         spec["splits"] = dict(sorted(spec["splits"].items()))
         yield spec
         for catalog in (self.objects, self.backgrounds):

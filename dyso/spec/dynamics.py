@@ -24,7 +24,7 @@ class Dynamics:
 
     Attributes:
       steps: dynamics steps in a scene (DySO: 5).
-      area: metres, radius of the disc on the floor that objects start in.
+      spawn_radius: metres, radius of the disc on the floor in which objects start.
       contact: `rest`, in every step the lowest vertex touches the floor; `settle`,
         physics lets step 0 come to rest, later steps are as in `rest`; `free`, later
         steps move in height as well and may hover or sink.
@@ -41,15 +41,15 @@ class Dynamics:
         `free`, about changing axes.
       drop: metres from the floor up to an object's bounding sphere at step 0, for
         `physics`; more where another object is below.
-      speed: metres a second at step 0, level, towards a random place in `area`, for
-        `physics`.
+      speed: metres a second at step 0, level, towards a random place in the disc
+        of `spawn_radius`, for `physics`.
       spin: degrees a second at step 0, about a random axis, for `physics`.
       frame_rate: dynamics steps a second, for `physics`.
       settle_time: seconds of physics for `settle`.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
-    area: Metres = 1.0
+    spawn_radius: Metres = 1.0
     contact: Literal["rest", "settle", "free"] = "rest"
     motion: Literal["jitter", "smooth", "physics"] = "jitter"
     jitter: Metres = 0.4

@@ -17,6 +17,7 @@ import yaml
 from dyso.spec import cameras, dynamics, schema, values
 from dyso.spec.catalog import ResolvedSpec
 from dyso.spec.errors import SpecError, UserError
+from dyso.spec.renamed import CURRENT, current_name, rename
 from dyso.spec.schema import Spec
 
 MAX_BYTES = 1 << 18
@@ -149,7 +150,11 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
     got = error["input"]
     match error["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            message = "unknown key" + _did_you_mean(data, location)
+            current = current_name(tuple(map(str, location)))
+            message = f"is now {current}" if current else "unknown key"
+            message += "" if current else _did_you_mean(data, location)
+        case "patterns" if former := _former_names(got, location):
+            message = former
         case "missing":
             message = "is required"
         case "predicate_failed":
@@ -199,6 +204,12 @@ def _did_you_mean(data: Any, location: _Location) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def _former_names(value: list[Any], location: _Location) -> str:
+    keys = [(*map(str, location), str(name)) for name in value]
+    names = [f"{key[-1]} is now {CURRENT[key]}" for key in keys if key in CURRENT]
+    return ", ".join(names)
+
+
 def _line(lines: dict[_Location, int], location: _Location) -> int:
     while location not in lines:
         location = location[:-1]
@@ -237,16 +248,22 @@ def load_resolved(path: str | Path) -> ResolvedSpec:
 
 
 def parse_resolved(text: bytes, where: str) -> ResolvedSpec:
-    """Reads a resolved spec.
+    """Parses a resolved spec; its keys may have their former names.
 
     Args:
-      text: as `save_resolved` gave it.
-      where: names it in an error.
+      text: the JSON that `save_resolved` returned.
+      where: where the text is from, for the error.
 
     Raises:
-      UserError: it is none.
+      UserError: the text is not a resolved spec.
     """
+    adapter = pydantic.TypeAdapter(ResolvedSpec)
     try:
-        return pydantic.TypeAdapter(ResolvedSpec).validate_json(text)
-    except (ValueError, pydantic.ValidationError) as error:
+        try:
+            return adapter.validate_json(text)
+        except pydantic.ValidationError:
+            data = json.loads(text)
+            rename(data["spec"], CURRENT)
+            return adapter.validate_json(json.dumps(data))
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{where}: not a resolved spec") from error

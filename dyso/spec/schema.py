@@ -99,13 +99,13 @@ class Visibility:
     """When a sampled scene counts as seen; otherwise the next attempt is sampled.
 
     Attributes:
-      share: of the objects' bounding boxes that must be in frame ...
-      views: ... in at least this share of the views.
+      share: share of the objects' bounding boxes that must be in frame.
+      share_of_views: share of the views in which that must hold.
       attempts: how many scenes may be sampled under one index.
     """
 
     share: Share = 0.8
-    views: Share = 0.8
+    share_of_views: Share = 0.8
     attempts: Annotated[int, Ge(1), Le(10_000)] = 100
     __pydantic_config__ = STRICT
 

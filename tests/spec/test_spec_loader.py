@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -26,8 +27,11 @@ from dyso.spec import (
     Visibility,
     load_resolved,
     load_spec,
+    parse_resolved,
     save_resolved,
 )
+from dyso.spec.cameras import Zoom
+from dyso.spec.renamed import FORMER, rename
 
 SPECS = Path(__file__).parents[2] / "specs"
 MINIMAL = "name: a\nsplits: {train: 1}\n"
@@ -206,6 +210,34 @@ render: {layers: [color, depth]}
             "5: cameras.held_out: must be 0 where cameras are paired, for nothing else "
             "sees their steps",
         ),
+        (
+            MINIMAL + "dynamics: {area: 2}",
+            "3: dynamics.area: is now dynamics.spawn_radius",
+        ),
+        (
+            MINIMAL + "visibility:\n  views: 0.5",
+            "4: visibility.views: is now visibility.share_of_views",
+        ),
+        (
+            MINIMAL + "cameras: {patterns: {dome: {weight: 1}}}",
+            "3: cameras.patterns.dome: is now cameras.patterns.rig",
+        ),
+        (
+            MINIMAL + "cameras: {patterns: [pan, dome]}",
+            "3: cameras.patterns: dome is now rig",
+        ),
+        *(
+            (
+                MINIMAL + f"cameras: {{patterns: {names}}}",
+                "3: cameras.patterns: must be a mapping, or a list of distinct names "
+                "among shift, pan, zoom, random, shell, handheld, rig, got [",
+            )
+            for names in ("[pan, tilt]", "[pan, pan]", "[[pan], {}]")
+        ),
+        (
+            MINIMAL + "cameras: {patterns: []}",
+            "3: cameras.patterns: must be at least one pattern with a weight above 0",
+        ),
         (MINIMAL + "1: 2", "3: 1: unknown key"),
         (MINIMAL + "a: b: c", "3: not valid YAML: mapping values are not allowed"),
         (MINIMAL + "---\nname: b", "3: not valid YAML: but found another document"),
@@ -238,6 +270,15 @@ def test_one_number_stands_for_two(tmp_path, make_resolved):
         for spec in specs
     }
     assert list(hashes.values()) == [float]
+
+
+def test_a_list_of_patterns_draws_these_and_no_other(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + "cameras: {patterns: [zoom, rig]}")
+    patterns = load_spec(path).cameras.patterns
+    chosen = {name for name, weight in patterns.weights().items() if weight == 1.0}
+    assert chosen == {"zoom", "rig"} and sum(patterns.weights().values()) == 2.0
+    assert patterns.zoom == Zoom()
 
 
 @settings(max_examples=50)
@@ -306,7 +347,7 @@ def test_any_spec_can_be_written_as_yaml_and_read_back(tmp_path):
         backgrounds=Backgrounds(held_out=0.5, backdrop="environment"),
         dynamics=Dynamics(steps=1, contact="free", jitter=0.0),
         cameras=Cameras(count=1, elevation=(-90.0, 90.0)),
-        visibility=Visibility(share=0.0, views=1.0, attempts=1),
+        visibility=Visibility(share=0.0, share_of_views=1.0, attempts=1),
         render=Render(denoise=False, layers=("depth", "category", "instance", "color")),
     )
     data = yaml.safe_load(yaml.safe_dump(_lists(dataclasses.asdict(spec))))
@@ -343,6 +384,14 @@ def test_a_resolved_spec_is_kept_whole(tmp_path, resolved):
     again = load_resolved(path)
     assert again == resolved
     assert again.hash == resolved.hash
+
+
+def test_a_resolved_spec_with_former_keys_is_read(resolved):
+    data = json.loads(save_resolved(resolved))
+    rename(data["spec"], FORMER)
+    text = json.dumps(data)
+    assert '"area"' in text and '"spawn_radius"' not in text
+    assert parse_resolved(text.encode(), "spec.json") == resolved
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"spec": 3}', "\x00"])

@@ -274,8 +274,8 @@ def grown(scene):
             "scene: contact: 'free' is not the spec's 'rest'",
         ),
         (
-            lambda s: dataclasses.replace(s, pattern="dome"),
-            "scene: pattern 'dome' is none of the spec's",
+            lambda s: dataclasses.replace(s, pattern="rig"),
+            "scene: pattern 'rig' is none of the spec's",
         ),
         (
             lambda s: dataclasses.replace(
