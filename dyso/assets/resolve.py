@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dyso.assets import starter
@@ -16,9 +17,9 @@ _MAKERS = {
 }
 
 
-def load(path: str | Path) -> ResolvedSpec:
-    """Reads a spec and the catalogs it names; see `resolve`."""
-    return load_with(path, lambda spec: resolve(spec, Path(path).parent))
+def load(path: str | Path, overrides: Sequence[str] = ()) -> ResolvedSpec:
+    """Reads a spec and the catalogs it names; see `load_spec` and `resolve`."""
+    return load_with(path, lambda spec: resolve(spec, Path(path).parent), overrides)
 
 
 def resolve(spec: Spec, folder: Path) -> ResolvedSpec:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from dyso import assets
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
+from dyso.cli.arguments import Overrides
 from dyso.reading import Dataset
 from dyso.render import Device, Renderer, RenderError, Views
 from dyso.render.system import require_system_libraries
@@ -34,6 +35,7 @@ def main(
     /,
     *,
     out: Path,
+    set: Overrides = (),
     split: str = "train",
     index: int = 0,
     scene: Path | None = None,
@@ -50,6 +52,8 @@ def main(
       source: a spec (a YAML file), or a dataset's folder: then the scene is the one
         that the record says.
       out: the folder to write, which must be new or empty.
+      set: with a spec: a key of it and its value, as YAML, in place of the file's:
+        splits.train=100. Paths start at the spec's folder.
       split: the split.
       index: of the scene in its split; in a dataset, the record's position.
       scene: render this scene.json instead, with the assets of `source`.
@@ -67,11 +71,16 @@ def main(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; choose a new folder")
     if source.is_dir():
+        if set:
+            raise UserError(
+                f"--set {set[0]}: {source} is a dataset, whose spec is fixed; give its "
+                "spec's YAML file"
+            )
         dataset = Dataset(source)
         resolved = _located(dataset.resolved)
         found = None if scene else _of_record(dataset, split, index)
     else:
-        resolved = assets.load(source)
+        resolved = assets.load(source, set)
         found = None if scene else _of_spec(resolved, split, index, attempt)
     subject = _changed(found or _of_file(scene), resolution, samples)
     require_system_libraries()

@@ -318,6 +318,74 @@ def test_a_small_file_of_nested_aliases_does_not_grow(tmp_path):
     assert line == "2: YAML aliases are not supported"
 
 
+def test_overrides_take_the_place_of_the_files_keys(tmp_path, make_resolved):
+    path, written = tmp_path / "spec.yaml", tmp_path / "written.yaml"
+    path.write_text(MINIMAL + "objects: {count: [1, 2], size: 1.5}\n")
+    overrides = [
+        "splits.train=1_000",
+        "splits.test=3",
+        "objects.count=[2, 3]",
+        "render.layers=[color, depth, instance, category, normal]",
+        "cameras.patterns={zoom: {by: focal_length}}",
+        "cameras.patterns.pan.arc=9",
+        "seed=1",
+        "seed=2",
+        "description=a=b",
+    ]
+    written.write_text(
+        "name: a\nsplits: {train: 1000, test: 3}\nseed: 2\ndescription: a=b\n"
+        "objects: {count: [2, 3], size: 1.5}\n"
+        "render: {layers: [color, depth, instance, category, normal]}\n"
+        "cameras: {patterns: {zoom: {by: focal_length}, pan: {arc: 9}}}\n"
+    )
+    spec = load_spec(path, overrides)
+    assert spec == load_spec(written) != load_spec(path)
+    hashes = [
+        dataclasses.replace(make_resolved(), spec=each).hash
+        for each in (spec, load_spec(path))
+    ]
+    assert len(set(hashes)) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "error"),
+    [
+        ("objects.size=-1", "objects.size: must be greater than or equal to 0.000001"),
+        ("objects={size: -1}", "objects.size: must be greater than or equal to"),
+        ("objects.sze=1", "objects.sze: unknown key; did you mean 'size'?"),
+        ("dynamics.area=1", "dynamics.area: is now dynamics.spawn_radius"),
+        ("splits.test=", "splits.test: must be a valid integer, got null"),
+        ("cameras.held_out=5", "cameras.held_out: must leave cameras to train on"),
+        ("seed=[1", "seed:1: not valid YAML: expected"),
+        ("seed=&x [*x]", "seed:1: YAML aliases are not supported"),
+        ("seed=" + "[" * 50, "seed:1: nested more than 20 deep"),
+        ("seed.x=1", "seed.x: seed is 7, not a mapping with keys to set"),
+        ("splits.train.x=1", "splits.train.x: splits.train is 1, not a mapping"),
+        ("seed", '"seed": must be KEY=VALUE, such as splits.train=100'),
+        ("=1", '"=1": must be KEY=VALUE'),
+        ("objects.=1", '"objects.=1": must be KEY=VALUE'),
+    ],
+)
+def test_an_error_of_an_override_names_it(tmp_path, override, error):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + "seed: 7\nobjects:\n  size: 2\n")
+    with pytest.raises(UserError) as caught:
+        load_spec(path, [override])
+    [line] = str(caught.value).splitlines()
+    assert line.startswith(f"--set {error}")
+
+
+def test_errors_of_the_file_keep_their_lines_beside_overrides(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + "seed: -1\nobjects: {size: -1, count: 0}\n")
+    with pytest.raises(UserError) as caught:
+        load_spec(path, ["objects.count=-3"])
+    one, two, three = str(caught.value).splitlines()
+    assert one.startswith("--set objects.count") and "got -3" in one
+    assert two.startswith(f"{path}:3: seed:")
+    assert three.startswith(f"{path}:4: objects.size:")
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path):
         with pytest.raises(UserError, match=f"^{path}: cannot be read: "):
