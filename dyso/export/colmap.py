@@ -7,7 +7,7 @@
 As `pycolmap.Reconstruction` reads them. PINHOLE cameras, one an image; COLMAP's axes
 and pixel centres are this project's. The points are what pixels show, evenly chosen in
 each image, from depth; the track of a point is every image that sees it, by
-`dyso.geometry.sightings`. Their errors are what the float32 cameras leave: about 0.
+`dyso.geometry.visibility_of`. Their errors are what the float32 cameras leave: about 0.
 
 The video of one moving camera is one model, without the folder `step_000`, whose images
 are `step_000.png`, `step_001.png` ... COLMAP takes scenes to be static, so its points

@@ -5,7 +5,7 @@ object, which moves by its pose from one dynamics step to another. Its place is 
 every view, so the flow between any two views is exact; no image is compared. Where
 depth is infinite, the pixel shows a direction, which a camera's rotation alone moves.
 
-Whether a view sees a point is told by the view's own depth, see `sightings`.
+Whether a view sees a point is told by the view's own depth, see `visibility_of`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def carry(points: Array, instance: Array, start: Array, end: Array) -> Array:
     return transform(end[..., instance, :, :], local)
 
 
-def sightings(
+def visibility_of(
     depth: Array,
     instance: Array,
     view: Array,
@@ -154,7 +154,7 @@ def flow(source: View, target: View) -> Flow:
     """Gives the flow of one view's pixels to another view of the same scene.
 
     The two may differ in dynamics step, camera or both. What is visible was seen by
-    `sightings`, and the very pixel that it falls in shows its instance.
+    `visibility_of`, and the very pixel that it falls in shows its instance.
     """
     xp = namespace(source.depth, target.depth)
     points, finite, grid = _surface(source)
@@ -232,7 +232,7 @@ def _look(
     front = z > 0
     in_frame = front & ((pixels >= 0) & (pixels < xp.asarray([width, height]))).all(-1)
     view = xp.expand_dims(xp.arange(len(views.depth)), axes)
-    seen, _ = sightings(
+    seen, _ = visibility_of(
         views.depth,
         views.instance,
         view,

@@ -41,7 +41,7 @@ class Motion:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Throw:
+class InitialVelocity:
     """How N objects move at step 0.
 
     Attributes:
@@ -98,9 +98,9 @@ def sample_motion(
     return Motion(positions=positions, quaternions=quaternions)
 
 
-def sample_throw(
+def sample_initial_velocity(
     rng: np.random.Generator, dynamics: Dynamics, start: Float[np.ndarray, "N 3"]
-) -> Throw:
+) -> InitialVelocity:
     """Draws how objects start to move, level and towards random places in the disc.
 
     Args:
@@ -117,7 +117,9 @@ def sample_throw(
     axes = rng.normal(size=(count, 3))
     axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
     spin = np.radians(rng.uniform(*dynamics.spin, count))
-    return Throw(velocities=speed[:, None] * velocities, spins=spin[:, None] * axes)
+    return InitialVelocity(
+        velocities=speed[:, None] * velocities, spins=spin[:, None] * axes
+    )
 
 
 def _jittered(

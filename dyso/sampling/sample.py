@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.sampling.cameras import Trajectory, sample_cameras
-from dyso.sampling.dynamics import Motion, sample_motion, sample_throw
+from dyso.sampling.dynamics import Motion, sample_initial_velocity, sample_motion
 from dyso.sampling.materials import sample_material
 from dyso.sampling.poses import DECIMALS, pose, vector
 from dyso.sampling.rng import Streams
@@ -148,11 +148,11 @@ def _objects(
 def _physics(rng: np.random.Generator, spec: Spec, motion: Motion) -> Physics | None:
     if spec.dynamics.motion != "physics":
         return None
-    throw = sample_throw(rng, spec.dynamics, motion.positions[:, 0])
+    initial = sample_initial_velocity(rng, spec.dynamics, motion.positions[:, 0])
     return Physics(
         frame_rate=spec.dynamics.frame_rate,
-        velocities=tuple(map(vector, throw.velocities)),
-        spins=tuple(map(vector, throw.spins)),
+        velocities=tuple(map(vector, initial.velocities)),
+        spins=tuple(map(vector, initial.spins)),
         share=spec.visibility.share,
         views=spec.visibility.share_of_views,
     )

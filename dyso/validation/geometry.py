@@ -5,7 +5,7 @@ from one dynamics step to the next (the background stands still), and is project
 every other view. There it is
 
 - left out, if it is not in frame;
-- agreed, if it is seen there, see `dyso.geometry.sightings`;
+- agreed, if it is seen there, see `dyso.geometry.visibility_of`;
 - hidden, if something nearer is;
 - wrong otherwise: the view looks through the point at something behind it.
 
@@ -103,7 +103,7 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
         inside = (z > 0) & ((pixels >= 0) & (pixels < size)).all(-1)
         inside[view] = False
         other, point = np.nonzero(inside)
-        seen, hidden = geometry.sightings(
+        seen, hidden = geometry.visibility_of(
             depth, instance, other, pixels[inside], expected[inside], ids[point]
         )
         outcome = np.select([seen, hidden], [0, 2], 1)

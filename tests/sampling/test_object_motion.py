@@ -10,8 +10,8 @@ from dyso.sampling.dynamics import (
     CORNERS,
     Motion,
     lying_height,
+    sample_initial_velocity,
     sample_motion,
-    sample_throw,
 )
 from dyso.spec import Dynamics
 
@@ -287,19 +287,21 @@ def test_how_many_steps_there_are_changes_no_start(seed):
 def test_objects_are_thrown_level_and_into_the_disc(seed):
     dynamics = falling(spawn_radius=1.5, speed=(1.0, 3.0), spin=(90.0, 180.0))
     start = sample(seed, dynamics, boxes(seed, 5)).positions[:, 0]
-    throw = sample_throw(np.random.default_rng(seed), dynamics, start)
-    speeds = np.linalg.norm(throw.velocities, axis=-1)
+    initial = sample_initial_velocity(np.random.default_rng(seed), dynamics, start)
+    speeds = np.linalg.norm(initial.velocities, axis=-1)
     assert ((speeds >= 1.0) & (speeds <= 3.0)).all()
-    np.testing.assert_array_equal(throw.velocities[:, 2], 0)
-    spins = np.degrees(np.linalg.norm(throw.spins, axis=-1))
+    np.testing.assert_array_equal(initial.velocities[:, 2], 0)
+    spins = np.degrees(np.linalg.norm(initial.spins, axis=-1))
     assert ((spins >= 90 - 1e-9) & (spins <= 180 + 1e-9)).all()
     # Where it starts on the disc's edge, the way goes in.
     edge = np.array([[1.5, 0.0, 1.0]])
-    inward = sample_throw(np.random.default_rng(seed), dynamics, edge)
+    inward = sample_initial_velocity(np.random.default_rng(seed), dynamics, edge)
     assert inward.velocities[0, 0] < 0
 
 
 def test_without_speed_and_spin_objects_are_let_go():
     dynamics = falling(spawn_radius=0.0, speed=(0.0, 0.0), spin=(0.0, 0.0))
-    throw = sample_throw(np.random.default_rng(0), dynamics, np.zeros((3, 3)))
-    assert not throw.velocities.any() and not throw.spins.any()
+    initial = sample_initial_velocity(
+        np.random.default_rng(0), dynamics, np.zeros((3, 3))
+    )
+    assert not initial.velocities.any() and not initial.spins.any()
