@@ -43,7 +43,7 @@ class Dataset:
         self.splits = {n: Split(n, spec, Shards(own)) for n, own in shards.items()}
 
     def __getitem__(self, name: str) -> Split:
-        """Gives a split, such as `train`, or a part of it, such as `train[2:10]`.
+        """Returns a split, such as `train`, or a part of it, such as `train[2:10]`.
 
         Raises:
           UserError: there is no such split.
@@ -129,11 +129,11 @@ class Split(Sequence[dict[str, Any]]):
         )
 
     def scene(self, index: SupportsIndex) -> Scene:
-        """Gives the `Scene` that one scene was rendered from; see `read`."""
+        """Returns the `Scene` that one scene was rendered from; see `read`."""
         return self._with(index, lambda data: records.scene_of(data, self.spec))
 
     def record(self, index: SupportsIndex) -> bytes:
-        """Gives one scene's `tf.train.Example`; see `read`."""
+        """Returns one scene's `tf.train.Example`; see `read`."""
         return self._shards.read(*self._locate(index))
 
     def _with(self, index: SupportsIndex, decode: Callable[[bytes], _T]) -> _T:
@@ -147,7 +147,7 @@ class Split(Sequence[dict[str, Any]]):
             ) from error
 
     def _locate(self, index: SupportsIndex) -> tuple[int, int]:
-        """Gives the shard and the position in it."""
+        """Returns the shard and the position in it."""
         try:
             record = self._indices[index]
         except IndexError:

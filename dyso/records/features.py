@@ -24,7 +24,7 @@ from dyso.spec import Spec
 
 
 class _StoredImage(tfds.features.FeatureConnector):
-    """What the kinds have in common; features.json names them by import path."""
+    """The base of the feature kinds; features.json names them by import path."""
 
     def __init__(self, *, shape: Sequence[int], doc: str | None = None):
         """Takes the shape of one image, [H, W, C]."""
@@ -36,7 +36,7 @@ class _StoredImage(tfds.features.FeatureConnector):
         return np.stack([self.decode_example_np(one) for one in _each(example_data)])
 
     def to_json_content(self) -> dict[str, Any]:
-        """Gives what features.json keeps."""
+        """Returns the JSON kept in features.json."""
         return {"shape": list(self._shape)}
 
     @classmethod
@@ -46,7 +46,7 @@ class _StoredImage(tfds.features.FeatureConnector):
 
 
 def _each(batch: Any) -> Iterator[Any]:
-    """Gives the examples of a batch, which may be a dictionary of batches."""
+    """Returns the examples of a batch, which may be a dictionary of batches."""
     if not isinstance(batch, dict):
         return iter(batch)
     columns = zip(*batch.values(), strict=True)
@@ -57,11 +57,11 @@ class ColorImage(_StoredImage):
     """An image of three channels, uint8 [H, W, 3], stored as lossless WebP."""
 
     def get_tensor_info(self) -> tfds.features.TensorInfo:
-        """Gives what a reader sees."""
+        """Returns the type that a reader sees."""
         return tfds.features.TensorInfo(shape=self._shape, dtype=np.uint8)
 
     def get_serialized_info(self) -> tfds.features.TensorInfo:
-        """Gives what the Example holds."""
+        """Returns the type that the Example holds."""
         return tfds.features.TensorInfo(shape=(), dtype=np.object_)
 
     def encode_example(self, example_data: np.ndarray) -> bytes:
@@ -83,11 +83,11 @@ class DepthImage(_StoredImage):
     """Depth in metres, float32 [H, W, 1], stored as `dyso.records.depth` has it."""
 
     def get_tensor_info(self) -> tfds.features.TensorInfo:
-        """Gives what a reader sees."""
+        """Returns the type that a reader sees."""
         return tfds.features.TensorInfo(shape=self._shape, dtype=np.float32)
 
     def get_serialized_info(self) -> dict[str, tfds.features.TensorInfo]:
-        """Gives what the Example holds."""
+        """Returns the type that the Example holds."""
         return {
             "code": tfds.features.TensorInfo(shape=(), dtype=np.object_),
             "focal_length": tfds.features.TensorInfo(shape=(), dtype=np.float32),
@@ -116,7 +116,7 @@ class DepthImage(_StoredImage):
 
 
 def tfds_features(spec: Spec) -> tfds.features.FeaturesDict:
-    """Gives the features of a spec's records."""
+    """Returns the features of a spec's records."""
     nested: dict[str, Any] = {}
     for field in fields_of(spec.render.layers):
         *parents, name = field.name.split("/")

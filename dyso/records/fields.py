@@ -43,7 +43,7 @@ class Field:
 
 
 def fields_of(layers: Collection[str]) -> tuple[Field, ...]:
-    """Gives the fields of records whose spec renders these layers."""
+    """Returns the fields of records whose spec renders these layers."""
     return tuple(f for f in FIELDS if f.layer is None or f.layer in layers)
 
 
@@ -55,7 +55,7 @@ def _by_view(array: np.ndarray | None) -> np.ndarray:
 
 
 def _of_cameras(scene: Scene, array: np.ndarray) -> np.ndarray:
-    """Gives each view what its camera has: [C, ...] to [V, ...]."""
+    """Returns the values of each view's camera: [C, ...] to [V, ...]."""
     return array[[camera for _, camera in scene.layout.pairs]]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path` to write to, and renames it at the end.
+    """Yields a temporary name beside `path` to write to, and renames it at the end.
 
     An exception inside removes the temporary file and leaves `path` as it was.
     """

@@ -106,7 +106,7 @@ def read_json(path: Path) -> Any:
 
 
 def feature_faults(directory: str | Path, spec: Spec) -> Iterator[str]:
-    """Says what is wrong with a dataset's features.json; tfds imports what it names."""
+    """Yields the faults of a dataset's features.json; tfds imports what it names."""
     from dyso.records.features import tfds_features
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -130,7 +130,7 @@ def feature_faults(directory: str | Path, spec: Spec) -> Iterator[str]:
 
 
 def _kinds(feature: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Gives the class of each feature of features.json, by the feature's name."""
+    """Returns the class of each feature of features.json, by the feature's name."""
     yield name or "features", str(feature["pythonClassName"])
     if "sequence" in feature:
         yield from _kinds(feature["sequence"]["feature"], f"{name}[]")
@@ -139,7 +139,7 @@ def _kinds(feature: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]]:
-    """Gives each split's shards: the path and the number of records.
+    """Returns each split's shards: the path and the number of records.
 
     Raises:
       RecordError: the folder is not a dataset of this project.
@@ -167,7 +167,7 @@ def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]
 
 
 def _word(name: str) -> str:
-    """Gives a name that is no path."""
+    """Returns a name after checking that it is not a path."""
     if not re.fullmatch(r"\w{1,200}", name):
         raise ValueError(f"not a name: {name[:80]!r}")
     return name

@@ -16,7 +16,7 @@ from dyso.records.files import replacing
 
 @dataclass(frozen=True, kw_only=True)
 class ShardInfo:
-    """What was written.
+    """A shard that was written.
 
     Attributes:
       count: records in it.
@@ -30,7 +30,7 @@ class ShardInfo:
 
 
 def shard_name(dataset: str, split: str, index: int, shards: int) -> str:
-    """Gives the name, tfds's own, of shard `index` of `shards`."""
+    """Returns the name, tfds's own, of shard `index` of `shards`."""
     return f"{dataset}-{split}.array_record-{index:05d}-of-{shards:05d}"
 
 
@@ -59,7 +59,7 @@ def write_shard(path: str | Path, records: Iterable[bytes]) -> ShardInfo:
 
 
 def checksum(path: str | Path) -> str:
-    """Gives a file's sha256 in hexadecimal."""
+    """Returns a file's sha256 in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -105,7 +105,7 @@ class ShardReader:
         return self._count
 
     def __getitem__(self, position: int) -> bytes:
-        """Gives one record.
+        """Returns one record.
 
         Raises:
           IndexError: there is no such record.
@@ -128,7 +128,7 @@ class ShardReader:
 
 
 def read_shard(path: str | Path) -> Iterator[bytes]:
-    """Gives the records of a shard in order.
+    """Returns the records of a shard in order.
 
     Raises:
       RecordError: the shard, or a record in it, is damaged.

@@ -9,7 +9,7 @@ from dyso.records.fields import FIELDS
 
 
 def stored_bytes(data: bytes) -> dict[str, int]:
-    """Gives the bytes of each field that a record has, as serialized.
+    """Returns the bytes of each field that a record has, as serialized.
 
     Args:
       data: a sound record.

@@ -82,7 +82,7 @@ def _sphere(
     directions: Float[np.ndarray, "H W 3"],
     radius: float,
 ) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
-    """Gives the distances into and out of a sphere at the origin; 0 where missed."""
+    """Returns the distances into and out of a sphere at the origin; 0 where missed."""
     along = -(origins * directions).sum(-1)
     squared = along**2 - (origins**2).sum(-1) + radius**2
     half = np.sqrt(np.maximum(squared, 0))
@@ -95,7 +95,7 @@ def _surroundings(
     origins: Float[np.ndarray, "H W 3"],
     directions: Float[np.ndarray, "H W 3"],
 ) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W 3"]]:
-    """Gives depth and normal of the dome and its floor, or of nothing."""
+    """Returns depth and normal of the dome and its floor, or of nothing."""
     if scene.background.backdrop == "environment":
         return np.full(origins.shape[:2], np.inf), np.zeros(origins.shape)
     _, dome = _sphere(origins, directions, scene.background.dome_radius)

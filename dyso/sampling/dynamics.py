@@ -1,7 +1,7 @@
-"""Where objects lie, and how they move from one dynamics step to the next.
+"""Positions of objects, and their motion between dynamics steps.
 
-Meshes are not known here, so an object is its bounding box: its lowest corner touches
-the floor. The worker replaces these heights by those of exact contact.
+Meshes are not known here, so an object is represented by its bounding box, whose lowest
+corner touches the floor. The worker replaces these heights by those of exact contact.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dyso.geometry import (
 from dyso.sampling.paths import slow, turns
 from dyso.spec import Dynamics
 
-# Places tried for an object that must not overlap those before it.
+# Positions tried for an object that must not overlap the earlier ones.
 PLACES = 200
 
 # The corners of the box from -1 to 1.
@@ -42,7 +42,7 @@ class Motion:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InitialVelocity:
-    """How N objects move at step 0.
+    """The velocities of N objects at step 0.
 
     Attributes:
       velocities: metres a second.
@@ -62,8 +62,9 @@ def sample_motion(
     """Draws the poses of every object in every step.
 
     Step 0's objects do not overlap: side by side for `rest` and `free`, one above the
-    other for `settle` and `physics`. Later steps move each object alone, so there they
-    may; those of `physics` repeat step 0, for the worker knows them.
+    other for `settle` and `physics`. Later steps move each object independently, so
+    objects may overlap there. Later steps of `physics` repeat step 0: the worker
+    computes them.
 
     Args:
       placement: draws step 0.
@@ -72,7 +73,7 @@ def sample_motion(
       half: metres, half the sides of each object's bounding box.
 
     Returns:
-      The poses, or None where no room was found for an object.
+      The poses, or None if no room was found for an object.
     """
     count = len(half)
     first = _random_rotations(placement, count)
@@ -101,17 +102,17 @@ def sample_motion(
 def sample_initial_velocity(
     rng: np.random.Generator, dynamics: Dynamics, start: Float[np.ndarray, "N 3"]
 ) -> InitialVelocity:
-    """Draws how objects start to move, level and towards random places in the disc.
+    """Draws horizontal velocities towards random places in the disc, and spins.
 
     Args:
       rng: draws.
       dynamics: the spec's.
-      start: metres, where they are.
+      start: metres, the objects' centres.
     """
     count = len(start)
-    way = np.zeros((count, 3))
-    way[:, :2] = _in_disc(rng, dynamics.spawn_radius, count) - start[:, :2]
-    azimuth, _ = azimuth_elevation(way)
+    towards = np.zeros((count, 3))
+    towards[:, :2] = _in_disc(rng, dynamics.spawn_radius, count) - start[:, :2]
+    azimuth, _ = azimuth_elevation(towards)
     speed = rng.uniform(*dynamics.speed, count)
     velocities = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(count)], axis=-1)
     axes = rng.normal(size=(count, 3))
@@ -128,7 +129,7 @@ def _jittered(
     start: Float[np.ndarray, "N 3"],
     first: Float[np.ndarray, "N 4"],
 ) -> tuple[Float[np.ndarray, "N T 3"], Float[np.ndarray, "N T 4"]]:
-    """Draws each later step from the one before it."""
+    """Draws each later step from the previous step."""
     count, later = len(start), dynamics.steps - 1
     moves = rng.normal(0, dynamics.jitter, (count, later, 3))
     axes = rng.normal(size=(count, later, 3))
@@ -148,7 +149,7 @@ def _smooth(
     start: Float[np.ndarray, "N 3"],
     first: Float[np.ndarray, "N 4"],
 ) -> tuple[Float[np.ndarray, "N T 3"], Float[np.ndarray, "N T 4"]]:
-    """Draws a smooth path of each object, and how it turns along it."""
+    """Draws a smooth path and smooth turns for each object."""
     times = np.linspace(-0.5, 0.5, dynamics.steps)
     shape = len(start), dynamics.steps, 3
     moved, turned = np.zeros(shape), np.zeros(shape)
@@ -158,7 +159,7 @@ def _smooth(
         moved[n, :, : 3 if free else 2] = travel * slow(rng, times, 3 if free else 2)
         turn = np.radians(rng.uniform(*dynamics.turn))
         turned[n, :, 0 if free else 2 :] = turn * slow(rng, times, 3 if free else 1)
-    # The object lies at step 0 as it was placed.
+    # Step 0 keeps the sampled placement.
     moved -= moved[:, :1]
     turned -= turned[:, :1]
     quaternions = quaternion_multiply(turns(turned), first[:, None])
@@ -168,7 +169,7 @@ def _smooth(
 def lying_height(
     half: Float[np.ndarray, "*#n 3"], quaternions: Float[np.ndarray, "*#n 4"]
 ) -> Float[np.ndarray, ...]:
-    """Gives the height of a box's centre whose lowest corner touches the floor."""
+    """Returns the height of a box's centre when its lowest corner touches the floor."""
     return (abs(quaternion_to_matrix(quaternions)[..., 2, :]) * half).sum(-1)
 
 
@@ -216,13 +217,13 @@ def _stacked(
     half: Float[np.ndarray, "N 3"],
     drops: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, "N 3"]:
-    """Draws places over the disc, each as low as bounding spheres let it be.
+    """Draws positions above the disc, each as low as the bounding spheres allow.
 
     Args:
       rng: draws.
       spawn_radius: metres, the disc's radius.
       half: metres, half the sides of the bounding boxes.
-      drops: metres, least heights of the spheres above the floor.
+      drops: metres, minimum heights of the spheres above the floor.
     """
     radii = np.linalg.norm(half, axis=-1)
     positions = np.zeros((len(half), 3))

@@ -1,4 +1,4 @@
-"""Whether a sampled scene can be shown: cameras well placed, objects in frame."""
+"""Checks that the cameras of a sampled scene are well placed, its objects in frame."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dyso.sampling.dynamics import Motion, lying_height
 from dyso.sampling.scene import Scene
 from dyso.spec import Layout, Spec
 
-# Metres that every camera keeps from every object's bounding sphere.
+# Least distance in metres between a camera and an object's bounding sphere.
 NEAR = 0.1
 
-# Share of the dome's radius that cameras and objects keep within.
+# Cameras and objects must be within this share of the dome's radius.
 WITHIN_DOME = 0.9
 
 # The centres of 27 equal parts of the box from -1 to 1.
@@ -69,9 +69,9 @@ def sampled_fault(
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> str | None:
-    """Gives what keeps a sampled scene from being shown, or None.
+    """Returns why a sampled scene is rejected, or None if it is accepted.
 
-    Objects that physics has yet to drop are judged as if they lay where they fall.
+    Objects that physics will drop are checked as if they lay on the floor below.
 
     Args:
       spec: sets the limits.
@@ -94,7 +94,7 @@ def sampled_fault(
 def moved_fault(
     scene: Scene, motion: Motion, sizes: Float[np.ndarray, "N 3"]
 ) -> str | None:
-    """Gives what keeps a scene that physics has moved from being shown, or None.
+    """Returns why a scene is rejected after physics has moved it, or None.
 
     Args:
       scene: has `physics`.
@@ -126,7 +126,7 @@ def fault(
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> str | None:
-    """Gives what keeps objects that move so from being shown so, or None.
+    """Returns why this motion and these cameras are rejected, or None.
 
     Args:
       limits: sets the limits.
@@ -159,9 +159,9 @@ def seen_shares(
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> Float[np.ndarray, " V"]:
-    """Gives how much of the objects' boxes each view has in frame.
+    """Returns the share of the objects' boxes that each view has in frame.
 
-    On average over the objects.
+    The share is averaged over the objects.
     """
     local = (PARTS * half[:, None])[:, None]
     points = local @ quaternion_to_matrix(motion.quaternions).swapaxes(-1, -2)

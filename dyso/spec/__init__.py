@@ -1,4 +1,4 @@
-"""Specs: what a dataset is, said whole in one YAML file."""
+"""Specs: the complete description of a dataset in one YAML file."""
 
 from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Asset, Catalog, ResolvedSpec

@@ -75,7 +75,7 @@ class Catalog:
     assets: tuple[Asset, ...]
 
     def categories(self) -> tuple[str, ...]:
-        """Gives the categories in order; category id = index + 1, 0 is background."""
+        """Returns the sorted categories; category id = index + 1, 0 is background."""
         return tuple(sorted({asset.category for asset in self.assets}))
 
     @cached_property
@@ -126,7 +126,7 @@ class ResolvedSpec:
             yield from map(asdict, catalog.assets)
 
     def identity(self) -> dict[str, Any]:
-        """Gives what `hash` covers, as plain JSON-able values in a fixed order."""
+        """Returns what `hash` covers, as JSON values in a fixed order."""
         values = self._identifying()
         return {
             "spec": next(values),
@@ -135,7 +135,7 @@ class ResolvedSpec:
         }
 
     def objects_of(self, split: str) -> tuple[Asset, ...]:
-        """Gives the objects, of the spec's categories, that a split may show.
+        """Returns the objects of the spec's categories that a split may show.
 
         Raises:
           SpecError: the spec leaves a split without objects.
@@ -143,7 +143,7 @@ class ResolvedSpec:
         return self._objects[split != "train"]
 
     def backgrounds_of(self, split: str) -> tuple[Asset, ...]:
-        """Gives the HDRIs, of those that the spec names, that a split may show.
+        """Returns the HDRIs named by the spec that a split may show.
 
         Raises:
           SpecError: the spec leaves a split without backgrounds.

@@ -83,7 +83,7 @@ def load_with(
         for override in overrides:
             _override(data, lines, override)
     try:
-        # By way of JSON, whose strict mode reads lists as tuples and nothing else.
+        # Through JSON: in strict mode, only JSON input may be a list for a tuple.
         spec = pydantic.TypeAdapter(Spec).validate_json(_as_json(path, data))
         if not problems:
             return use(spec)
@@ -93,7 +93,7 @@ def load_with(
         problems = [
             (tuple(key.split(".")), f"{key}: {text}") for key, text in error.problems
         ]
-    # Without what is said twice: one number that stands for two is wrong once.
+    # Without repetitions: a number that stands for both ends is reported once.
     located = [(_line(lines, location), text) for location, text in problems]
     found = dict.fromkeys(
         f"--set {text}" if line == _OVERRIDE else f"{path}:{line}: {text}"
@@ -146,7 +146,7 @@ def _parse(text: str, origin: str) -> tuple[yaml.Node | None, Any]:
             line = token.start_mark.line + 1
             if depth > MAX_DEPTH:
                 raise UserError(f"{origin}:{line}: nested more than {MAX_DEPTH} deep")
-            # They could make a small file grow without bound, and no spec needs them.
+            # Aliases could make a small file grow without bound; no spec needs them.
             if isinstance(token, yaml.AliasToken):
                 raise UserError(f"{origin}:{line}: YAML aliases are not supported")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -170,7 +170,7 @@ def _as_json(path: Path, data: Any) -> str:
 def _index_lines(
     node: yaml.Node | None, location: _Location, lines: dict[_Location, int]
 ) -> list[tuple[_Location, str]]:
-    """Fills `lines` with where each key stands; returns the repeated keys."""
+    """Fills `lines` with each key's line; returns the repeated keys."""
     repeated: list[tuple[_Location, str]] = []
     if isinstance(node, yaml.MappingNode):
         seen = set()
@@ -189,7 +189,7 @@ def _index_lines(
 
 
 def _problem(data: Any, error: Any) -> tuple[_Location, str]:
-    if error["type"] == "value_error":  # what sections say of one another
+    if error["type"] == "value_error":  # from checks between sections
         text = str(error["ctx"]["error"])
         return tuple(text.partition(":")[0].split(".")), text
     location = _given(data, error["loc"])
@@ -220,7 +220,7 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
 
 
 def _given(data: Any, location: _Location) -> _Location:
-    """Returns a location without marks, and places in pairs that one number is for."""
+    """Returns a location without markers or indices into a pair given as one number."""
     found: list[str | int] = []
     for part in location:
         if part == "[key]" or (isinstance(part, int) and not isinstance(data, list)):
@@ -234,7 +234,7 @@ def _given(data: Any, location: _Location) -> _Location:
 
 
 def _predicate_text(message: str) -> str:
-    """Returns what a predicate of the schema asks for."""
+    """Returns the requirement of a predicate of the schema."""
     name = message.split("'")[1].rpartition(".")[2]
     return values.asked(_NAMED[name])
 
@@ -272,7 +272,7 @@ def _short(value: Any) -> str:
 
 
 def save_resolved(resolved: ResolvedSpec) -> bytes:
-    """Returns the JSON that is kept with the data as `spec.json`."""
+    """Returns the JSON stored with the data as `spec.json`."""
     return pydantic.TypeAdapter(ResolvedSpec).dump_json(resolved)
 
 
@@ -280,11 +280,11 @@ def load_resolved(path: str | Path) -> ResolvedSpec:
     """Reads the `spec.json` of a dataset.
 
     Raises:
-      UserError: it is missing or not a resolved spec.
+      UserError: the file is missing or not a resolved spec.
     """
     path = Path(path)
     try:
-        # It may be a stranger's: a pipe would never end, nor a file full of holes.
+        # An untrusted path may be a pipe or a huge sparse file.
         if not path.is_file() or path.stat().st_size > MAX_RESOLVED:
             path.stat()
             raise UserError(f"{path}: no file of at most {MAX_RESOLVED} bytes")

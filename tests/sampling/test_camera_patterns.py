@@ -16,7 +16,7 @@ TARGET = np.array([0.0, 0.0, QUIET.target_height])
 
 
 def only(pattern: str, cameras: Cameras = QUIET, **fields) -> Cameras:
-    """Gives cameras of one pattern alone."""
+    """Returns cameras of one pattern alone."""
     kinds = {name: getattr(Patterns(), name) for name in Patterns().weights()}
     patterns = {name: replace(kind, weight=0.0) for name, kind in kinds.items()}
     patterns[pattern] = replace(kinds[pattern], weight=1.0, **fields)
@@ -24,7 +24,7 @@ def only(pattern: str, cameras: Cameras = QUIET, **fields) -> Cameras:
 
 
 def sample(cameras: Cameras, seed: int) -> tuple[Trajectory, np.ndarray]:
-    """Gives a trajectory and its rotations, camera to world."""
+    """Returns a trajectory and its rotations, camera to world."""
     trajectory = sample_cameras(np.random.default_rng(seed), cameras)
     assert trajectory.positions.shape == (cameras.count, 3)
     assert trajectory.quaternions.shape == (cameras.count, 4)

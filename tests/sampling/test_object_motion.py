@@ -29,7 +29,7 @@ def boxes(seed: int, count: int) -> np.ndarray:
 
 
 def lowest(motion: Motion, half: np.ndarray) -> np.ndarray:
-    """Gives the height [N, T] of each box's lowest corner, from all eight."""
+    """Returns the height [N, T] of each box's lowest corner, from all eight."""
     corners = (CORNERS * half[:, None])[:, None]
     points = corners @ quaternion_to_matrix(motion.quaternions).swapaxes(-1, -2)
     return (points + motion.positions[:, :, None])[..., 2].min(-1)
@@ -188,7 +188,7 @@ def smooth(**fields) -> Dynamics:
 
 
 def extents(motion: Motion) -> tuple[float, float]:
-    """Gives the largest distance, in metres, and the largest turn, in degrees."""
+    """Returns the largest distance, in metres, and the largest turn, in degrees."""
     places, q = motion.positions[0], motion.quaternions[0]
     gaps = np.linalg.norm(places[:, None] - places, axis=-1)
     return gaps.max(), np.degrees(rotation_angle(q[:, None], q).max())

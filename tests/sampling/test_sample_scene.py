@@ -289,7 +289,7 @@ def test_objects_without_materials_get_varied_ones_that_are_not_white(resolved):
 
 
 def seen(scene: Scene, resolved: ResolvedSpec, per_side: int = 9) -> np.ndarray:
-    """Gives the share [T, C] of points in the objects' boxes that are in frame."""
+    """Returns the share [T, C] of points in the objects' boxes that are in frame."""
     height, width = scene.resolution
     bounds = {asset.id: np.array(asset.bounds) for asset in resolved.objects.assets}
     steps = (np.arange(per_side) + 0.5) / per_side - 0.5

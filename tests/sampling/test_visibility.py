@@ -21,7 +21,7 @@ UPRIGHT = np.array([[[1.0, 0.0, 0.0, 0.0]]])
 
 
 def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> float:
-    """Gives how much is seen of a box 10 m along x from a camera at the origin."""
+    """Returns how much is seen of a box 10 m along x from a camera at the origin."""
     trajectory = Trajectory(
         pattern="pan",
         positions=np.zeros((1, 3)),

@@ -16,7 +16,7 @@ from dyso.spec import (
 
 
 def changed(value: Any) -> Any:
-    """Gives another value of the same type."""
+    """Returns another value of the same type."""
     match value:
         case bool():
             return not value
@@ -36,7 +36,7 @@ def changed(value: Any) -> Any:
 
 
 def variants(value: Any, path: str = "") -> dict[str, Any]:
-    """Gives copies of a dataclass, each with one of its inner fields changed."""
+    """Returns copies of a dataclass, each with one of its inner fields changed."""
     found = {}
     for field in dataclasses.fields(value):
         inner = getattr(value, field.name)

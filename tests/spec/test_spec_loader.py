@@ -38,7 +38,7 @@ MINIMAL = "name: a\nsplits: {train: 1}\n"
 
 
 def errors(tmp_path: Path, text: str | bytes) -> list[str]:
-    """Gives the lines of the error, without the path that each opens with."""
+    """Returns the lines of the error, without the path that each opens with."""
     path = tmp_path / "spec.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(UserError) as caught:
