@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-# A stand-in that imports TensorFlow when it is first used.
+# A proxy that imports TensorFlow on first use.
 from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow as tf
 
 from dyso.records.depth import (
@@ -41,7 +41,7 @@ class _StoredImage(tfds.features.FeatureConnector):
 
     @classmethod
     def from_json_content(cls, value: dict[str, Any]) -> _StoredImage:
-        """Reads what `to_json_content` gave."""
+        """Restores a feature from the result of `to_json_content`."""
         return cls(shape=value["shape"])
 
 
@@ -65,7 +65,7 @@ class ColorImage(_StoredImage):
         return tfds.features.TensorInfo(shape=(), dtype=np.object_)
 
     def encode_example(self, example_data: np.ndarray) -> bytes:
-        """Takes an image [H, W, 3]."""
+        """Encodes an image [H, W, 3]."""
         return encode_image(example_data)
 
     def decode_example_np(self, example_data: bytes) -> np.ndarray:
@@ -74,13 +74,13 @@ class ColorImage(_StoredImage):
 
     def decode_example(self, tfexample_data: Any) -> Any:
         """Decodes one image in a TensorFlow graph."""
-        # WebP may hold an animation, so TensorFlow gives frames; ours has one.
+        # WebP may hold an animation, so TensorFlow returns frames; ours have one.
         frames = tf.io.decode_webp(tfexample_data, channels=3)
         return tf.ensure_shape(frames[0], self._shape)
 
 
 class DepthImage(_StoredImage):
-    """Depth in metres, float32 [H, W, 1], stored as `dyso.records.depth` has it."""
+    """Depth in metres, float32 [H, W, 1], stored as in `dyso.records.depth`."""
 
     def get_tensor_info(self) -> tfds.features.TensorInfo:
         """Returns the type that a reader sees."""
@@ -94,7 +94,7 @@ class DepthImage(_StoredImage):
         }
 
     def encode_example(self, example_data: dict[str, Any]) -> dict[str, Any]:
-        """Takes `depth` [H, W, 1] and `focal_length` in pixels."""
+        """Encodes `depth` [H, W, 1] with `focal_length` in pixels."""
         focal_length = float(np.float32(example_data["focal_length"]))
         image = encode_depth(example_data["depth"][..., 0], focal_length)
         return {"code": encode_image(image[..., None]), "focal_length": focal_length}

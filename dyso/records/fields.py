@@ -1,4 +1,4 @@
-"""The field table: what a record holds."""
+"""The table of a record's fields."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Field:
 
     Attributes:
       name: its key; a slash nests it.
-      dtype: of the decoded values; `str` for text.
-      shape: of the decoded values. Letters stand for V views, H x W pixels, N objects
-        and T dynamics steps.
-      encoding: `image`, a lossless image a view, see `dyso.records.images`; `depth`,
+      dtype: dtype of the decoded values; `str` for text.
+      shape: shape of the decoded values. Letters stand for V views, H x W pixels, N
+        objects and T dynamics steps.
+      encoding: `image`, a lossless image per view, see `dyso.records.images`; `depth`,
         see `dyso.records.depth`; `values`, a list of numbers; `text`, UTF-8.
-      meaning: what the values are, with their frame and unit.
-      value: gives the values from what was rendered.
-      layer: the spec's render layer that it belongs to; None is always there.
+      meaning: the values' meaning, with their frame and unit.
+      value: computes the values from a scene and its rendered views.
+      layer: the render layer of the field; None if every record has the field.
     """
 
     name: str
@@ -87,8 +87,11 @@ def _signed(unit: np.ndarray) -> np.ndarray:
 
 
 def _versions(scene: Scene, views: Views) -> str:
-    own = {"dyso": dyso.__version__, "pillow": importlib.metadata.version("pillow")}
-    return json.dumps(own | views.versions, sort_keys=True)
+    versions = {
+        "dyso": dyso.__version__,
+        "pillow": importlib.metadata.version("pillow"),
+    }
+    return json.dumps(versions | views.versions, sort_keys=True)
 
 
 FIELDS: tuple[Field, ...] = (

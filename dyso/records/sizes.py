@@ -1,4 +1,4 @@
-"""How many bytes of a record each field takes."""
+"""Measures the bytes of each field of a record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def stored_bytes(data: bytes) -> dict[str, int]:
     """Returns the bytes of each field that a record has, as serialized.
 
     Args:
-      data: a sound record.
+      data: a valid record.
     """
     features = tf_example_pb2.Example.FromString(data).features.feature
     return {
