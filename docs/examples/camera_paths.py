@@ -1,4 +1,4 @@
-"""Where the cameras of each scene stand, and what pattern they follow.
+"""Prints the camera positions and the camera pattern of each scene.
 
 python docs/examples/camera_paths.py [DATASET]
 """
@@ -12,7 +12,7 @@ from dyso.reading import Dataset
 
 split = Dataset(sys.argv[1] if len(sys.argv) > 1 else "data/demo")["train"]
 layout = split.spec.layout
-# Cameras stand still: the first views tell all, and no image is read.
+# Cameras do not move, so the first views suffice; no image is read.
 first = range(layout.cameras)
 fields = ["extrinsics", "intrinsics", "camera_pattern", "scene_name"]
 for index in range(len(split)):

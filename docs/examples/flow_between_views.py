@@ -1,4 +1,4 @@
-"""Optical flow between two views, checked by warping one into the other.
+"""Computes optical flow between two views, and checks it by warping.
 
 python docs/examples/flow_between_views.py [DATASET]
 """

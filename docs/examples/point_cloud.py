@@ -1,4 +1,4 @@
-"""The points that the cameras of one dynamics step see, as a PLY file.
+"""Writes the points seen by the cameras of one dynamics step to a PLY file.
 
 python docs/examples/point_cloud.py [DATASET] [OUT.ply]
 """

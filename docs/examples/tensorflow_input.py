@@ -1,4 +1,4 @@
-"""A tf.data pipeline of input and target views, by way of tfds.
+"""Builds a tf.data pipeline of input and target views with tfds.
 
 python docs/examples/tensorflow_input.py [DATASET]
 """
@@ -6,7 +6,7 @@ python docs/examples/tensorflow_input.py [DATASET]
 import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on this machine's CPU
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides notes on the CPU
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -18,7 +18,7 @@ INPUTS, TARGETS = 3, 4
 
 
 def choose(scene: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Draws different views to look at and to predict."""
+    """Draws distinct input and target views."""
     count = tf.shape(scene["color"])[0]
     drawn = tf.random.shuffle(tf.range(count))[: INPUTS + TARGETS]
     color = tf.image.convert_image_dtype(tf.gather(scene["color"], drawn), tf.float32)

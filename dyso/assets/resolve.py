@@ -27,9 +27,9 @@ _MAKERS = {
 }
 
 
-def load(path: str | Path) -> ResolvedSpec:
-    """Reads a spec and the catalogs it names; see `resolve`."""
-    return load_with(path, lambda spec: resolve(spec, Path(path).parent))
+def load(path: str | Path, overrides: Sequence[str] = ()) -> ResolvedSpec:
+    """Reads a spec and the catalogs it names; see `load_spec` and `resolve`."""
+    return load_with(path, lambda spec: resolve(spec, Path(path).parent), overrides)
 
 
 def resolve(spec: Spec, folder: Path) -> ResolvedSpec:

@@ -18,6 +18,10 @@ import tyro
 
 from dyso.spec import UserError
 
+Overrides = Annotated[
+    tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
+]
+"""Keys of a spec that the command line sets."""
 _TEXT = 6
 """Blanks before the text of an option, at least."""
 

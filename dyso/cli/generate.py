@@ -11,6 +11,7 @@ from pathlib import Path
 import tyro
 
 from dyso import pipeline
+from dyso.cli.arguments import Overrides
 from dyso.cli.bar import Bar
 from dyso.render import Device
 from dyso.storage import open_folder
@@ -22,6 +23,7 @@ def main(
     /,
     *,
     out: str,
+    set: Overrides = (),
     workers: int | None = None,
     limit: int | None = None,
     scenes_per_part: int | None = None,
@@ -36,6 +38,8 @@ def main(
     Args:
       spec: the spec, a YAML file.
       out: where the dataset goes: a folder, s3://bucket/prefix or gs://bucket/prefix.
+      set: a key of the spec and its value, as YAML, in place of the file's:
+        splits.train=100. Paths start at the spec's folder.
       workers: worker processes; default: as many as there are cores and memory for.
       limit: at most this many scenes of every split, which is a dataset of its own.
       scenes_per_part: the most scenes that a worker renders at a time; this changes no
@@ -47,7 +51,7 @@ def main(
         a CPU, and each record's `versions` say what rendered it.
     """
     job = pipeline.Job(
-        resolved=pipeline.load(spec, limit),
+        resolved=pipeline.load(spec, limit, set),
         output=open_folder(out),
         scenes_per_shard=scenes_per_shard,
         scenes_per_part=scenes_per_part,

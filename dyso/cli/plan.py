@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from dyso import pipeline, terminal
+from dyso.cli.arguments import Overrides
 from dyso.cli.bar import Bar
 from dyso.pipeline.estimate import CONFIDENCE, Cost, Estimate, estimate
 from dyso.pipeline.pilot import run_pilot
@@ -36,6 +37,7 @@ def main(
     spec: tyro.conf.Positional[Path],
     /,
     *,
+    set: Overrides = (),
     pilot: int = 8,
     cores: int | None = None,
     price: float | None = None,
@@ -51,6 +53,8 @@ def main(
 
     Args:
       spec: the spec, a YAML file.
+      set: a key of the spec and its value, as YAML, in place of the file's:
+        splits.train=100. Paths start at the spec's folder.
       pilot: scenes to render, evenly chosen; 0 checks the spec and its catalogs,
         and counts scenes and views.
       cores: cores that will render it, a worker on each; default: this machine's.
@@ -67,7 +71,7 @@ def main(
     for name, number in (("price", price), ("timeout", timeout)):
         if number is not None and not number > 0:
             raise UserError(f"{name}: must be above 0, got {number:g}")
-    resolved = pipeline.load(spec)
+    resolved = pipeline.load(spec, overrides=set)
     described = resolved.spec
     cores = cores or len(usable_cpus())
     counts = _counts(described)

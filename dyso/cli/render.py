@@ -16,6 +16,7 @@ import tyro
 from dyso import assets, terminal
 from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
+from dyso.cli.arguments import Overrides
 from dyso.cli.bar import Bar
 from dyso.reading import Dataset
 from dyso.render import Device, Renderer, RenderError, Views
@@ -34,6 +35,7 @@ def main(
     /,
     *,
     out: Path,
+    set: Overrides = (),
     split: str | None = None,
     index: int = 0,
     scene: Path | None = None,
@@ -50,6 +52,8 @@ def main(
       source: a spec (a YAML file), or a dataset's folder, to render a record's scene
         again.
       out: the folder to write, which must be new or empty.
+      set: with a spec: a key of it and its value, as YAML, in place of the file's:
+        splits.train=100. Paths start at the spec's folder.
       split: the split; default: the first.
       index: the scene's number in the split; for a dataset, the record's position.
       scene: render this scene.json instead, with the assets of `source`.
@@ -67,6 +71,11 @@ def main(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; choose a new folder")
     if source.is_dir():
+        if set:
+            raise UserError(
+                f"--set {set[0]}: {source} is a dataset, whose spec is fixed; give its "
+                "spec's YAML file"
+            )
         dataset = Dataset(source)
         split = split or next(iter(dataset.splits))
         resolved = _located(dataset.resolved)
@@ -74,7 +83,7 @@ def main(
     elif not source.exists():
         raise UserError(f"{source}: does not exist; expected a spec or a dataset")
     else:
-        resolved = assets.load(source)
+        resolved = assets.load(source, set)
         split = split or next(iter(resolved.spec.splits))
         found = None if scene else _of_spec(resolved, split, index, attempt)
     subject = _changed(found or _of_file(scene), resolution, samples)

@@ -7,9 +7,8 @@
 The models are readable by `pycolmap.Reconstruction`. Each image has its own PINHOLE
 camera; COLMAP's axes and pixel centres are the same as DySO's. The points are evenly
 spaced pixels of each image, unprojected by their depth. The track of a point lists all
-images that see it, according to
-`dyso.geometry.sightings`. Their reprojection errors are about 0: the
-rounding of the cameras to float32.
+images that see it, according to `dyso.geometry.visibility_of`. Their reprojection
+errors are about 0: the rounding of the cameras to float32.
 
 A video of one moving camera becomes one model, without the folder `step_000`, with the
 images `step_000.png`, `step_001.png` ... COLMAP assumes a static scene, so the points

@@ -20,8 +20,8 @@ from dyso.geometry.motion import (
     carry,
     flow,
     instance_poses,
-    sightings,
     tracks,
+    visibility_of,
 )
 from dyso.geometry.rotations import (
     quaternion_from_axis_angle,
@@ -52,8 +52,8 @@ __all__ = [
     "quaternion_to_matrix",
     "rays",
     "rotation_angle",
-    "sightings",
     "tracks",
     "transform",
     "unproject",
+    "visibility_of",
 ]

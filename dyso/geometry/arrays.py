@@ -8,7 +8,7 @@ import numpy as np
 
 
 def namespace(*arrays: Any) -> Any:
-    """Gives jax.numpy if any of the arrays is jax's, else numpy; never imports jax."""
+    """Returns jax.numpy if any array is a JAX array, else numpy; never imports jax."""
     for array in arrays:
         if type(array).__module__.startswith("jax"):
             import jax.numpy as jnp

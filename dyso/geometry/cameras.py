@@ -22,7 +22,7 @@ def transform(matrix: Array, points: Array) -> Array:
 
 def _rotate(matrix: Array, vectors: Array) -> Array:
     """Applies the rotations of [..., 3, 4] to vectors [..., 3]."""
-    # Spelled out: numpy takes many times as long to multiply and sum short axes.
+    # Spelled out: numpy is many times slower at multiplying and summing short axes.
     x, y, z = (vectors[..., i] for i in range(3))
     rows = (matrix[..., i, :] for i in range(3))
     return namespace(matrix, vectors).stack(
@@ -39,14 +39,14 @@ def invert(matrix: Array) -> Array:
 
 
 def pose_matrix(position: Array, quaternion: Array) -> Array:
-    """Gives the local-to-world transform [..., 3, 4] of a pose."""
+    """Returns the local-to-world transform [..., 3, 4] of a pose."""
     xp = namespace(position, quaternion)
     rotation = quaternion_to_matrix(quaternion)
     return xp.concatenate([rotation, position[..., None]], axis=-1)
 
 
 def look_at(position: Array, target: Array) -> Array:
-    """Gives the rotation [..., 3, 3], camera to world, that sees `target` centred.
+    """Returns the rotation [..., 3, 3], camera to world, that sees `target` centred.
 
     The image's horizontal axis is horizontal in the world, so the two points must not
     lie on one vertical.
@@ -66,14 +66,14 @@ def look_at(position: Array, target: Array) -> Array:
 
 
 def azimuth_elevation(directions: Array) -> tuple[Array, Array]:
-    """Gives the azimuth [...] in (-pi, pi], and the elevation [...] in [-pi/2, pi/2].
+    """Returns the azimuth [...] in (-pi, pi], and the elevation [...] in [-pi/2, pi/2].
 
     Args:
       directions: [..., 3], of any length; x is at azimuth 0, y at pi/2, z is up.
     """
     xp = namespace(directions)
-    # Copied side by side: of arrays with gaps, numpy's arctan2 gives other last bits
-    # by where in memory they happen to lie.
+    # Copied to be contiguous: on strided arrays the last bits of numpy's arctan2 depend
+    # on the alignment in memory.
     x, y, z = xp.stack([directions[..., i] for i in range(3)])
     return xp.arctan2(y, x), xp.arctan2(z, xp.sqrt(x**2 + y**2))
 
@@ -81,7 +81,7 @@ def azimuth_elevation(directions: Array) -> tuple[Array, Array]:
 def intrinsics(
     focal_length: Array, sensor_width: Array, height: int, width: int
 ) -> Array:
-    """Gives K [..., 3, 3] of square pixels, principal point in the middle.
+    """Returns K [..., 3, 3] of square pixels, principal point in the middle.
 
     Args:
       focal_length: [...], in the unit of `sensor_width`.
@@ -123,7 +123,7 @@ def project(
 
 
 def rays(intrinsics: Array, extrinsics: Array, pixels: Array) -> tuple[Array, Array]:
-    """Gives origins [..., 3] and unit directions [..., 3] in the world.
+    """Returns origins [..., 3] and unit directions [..., 3] in the world.
 
     Args:
       intrinsics: [..., 3, 3].
@@ -142,13 +142,13 @@ def rays(intrinsics: Array, extrinsics: Array, pixels: Array) -> tuple[Array, Ar
 
 
 def pixel_grid(height: int, width: int, xp: Any) -> Array:
-    """Gives the pixel centres [height, width, 2] as (x, y); `xp` is numpy or jax's."""
+    """Returns pixel centres [height, width, 2] as (x, y); `xp`: numpy or jax.numpy."""
     x, y = xp.meshgrid(xp.arange(width) + 0.5, xp.arange(height) + 0.5)
     return xp.stack([x, y], axis=-1)
 
 
 def unproject(depth: Array, intrinsics: Array, extrinsics: Array) -> Array:
-    """Gives the world points [..., H, W, 3] of depth images [..., H, W].
+    """Returns the world points [..., H, W, 3] of depth images [..., H, W].
 
     Args:
       depth: Euclidean distance.

@@ -1,11 +1,11 @@
 """Scene flow, optical flow with occlusion, and point tracks, from depth and poses.
 
-What a pixel shows is a point of the background, which stands still, or of a rigid
-object, which moves by its pose from one dynamics step to another. Its place is known in
-every view, so the flow between any two views is exact; no image is compared. Where
-depth is infinite, the pixel shows a direction, which a camera's rotation alone moves.
+A pixel shows a point of the still background or of a rigid object, which moves by its
+pose from one dynamics step to another. The point's position is known in every view, so
+the flow between any two views is exact; no images are compared. A pixel of infinite
+depth shows a direction, which moves only with the camera's rotation.
 
-Whether a view sees a point is told by the view's own depth, see `sightings`.
+Whether a view sees a point follows from the view's depth, see `visibility_of`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dyso.geometry.cameras import (
 Array = Any
 
 DEPTH_TOLERANCE = 1e-3
-"""Relative depth; the rounding of stored depth takes less than a tenth of it."""
+"""Relative depth. The rounding of stored depth is less than a tenth of this."""
 
 
 class View(NamedTuple):
-    """What one view shows, or V views with a leading axis [V] on every array.
+    """The contents of one view, or of V views with a leading axis [V] on every array.
 
     Attributes:
       depth: [H, W], metres, Euclidean; infinity where nothing is hit.
@@ -80,7 +80,7 @@ class Tracks(NamedTuple):
 
 
 def instance_poses(positions: Array, quaternions: Array) -> Array:
-    """Gives the poses [N+1, T, 3, 4] of all instances, the still background first.
+    """Returns the poses [N+1, T, 3, 4] of all instances, the still background first.
 
     Args:
       positions: [N, T, 3], of the objects.
@@ -106,7 +106,7 @@ def carry(points: Array, instance: Array, start: Array, end: Array) -> Array:
     return transform(end[..., instance, :, :], local)
 
 
-def sightings(
+def visibility_of(
     depth: Array,
     instance: Array,
     view: Array,
@@ -114,19 +114,19 @@ def sightings(
     distance: Array,
     ids: Array,
 ) -> tuple[Array, Array]:
-    """Tells of points in the images of V views whether they are seen or hidden there.
+    """Returns whether points are seen or hidden in the images of V views.
 
-    A point is seen if one of the 3 x 3 pixels around it shows its instance, and the
-    depths of those that do, widened by `DEPTH_TOLERANCE`, span its own. The span is
-    there for surfaces at a slant, whose depth changes much from one pixel to the next.
-    It is hidden if it is not seen, and one of the 3 x 3 pixels shows something nearer.
+    A point is seen if one of the 3 x 3 pixels around it shows its instance, and its
+    distance is within the range of those pixels' depths, widened by `DEPTH_TOLERANCE`.
+    The range is needed for slanted surfaces, whose depth changes much from one pixel to
+    the next. A point is hidden if it is not seen and one of the 3 x 3 pixels is nearer.
 
     Args:
       depth: [V, H, W].
       instance: [V, H, W].
       view: [...], which view each point is looked for in.
-      pixels: [..., 2], coordinates (x, y); outside of the image, the nearest pixels in
-        it are asked.
+      pixels: [..., 2], coordinates (x, y); points outside the image use its nearest
+        pixels.
       distance: [...], metres from the point to the camera's centre; may be infinite.
       ids: [...], the point's instance.
 
@@ -142,25 +142,27 @@ def sightings(
         xp.clip(row + down, 0, height - 1),
         xp.clip(column + right, 0, width - 1),
     )
-    found, same = depth[at], instance[at] == xp.asarray(ids)[..., None]
-    nearest = xp.where(same, found, xp.inf).min(-1)
-    farthest = xp.where(same, found, 0).max(-1)
+    nearby, same = depth[at], instance[at] == xp.asarray(ids)[..., None]
+    nearest = xp.where(same, nearby, xp.inf).min(-1)
+    farthest = xp.where(same, nearby, 0).max(-1)
     low, high = distance * (1 - DEPTH_TOLERANCE), distance * (1 + DEPTH_TOLERANCE)
     seen = (nearest <= high) & (low <= farthest)
-    return seen, ~seen & (found.min(-1) < low)
+    return seen, ~seen & (nearby.min(-1) < low)
 
 
 def flow(source: View, target: View) -> Flow:
-    """Gives the flow of one view's pixels to another view of the same scene.
+    """Returns the flow of one view's pixels to another view of the same scene.
 
-    The two may differ in dynamics step, camera or both. What is visible was seen by
-    `sightings`, and the very pixel that it falls in shows its instance.
+    The two may differ in dynamics step, camera or both. A point is visible if
+    `visibility_of` sees it and the pixel that it falls in shows its instance.
     """
     xp = namespace(source.depth, target.depth)
     points, finite, grid = _surface(source)
     moved = carry(points, source.instance, source.poses, target.poses)
     stacked = View(*(array[None] for array in target))
-    pixels, front, in_frame, visible = _look(moved, finite, source.instance, stacked)
+    pixels, front, in_frame, visible = _project_visible(
+        moved, finite, source.instance, stacked
+    )
     return Flow(
         scene=moved - points,
         optical=xp.where(front[0, ..., None], pixels[0] - grid, 0),
@@ -170,7 +172,7 @@ def flow(source: View, target: View) -> Flow:
 
 
 def tracks(source: View, rows: Array, columns: Array, targets: View) -> Tracks:
-    """Follows the points that pixels of one view show through V views.
+    """Tracks the points shown by pixels of one view through V views.
 
     Args:
       source: one view.
@@ -183,7 +185,9 @@ def tracks(source: View, rows: Array, columns: Array, targets: View) -> Tracks:
     points, finite, _ = _surface(source)
     start = points[rows, columns]
     moved = carry(start, ids, source.poses, targets.poses)
-    pixels, front, _, visible = _look(moved, finite[rows, columns], ids, targets)
+    pixels, front, _, visible = _project_visible(
+        moved, finite[rows, columns], ids, targets
+    )
     return Tracks(
         points=moved,
         pixels=xp.where(front[..., None], pixels, 0),
@@ -192,7 +196,7 @@ def tracks(source: View, rows: Array, columns: Array, targets: View) -> Tracks:
 
 
 def _surface(view: View) -> tuple[Array, Array, Array]:
-    """Gives what pixels show, whether that is finite or a direction, and the pixels."""
+    """Returns the pixels' points or directions, which are points, and the grid."""
     xp = namespace(view.depth)
     height, width = view.depth.shape
     grid = pixel_grid(height, width, xp)
@@ -202,10 +206,10 @@ def _surface(view: View) -> tuple[Array, Array, Array]:
     return xp.where(finite[..., None], points, directions), finite, grid
 
 
-def _look(
+def _project_visible(
     points: Array, finite: Array, ids: Array, views: View
 ) -> tuple[Array, Array, Array, Array]:
-    """Looks for points of [*P] in V views.
+    """Projects points into V views and checks their visibility.
 
     Args:
       points: [*P, 3] or [V, *P, 3].
@@ -214,13 +218,13 @@ def _look(
       views: V views.
 
     Returns:
-      Pixels [V, *P, 2]; and, as bool [V, *P], what is in front of the camera, in its
-      image, and visible there.
+      Pixels [V, *P, 2]; and three masks, bool [V, *P]: in front of the camera, in its
+      image, and visible in it.
     """
     xp = namespace(points, views.depth)
     axes = tuple(range(1, 1 + finite.ndim))
     rotation, translation = views.extrinsics[..., :3], views.extrinsics[..., 3]
-    # Only what has a place shifts with the camera's.
+    # Directions do not shift with the camera's position.
     translation = xp.expand_dims(translation, axes) * finite[..., None]
     rotation = xp.broadcast_to(xp.expand_dims(rotation, axes), (*translation.shape, 3))
     pixels, distance, z = project(
@@ -232,7 +236,7 @@ def _look(
     front = z > 0
     in_frame = front & ((pixels >= 0) & (pixels < xp.asarray([width, height]))).all(-1)
     view = xp.expand_dims(xp.arange(len(views.depth)), axes)
-    seen, _ = sightings(
+    seen, _ = visibility_of(
         views.depth,
         views.instance,
         view,
@@ -240,13 +244,13 @@ def _look(
         xp.where(finite, distance, xp.inf),
         ids,
     )
-    own = views.instance[(view, *_pixel_at(pixels, height, width))] == ids
-    return pixels, front, in_frame, in_frame & seen & own
+    same_instance = views.instance[(view, *_pixel_at(pixels, height, width))] == ids
+    return pixels, front, in_frame, in_frame & seen & same_instance
 
 
 def _pixel_at(pixels: Array, height: int, width: int) -> tuple[Array, Array]:
-    """Gives row and column of the pixel at coordinates (x, y), or the nearest."""
+    """Returns row and column of the pixel at coordinates (x, y), or the nearest."""
     xp = namespace(pixels)
-    # Clipped before the cast: behind a camera coordinates may be past any integer.
+    # Clipped before the cast: coordinates behind a camera may overflow integers.
     row = xp.clip(pixels[..., 1], 0, height - 1).astype(int)
     return row, xp.clip(pixels[..., 0], 0, width - 1).astype(int)

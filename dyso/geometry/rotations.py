@@ -1,6 +1,6 @@
 """Rotations as quaternions (w, x, y, z) and matrices, batched over leading axes.
 
-Written with operators and array methods alone, so that jax arrays pass through.
+Uses only operators and array methods, so JAX arrays work too.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def quaternion_multiply(a: Array, b: Array) -> Array:
 
 
 def quaternion_from_axis_angle(axis: Array, angle: Array) -> Array:
-    """Gives the rotation about a unit axis [..., 3] by an angle [...] in radians."""
+    """Returns the rotation about a unit axis [..., 3] by an angle [...] in radians."""
     xp = namespace(axis, angle)
     half = xp.asarray(angle)[..., None] / 2
     return xp.concatenate([xp.cos(half), xp.sin(half) * axis], axis=-1)
 
 
 def quaternion_to_matrix(q: Array) -> Array:
-    """Gives the rotation matrix [..., 3, 3] of a quaternion [..., 4] of any norm."""
+    """Returns the rotation matrix [..., 3, 3] of a quaternion [..., 4] of any norm."""
     xp = namespace(q)
     q = q / xp.sqrt((q * q).sum(-1))[..., None]
     w, x, y, z = (q[..., i] for i in range(4))
@@ -57,7 +57,7 @@ def quaternion_to_matrix(q: Array) -> Array:
 
 
 def quaternion_from_matrix(matrix: Array) -> Array:
-    """Gives the quaternion [..., 4], w >= 0, of a rotation matrix [..., 3, 3].
+    """Returns the quaternion [..., 4], w >= 0, of a rotation matrix [..., 3, 3].
 
     The eigenvector of Bar-Itzhack's symmetric 4 x 4 matrix ("New method for extracting
     the quaternion from a rotation matrix", 2000), which is stable for every rotation.
@@ -78,7 +78,7 @@ def quaternion_from_matrix(matrix: Array) -> Array:
 
 
 def rotation_angle(a: Array, b: Array) -> Array:
-    """Gives the angle [...] in radians, in [0, pi], between rotations [..., 4]."""
+    """Returns the angle [...] in radians, in [0, pi], between rotations [..., 4]."""
     xp = namespace(a, b)
     conjugate = b * xp.asarray([1.0, -1.0, -1.0, -1.0])
     difference = quaternion_multiply(a, conjugate)

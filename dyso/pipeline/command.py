@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _parser(beam=True).parse_args(argv)
     args, flags = _parser(beam=False).parse_known_args(argv)
     try:
-        resolved = load(args.spec, args.limit)
+        resolved = load(args.spec, args.limit, args.overrides)
         if not any(flag.partition("=")[0] == "--runner" for flag in flags):
             flags = [*local_flags(None, resolved.spec), *flags]
         job = Job(
@@ -66,18 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def load(spec: Path, limit: int | None = None) -> ResolvedSpec:
+def load(
+    spec: Path, limit: int | None = None, overrides: Sequence[str] = ()
+) -> ResolvedSpec:
     """Reads a spec and its catalogs.
 
     Args:
       spec: the YAML file.
       limit: at most this many scenes of every split. The result is another dataset
         with another identity, although its scenes equal those of the full dataset.
+      overrides: `key=value` each, in place of the file's; see `dyso.spec.load_spec`.
 
     Raises:
       UserError: see `dyso.assets.load`.
     """
-    resolved = assets.load(spec)
+    resolved = assets.load(spec, overrides)
     if limit is None:
         return resolved
     if limit < 1:
@@ -119,6 +122,14 @@ def _parser(*, beam: bool) -> argparse.ArgumentParser:
     )
     group = parser.add_argument_group("the dataset")
     group.add_argument("--spec", type=Path, required=True, help="the spec, a YAML file")
+    group.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of the spec and its value, such as splits.train=100; repeatable",
+    )
     group.add_argument(
         "--out",
         "--output",

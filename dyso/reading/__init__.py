@@ -1,4 +1,4 @@
-"""Reading datasets: random access without TensorFlow, and Grain's loader."""
+"""Reads datasets: random access without TensorFlow, and a Grain loader."""
 
 from dyso.reading.dataset import Dataset, Split
 from dyso.reading.loading import Source, loader

@@ -12,19 +12,19 @@ from dyso.reading.shards import Shards
 
 
 class Dyso(read_only_builder.ReadOnlyBuilder):
-    """Opens a dataset folder under the name `dyso`, TensorFlow's datasets included.
+    """Opens a dataset folder under the name `dyso`, also as a `tf.data.Dataset`.
 
-    tfds itself reads ArrayRecord as a random access data source alone.
+    tfds itself reads ArrayRecord only as a random access data source.
     """
 
     def __init__(self, *, data_dir: str | os.PathLike[str], **kwargs: Any):
         """Takes the dataset folder itself as `data_dir`.
 
         Raises:
-          FileNotFoundError: it holds no dataset.
+          FileNotFoundError: the folder holds no dataset.
         """
         super().__init__(builder_dir=os.fspath(data_dir), **kwargs)
-        # What pickling calls `__init__` with.
+        # The arguments with which unpickling calls `__init__`.
         self._original_state = {"data_dir": os.fspath(data_dir)}
 
     def _as_dataset(

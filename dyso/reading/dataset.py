@@ -25,25 +25,25 @@ class Dataset:
         views = dataset["train"].read(3, fields=["color"], views=[0, 6])
 
     Attributes:
-      folder: where it is.
-      resolved: its spec with the catalogs, from spec.json.
-      splits: its splits by name.
+      folder: the dataset's path.
+      resolved: the spec with its catalogs, from spec.json.
+      splits: the splits by name.
     """
 
     def __init__(self, folder: str | Path):
         """Reads the metadata; opens no shard.
 
         Raises:
-          UserError: it is not a finished dataset.
+          UserError: the folder is not a finished dataset.
         """
         self.folder = Path(folder)
         shards = records.read_splits(self.folder)
         self.resolved: ResolvedSpec = load_resolved(self.folder / "spec.json")
         spec = self.resolved.spec
-        self.splits = {n: Split(n, spec, Shards(own)) for n, own in shards.items()}
+        self.splits = {n: Split(n, spec, Shards(files)) for n, files in shards.items()}
 
     def __getitem__(self, name: str) -> Split:
-        """Gives a split, such as `train`, or a part of it, such as `train[2:10]`.
+        """Returns a split, such as `train`, or a part of it, such as `train[2:10]`.
 
         Raises:
           UserError: there is no such split.
@@ -62,17 +62,17 @@ class Dataset:
 
 
 class Split(Sequence[dict[str, Any]]):
-    """The scenes of a split, or of a part of it; pickles without its open files.
+    """The scenes of a split, or of a part of it. Pickling leaves out open files.
 
     Attributes:
-      name: the whole split's.
-      spec: the dataset's.
+      name: the whole split's name.
+      spec: the dataset's spec.
     """
 
     def __init__(
         self, name: str, spec: Spec, shards: Shards, indices: range | None = None
     ):
-        """Takes the shards, and which of their records, counted through, are meant."""
+        """Takes the shards, and the split's record indices across all of them."""
         self.name, self.spec = name, spec
         self._shards = shards
         self._ends = list(itertools.accumulate(count for _, count in shards.shards))
@@ -86,11 +86,11 @@ class Split(Sequence[dict[str, Any]]):
     @overload
     def __getitem__(self, index: slice) -> Split: ...
     def __getitem__(self, index: Any) -> Any:
-        """Decodes one scene whole, or gives a part of the split; see `read`.
+        """Decodes one whole scene, or returns a part of the split; see `read`.
 
         Raises:
           IndexError: there is no such scene.
-          RecordError: it is damaged.
+          RecordError: the scene is damaged.
         """
         if isinstance(index, slice):
             return Split(self.name, self.spec, self._shards, self._indices[index])
@@ -106,19 +106,19 @@ class Split(Sequence[dict[str, Any]]):
         fields: Iterable[str] | None = None,
         views: Sequence[int] | None = None,
     ) -> dict[str, Any]:
-        """Decodes what is asked for of one scene.
+        """Decodes the requested fields and views of one scene.
 
         Args:
-          index: in the split; negative counts from its end.
-          fields: names from docs/format.md; None is all.
-          views: indices, view = dynamics step * cameras + camera; None is all.
+          index: the scene's index in the split; negative counts from the end.
+          fields: names from docs/format.md; None means all.
+          views: indices, view = dynamics step * cameras + camera; None means all.
 
         Returns:
-          Arrays by field name, as docs/format.md has them; V is the chosen views.
+          Arrays by field name, as in docs/format.md; axis V has the chosen views.
 
         Raises:
           IndexError: there is no such scene.
-          UserError: no such field or view.
+          UserError: there is no such field or view.
           RecordError: the scene is damaged.
         """
         return self._with(
@@ -129,11 +129,11 @@ class Split(Sequence[dict[str, Any]]):
         )
 
     def scene(self, index: SupportsIndex) -> Scene:
-        """Gives the `Scene` that one scene was rendered from; see `read`."""
+        """Returns the `Scene` that one scene was rendered from; see `read`."""
         return self._with(index, lambda data: records.scene_of(data, self.spec))
 
     def record(self, index: SupportsIndex) -> bytes:
-        """Gives one scene's `tf.train.Example`; see `read`."""
+        """Returns one scene's `tf.train.Example`; see `read`."""
         return self._shards.read(*self._locate(index))
 
     def _with(self, index: SupportsIndex, decode: Callable[[bytes], _T]) -> _T:
@@ -147,7 +147,7 @@ class Split(Sequence[dict[str, Any]]):
             ) from error
 
     def _locate(self, index: SupportsIndex) -> tuple[int, int]:
-        """Gives the shard and the position in it."""
+        """Returns the shard and the position in it."""
         try:
             record = self._indices[index]
         except IndexError:

@@ -1,4 +1,4 @@
-"""Scenes for training: a random access source, and Grain's loader over it."""
+"""Scenes for training: a random access source, and a Grain loader."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Source:
 
     Attributes:
       split: the scenes.
-      fields: names from docs/format.md; None is all.
-      views: None keeps all views; a list keeps those; a number draws as many
-        different ones for each scene. What is kept stands under the key `views`.
-      seed: seeds the draw.
+      fields: names from docs/format.md; None means all.
+      views: None keeps all views; a tuple keeps these; a number draws that many
+        distinct views for each scene. The kept views are under the key `views`.
+      seed: seeds the drawn views.
     """
 
     split: Split
@@ -63,12 +63,12 @@ class Source:
         return len(self.split)
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        """Reads a scene; which views it draws follows from the seed and the index."""
+        """Reads a scene; the seed and the index determine its drawn views."""
         index = index.__index__()
         return self.draw(index, np.random.default_rng([self.seed, index]))
 
     def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """Reads a scene with views that `rng` draws."""
+        """Reads a scene, with views drawn by `rng`."""
         if self.views is None:
             return self.split.read(index, fields=self.fields)
         if isinstance(self.views, int):
@@ -93,30 +93,30 @@ def loader(
     workers: int = 0,
     drop_remainder: bool = True,
 ) -> grain.IterDataset:
-    """Returns batches of scenes, from a place that can be saved and come back to.
+    """Returns batches of scenes, as an iterator whose state can be saved.
 
         batches = iter(loader(Source(split=split, views=7), batch_size=32, seed=0))
         batch = next(batches)
         state = batches.get_state()       # a small dictionary; `set_state` resumes
 
-    Every epoch shuffles all scenes anew and draws other views; `seed` decides both.
-    `set_state` gives exactly the batches that would have come, provided that the
+    Every epoch has a new order of scenes and new views; `seed` determines both. After
+    `set_state` the same batches follow as after `get_state`, provided that the
     arguments are the same; `workers` may differ.
 
     Args:
-      source: the scenes; its own seed plays no part.
-      batch_size: scenes in a batch of this process. Fields that vary in length from
-        scene to scene, as `objects/...` may, cannot be batched.
+      source: the scenes; its seed is not used.
+      batch_size: scenes per batch of this process. Fields whose length varies between
+        scenes, as `objects/...` may, cannot be batched.
       seed: from 0 to 2**32 - 1.
       shuffle: False keeps the order of the split.
-      epochs: None never ends.
+      epochs: number of epochs; None repeats without end.
       process: this process's number; it takes every `processes`-th scene of the
         common order.
-      processes: how many processes share an epoch.
-      workers: processes that read ahead; 0 reads in threads. A script that has them
-        must do its work under `if __name__ == "__main__":`, since each of them runs
+      processes: number of processes that share an epoch.
+      workers: processes that read ahead; 0 reads in threads. A script with workers
+        must do its work under `if __name__ == "__main__":`, because each worker runs
         the script's top level.
-      drop_remainder: leave out a last batch that is not full.
+      drop_remainder: leave out an incomplete last batch.
     """
     grain = _import_grain()
     arguments = (
@@ -126,11 +126,11 @@ def loader(
     batches = _batches(*arguments)
     if workers:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
-            # A worker that runs the script's top level before it begins: it would
-            # start workers of its own. The script's process says what is wrong.
+            # This worker runs the script's top level before it starts, and would
+            # start more workers. The script's process reports the mistake.
             os._exit(1)
         batches = grain.MapDataset.range(len(batches)).map(_Workers(workers, arguments))
-    # What is read ahead are whole batches.
+    # Reads ahead whole batches.
     return batches.to_iter_dataset(
         grain.ReadOptions(
             num_threads=workers or 2, prefetch_buffer_size=max(4, 2 * workers)
@@ -148,7 +148,7 @@ def _batches(
     processes: int,
     drop_remainder: bool,
 ) -> grain.MapDataset:
-    """Returns the batches of `loader` by number."""
+    """Returns the batches of `loader` by index."""
     scenes = _import_grain().MapDataset.range(len(source)).seed(seed)
     if shuffle:
         scenes = scenes.shuffle()
@@ -160,32 +160,32 @@ def _batches(
 class _Workers:
     """Reads batches in other processes.
 
-    Not Grain's `mp_prefetch`: it keeps batches in shared memory, which Docker bounds to
-    64 MB; it leaves that memory, and tracebacks, behind where a program ends while it
-    has an iterator; and its state depends on the number of processes.
+    This replaces Grain's `mp_prefetch`, which keeps batches in shared memory (64 MB in
+    Docker), leaks that memory and prints tracebacks if a program ends with an open
+    iterator, and whose state depends on the number of processes.
     """
 
     def __init__(self, count: int, arguments: tuple[Any, ...]):
-        """Starts none yet.
+        """Starts no process yet.
 
         Args:
-          count: of the processes.
-          arguments: of `_batches`.
+          count: number of processes.
+          arguments: the arguments of `_batches`.
         """
         context = multiprocessing.get_context("spawn")
         self._begun = context.Event()
         self._pool = ProcessPoolExecutor(
             count, context, _begin, (arguments, self._begun)
         )
-        # Also as the program ends, before Python takes its modules apart.
+        # Also at exit, before Python tears down its modules.
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
 
     def __call__(self, index: int) -> dict[str, Any]:
         """Reads a batch.
 
         Raises:
-          SystemExit: the processes end before they begin.
-          UserError: one of them was killed.
+          SystemExit: the processes ended before they started to read.
+          UserError: a process was killed.
         """
         try:
             return self._pool.submit(_read, index).result()
@@ -218,7 +218,7 @@ def _end_with_parent() -> None:
 
 
 _of_worker: Any = None
-"""The batches that this process reads for another one."""
+"""The batches that this worker process reads."""
 
 
 def _read(index: int) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _read(index: int) -> dict[str, Any]:
 
 
 def _import_grain() -> Any:
-    """Imports Grain, which takes a second and warns of profilers that nobody starts."""
+    """Imports Grain without its warnings of unused profilers; takes a second."""
     import absl.logging
 
     verbosity = absl.logging.get_verbosity()

@@ -18,24 +18,24 @@ MOTION_FIELDS = (
     "objects/positions",
     "objects/quaternions",
 )
-"""What a record must hold."""
+"""The fields that a record must hold."""
 
 
 def views_of(
     record: Mapping[str, Any], steps: Sequence[int] | None = None
 ) -> geometry.View:
-    """Gives all views of a decoded record, float64, to compute with.
+    """Returns the views of a decoded record as float64 arrays.
 
     Args:
       record: with `MOTION_FIELDS`.
-      steps: the dynamics step of each of its views; None is for a record with all.
+      steps: the dynamics step of each view; None if the record has all its views.
     """
     poses = geometry.instance_poses(
         record["objects/positions"].astype(np.float64),
         record["objects/quaternions"].astype(np.float64),
     )
     if steps is None:
-        # In every layout each step has as many views, one step after the other.
+        # In every layout, views are ordered by step and all steps have equally many.
         views = len(record["depth"])
         steps = np.arange(views) * poses.shape[1] // views
     return geometry.View(
@@ -48,12 +48,12 @@ def views_of(
 
 
 def view_of(views: geometry.View, index: int) -> geometry.View:
-    """Gives one of several views."""
+    """Returns one of several views."""
     return geometry.View(*(array[index] for array in views))
 
 
 def flow(record: Mapping[str, Any], source: int, target: int) -> geometry.Flow:
-    """Gives the flow from one view of a record, read with all views, to another.
+    """Returns the flow from one view of a record, read with all views, to another.
 
     See `dyso.geometry.flow`.
     """
@@ -67,7 +67,7 @@ def tracks(
     rows: Int[np.ndarray, " P"],
     columns: Int[np.ndarray, " P"],
 ) -> geometry.Tracks:
-    """Follows what pixels of one view show through all views of a record.
+    """Tracks the points shown by pixels of one view through all views of a record.
 
     See `dyso.geometry.tracks`.
     """

@@ -1,4 +1,4 @@
-"""Shard files, opened when asked for and closed when too many are open."""
+"""Shard files, opened on first use; the least recently used are closed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from dyso.records import RecordError, ShardReader
 
-# Well below the usual limit of 1024 files a process.
+# Well below the usual limit of 1024 open files per process.
 MAX_OPEN = 128
 
 
 class Shards:
-    """Records by shard and position; pickles to the paths alone."""
+    """Records by shard and position. Pickles only the paths."""
 
     def __init__(self, shards: tuple[tuple[Path, int], ...]):
-        """Opens nothing yet.
+        """Opens no file yet.
 
         Args:
           shards: each file's path and the number of records it must hold.
         """
         self.shards = shards
-        # What is evicted closes when the last thread that reads from it lets go.
+        # An evicted reader closes when the last thread that uses it drops it.
         self._open = functools.lru_cache(MAX_OPEN)(self._check_and_open)
 
     def _check_and_open(self, shard: int) -> ShardReader:
@@ -35,7 +35,7 @@ class Shards:
         return reader
 
     def read(self, shard: int, position: int) -> bytes:
-        """Gives one record.
+        """Returns one record.
 
         Raises:
           RecordError: the shard or the record is damaged.
@@ -43,7 +43,7 @@ class Shards:
         return self._open(shard)[position]
 
     def where(self, shard: int, position: int) -> str:
-        """Names a record in an error."""
+        """Returns a record's name for error messages."""
         return f"{self.shards[shard][0]}: record {position}"
 
     def __reduce__(self) -> tuple[type[Shards], tuple[tuple[tuple[Path, int], ...]]]:

@@ -1,4 +1,4 @@
-"""Clips of videos: one is one `tf.train.Example`."""
+"""Clips of videos, each stored as one `tf.train.Example`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tensorflow_datasets.proto import tf_example_pb2
 from dyso.images import DAMAGED, open_image
 from dyso.records.errors import RecordError
 
-# Videos have lost more by compression already. Without the halved resolution of colour
-# these are 25 % more bytes and 3 dB nearer to the frame. WebP of that quality takes a
-# third less room and three times as long to read; without loss, two times the room.
+# Video compression has already lost more than this. Full colour resolution costs 25 %
+# more bytes and is 3 dB closer to the frame. WebP of the same quality is a third
+# smaller and three times slower to read; lossless WebP is twice as large.
 _JPEG = {"quality": 95, "subsampling": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Frames of one video; its length is their number.
+    """Frames of one video; `len` is their number.
 
     Attributes:
-      name: of the video, a path in the folder that it is from.
-      label: what is seen; may be empty.
+      name: the video's path in its source folder.
+      label: a description of the content; may be empty.
       category: the kind of action; may be empty.
-      category_id: its number; -1 if unknown.
-      times: of the frames, in seconds from the first.
+      category_id: the category's number; -1 if unknown.
+      times: the frames' times, in seconds from the first.
       images: the frames, as JPEG files.
     """
 
@@ -46,13 +46,13 @@ class Clip:
 
     @property
     def fps(self) -> float:
-        """Frames a second, on average; 0 of a single frame."""
+        """Average frames per second; 0 for a single frame."""
         return (len(self) - 1) / self.times[-1] if len(self) > 1 else 0.0
 
     def decode(
         self, frames: Sequence[int] | None = None
     ) -> UInt8[np.ndarray, "F H W 3"]:
-        """Decodes the frames at some indices, in this order; None is all.
+        """Decodes the frames at the given indices, in this order; None means all.
 
         Raises:
           RecordError: a frame is damaged.
@@ -62,7 +62,7 @@ class Clip:
 
 
 def encode_frame(image: Image.Image) -> bytes:
-    """Makes a frame's JPEG."""
+    """Returns a frame as JPEG."""
     file = io.BytesIO()
     image.save(file, format="JPEG", **_JPEG)
     return file.getvalue()
@@ -79,25 +79,25 @@ def _decode_frame(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def encode_clip(clip: Clip) -> bytes:
-    """Makes the record of a clip; the same bytes from the same values, always."""
+    """Returns the record of a clip; equal values have equal bytes."""
     example = tf_example_pb2.Example()
     features = example.features.feature
     features["frames"].bytes_list.value.extend(clip.images)
     features["times"].float_list.value.extend(clip.times)
     features["category_id"].int64_list.value.append(clip.category_id)
     for key in ("name", "label", "category"):
-        # A file's name may be of bytes that are no text.
+        # A file name may contain bytes that are not text.
         text = getattr(clip, key).encode(errors="backslashreplace")
         features[key].bytes_list.value.append(text)
-    # Without this the order of the keys differs from process to process.
+    # Otherwise the order of the keys differs between processes.
     return example.SerializeToString(deterministic=True)
 
 
 def decode_clip(data: bytes) -> Clip:
-    """Reads a record; decodes no frame.
+    """Parses a clip's record without decoding its frames.
 
     Raises:
-      RecordError: it is not a clip.
+      RecordError: the record is not a clip.
     """
     try:
         features = tf_example_pb2.Example.FromString(data).features.feature

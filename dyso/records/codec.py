@@ -1,4 +1,4 @@
-"""Scenes to `tf.train.Example` bytes and back, without TensorFlow."""
+"""Encodes scenes as `tf.train.Example` bytes and decodes them, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ from dyso.spec import REQUIRED_LAYERS, Spec, UserError
 
 _BY_NAME = {field.name: field for field in FIELDS}
 _REQUIRED = fields_of(REQUIRED_LAYERS)
-# Of a scene's JSON; one that is sampled takes 1500 and a tenth of these.
+# Limits on a scene's JSON. Sampled scenes take about a tenth of them.
 SCENE_CHARACTERS, POSE_CHARACTERS = 10_000, 2_000
 MAX_BYTES = 1 << 32
-"""That `decode` gives at once, so that a few kilobytes cannot fill the memory. All of
-25 views of 4096 x 4096 pixels are as many."""
+"""Most bytes that `decode` returns at once, so that a small record cannot fill memory.
+Enough for all fields of 25 views of 4096 x 4096 pixels."""
 
 
 def stored_keys(field: Field) -> tuple[str, ...]:
-    """Gives the keys of the Example that hold a field."""
+    """Returns the keys of the Example that hold a field."""
     if field.encoding == "depth":
         return (f"{field.name}/code", f"{field.name}/focal_length")
     return (field.name,)
 
 
 def encode(scene: Scene, views: Views) -> bytes:
-    """Makes the record of a scene; the same bytes from the same values, always.
+    """Returns the record of a scene; equal values have equal bytes.
 
     Raises:
-      ValueError: a depth is out of the range that the format can store, or a layer is
-        not there.
+      ValueError: a depth is out of the format's range, or a layer is missing.
     """
     example = tf_example_pb2.Example()
     features = example.features.feature
@@ -61,7 +60,7 @@ def encode(scene: Scene, views: Views) -> bytes:
         else:
             numbers = np.asarray(value, field.dtype).ravel().tolist()
             _numbers(features[keys[0]], field).extend(numbers)
-    # Without this the order of the keys differs from process to process.
+    # Otherwise the order of the keys differs between processes.
     return example.SerializeToString(deterministic=True)
 
 
@@ -72,15 +71,15 @@ def decode(
     views: Sequence[int] | None = None,
     spec: Spec | None = None,
 ) -> dict[str, Any]:
-    """Reads fields of a record; only the images that are asked for are decoded.
+    """Reads fields of a record; decodes only the requested images.
 
     Args:
-      data: what `encode` gave.
-      fields: names from `FIELDS`; None is every field that the record has.
+      data: the result of `encode`.
+      fields: names from `FIELDS`; None means every field of the record.
       views: indices of the views to keep, in this order; None keeps all. Every axis
         V of the field table becomes as long as `views`.
-      spec: the dataset's, whose axes the record must have: what it says of them is
-        looked at before anything is decoded.
+      spec: the dataset's spec; the sizes of the record's axes are checked against it
+        before anything is decoded.
 
     Returns:
       Arrays by field name, of the table's dtypes and shapes; text is `numpy.str_`.
@@ -88,7 +87,7 @@ def decode(
     Raises:
       RecordError: the record is damaged, has more than `MAX_BYTES`, or is not of this
         spec.
-      UserError: a field that it does not have, or a view out of range.
+      UserError: the record lacks a field, or a view is out of range.
     """
     features = _parse(data)
     if fields is None:
@@ -116,11 +115,11 @@ def decode(
 
 
 def scene_of(data: bytes, spec: Spec | None = None) -> Scene:
-    """Gives the scene that a record was rendered from.
+    """Returns the scene that a record was rendered from.
 
     Args:
-      data: what `encode` gave.
-      spec: the dataset's, whose numbers of objects, cameras and steps it must have.
+      data: the result of `encode`.
+      spec: the dataset's spec; numbers of objects, cameras and steps are checked.
 
     Raises:
       RecordError: the record is damaged, or is not of this spec.
@@ -151,7 +150,7 @@ def _check_counts(views: int, objects: int, spec: Spec) -> None:
 
 
 def _check_scene(scene: Scene, spec: Spec) -> None:
-    """Checks all that decides how much there is of a scene."""
+    """Checks every size of a scene."""
     fewest, most = spec.objects.count
     steps, cameras = spec.dynamics.steps, spec.cameras.count
     height, width = spec.resolution
@@ -235,14 +234,14 @@ def _decode_field(
         images = features[keys[0]].bytes_list.value
         if len(images) != sizes["V"]:
             raise ValueError(f"{len(images)} images, not {sizes['V']}")
-    # None where the spec is not known: then the first image decides.
+    # None if the spec is not known; then the first image sets the size.
     size = (sizes["H"], sizes["W"]) if "H" in sizes else None
     if field.encoding == "image":
         kind = field.dtype, int(field.shape[-1])
         return np.stack(list(_decode_images(images, views, *kind, most, size)))
     if field.encoding == "depth":
         focal_lengths = features[keys[1]].float_list.value
-        # Below this, depth would be past what float32 holds.
+        # Below this, depth would overflow float32.
         plausible = all(1e-30 < f < math.inf for f in focal_lengths)
         if len(focal_lengths) != sizes["V"] or not plausible:
             raise ValueError("its focal lengths are not one a view, above 0")
@@ -256,7 +255,7 @@ def _decode_field(
         )
     if field.encoding == "text":
         texts = [text.decode() for text in features[keys[0]].bytes_list.value]
-        # Each takes the room of the longest, four bytes a character.
+        # numpy stores all texts at the longest's length, four bytes per character.
         _check_room(4 * len(texts) * max(map(len, texts), default=0), most)
         values = np.array(texts, dtype=str)
     else:
@@ -277,7 +276,7 @@ def _decode_images(
     most: int,
     size: tuple[int, int] | None,
 ) -> Iterator[np.ndarray]:
-    """Gives images of one size, which is looked at before they are decoded."""
+    """Returns decoded images; checks their size before decoding them."""
     for at, view in enumerate(views):
         image = decode_image(images[view], dtype, channels, size)
         if at == 0:

@@ -4,14 +4,14 @@
     depth = z * ray_length         ray_length = sqrt(1 + (x**2 + y**2) / f**2)
 
 with (x, y) the pixel's centre from the image's middle and f the focal length, all in
-pixels. What is stored is each code's difference to its left neighbour's, modulo 65536,
-and the first code of each row itself: a running sum along the row brings them back.
+pixels. The image stores each code's difference to its left neighbour, modulo 65536, and
+the first code of each row. The running sum along the row restores the codes.
 
-Planar z, because a level camera sees the floor at one z in each row, and differences,
-because PNG's own filters lose the carry between the bytes. Measured on 128 x 128 views
-of a sphere in the dome: 2.6 KB a view; without the differences 3.8 KB; inverse z scaled
-to each view 3.0 KB or more, and above the error where far / near exceeds 13; log depth
-6 KB; float32 44 KB.
+Planar z is used because a level camera sees the floor at one z per row; differences are
+used because PNG's filters lose the carry between bytes. Measured on 128 x 128 views of
+a sphere in the dome: 2.6 KB per view; 3.8 KB without differences; at least 3.0 KB as
+inverse z scaled to each view, with a larger error if far / near exceeds 13; 6 KB as log
+depth; 44 KB as float32.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CACHED_PIXELS = 1 << 18  # so that the cache holds no more than 128 MB
 
 
 def squared_offsets(height: int, width: int) -> Float64[np.ndarray, "H W"]:
-    """Gives each pixel centre's squared distance to the image's middle, in pixels."""
+    """Returns each pixel centre's squared distance to the image's middle, in pixels."""
     y = np.arange(height) + 0.5 - height / 2
     x = np.arange(width) + 0.5 - width / 2
     return y[:, None] ** 2 + x**2
@@ -60,7 +60,7 @@ def _kept_ray_lengths(
 def encode_depth(
     depth: Float32[np.ndarray, "H W"], focal_length: float
 ) -> UInt16[np.ndarray, "H W"]:
-    """Gives what is stored of a depth image.
+    """Returns the stored form of a depth image.
 
     Args:
       depth: metres, Euclidean; infinity where nothing is hit.
@@ -71,7 +71,7 @@ def encode_depth(
     """
     z = depth / _ray_lengths(depth.shape, focal_length)
     hit = z != np.inf
-    # Said this way round so that NaN is refused too.
+    # Written so that NaN is refused too.
     if not ((z >= NEAR) & (~hit | (z <= FAR))).all():
         raise ValueError(
             f"depth along the optical axis must be {NEAR:g} to {FAR:g} m or infinity, "
@@ -85,7 +85,7 @@ def encode_depth(
 def decode_depth(
     differences: UInt16[np.ndarray, "H W"], focal_length: float
 ) -> Float32[np.ndarray, "H W"]:
-    """Gives the depth image in metres; see `encode_depth`."""
+    """Returns the depth image in metres; see `encode_depth`."""
     codes = np.cumsum(differences, axis=1, dtype=np.uint16)
     lengths = _ray_lengths(codes.shape, focal_length)
     return (Z[codes] * lengths).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Writes the format's page from the field table.
+"""Writes docs/format.md from the field table.
 
 python -m dyso.records.document > docs/format.md
 """
@@ -14,54 +14,55 @@ _PAGE = """\
 
 This page is generated: `python -m dyso.records.document > docs/format.md`.
 
-A dataset is a folder that `dyso.reading` and tfds open alike:
+A dataset is a folder that both `dyso.reading` and tfds open:
 
-| file | what it is |
+| file | content |
 |---|---|
 | `<name>-<split>.array_record-00000-of-00004` | a shard, in ArrayRecord |
-| `dataset_info.json`, `features.json` | what tfds reads: splits and features |
+| `dataset_info.json`, `features.json` | splits and features, as tfds reads them |
 | `spec.json` | the resolved spec: the spec and the catalogs it names |
-| `metadata.json` | counts, failures and whatever else its maker noted |
+| `metadata.json` | counts, failures and other notes of the job |
 
-A record is one scene, as one serialized `tf.train.Example`. The same scene gives the
-same bytes wherever it is made with the same versions. Conventions: metres, radians,
+A record is one scene, as one serialized `tf.train.Example`. The same scene has
+the same bytes on every machine with the same versions. Conventions: metres, radians,
 z up in the world with the floor at z = 0, quaternions (w, x, y, z), OpenCV camera axes
 (x right, y down, z forward).
 
-V views, V = T x C: view = dynamics step * cameras + camera. Where the spec's cameras
-are `paired`, as in videos, camera i sees dynamics step i alone: V = T = C, and the
-views are in the order of time. H x W pixels, N objects, T dynamics steps, C cameras.
+A scene has N objects, T dynamics steps, C cameras and V views of H x W pixels. V = T x
+C, and view = dynamics step * cameras + camera. If the spec's cameras are `paired`, as
+in videos, camera i sees only dynamics step i: V = T = C, and the views are in order of
+time.
 
-Where the spec's `cameras.held_out` is above 0, the last so many cameras of every scene
-are for testing and the others for training; they stand among the others. Where its
-`dynamics.motion` is `physics`, the dynamics steps are `dynamics.frame_rate` a second.
+The last `cameras.held_out` cameras of every scene are for testing, the others for
+training; the test cameras stand among the others. If `dynamics.motion` is `physics`,
+there are `dynamics.frame_rate` dynamics steps per second.
 
 ## Fields
 
 {table}
 
-*If in the spec*: there where the spec's `render.layers` name it. A slash in a name is a
+*If in the spec*: present if the spec's `render.layers` name it. A slash in a name is a
 nested dictionary in tfds.
 
 ## Encodings
 
-- **WebP**, **PNG**: one lossless image a view in `bytes_list`.
+- **WebP**, **PNG**: one lossless image per view in `bytes_list`.
 - **numbers**: `float_list` for floating point, `int64_list` for integers, in C order.
 - **text**: UTF-8 in `bytes_list`.
-- **depth**: one 16-bit grey PNG a view in `depth/code`, and the focal length in pixels,
-  f, in `depth/focal_length`. A running sum along each row, modulo {modulus}, gives
-  codes; a code stands for the distance along the optical axis
+- **depth**: one 16-bit grey PNG per view in `depth/code`, and the focal length f in
+  pixels in `depth/focal_length`. The running sum along each row, modulo {modulus}, is
+  the code of each pixel. A code represents the distance along the optical axis
 
       z = {near:g} m * {ratio:.0f} ** (code / {last})      {infinite} is infinity
 
   and the depth of the pixel in row i, column j is
-  z * sqrt(1 + ((j + 0.5 - W / 2)^2 + (i + 0.5 - H / 2)^2) / f^2). It holds z from
+  z * sqrt(1 + ((j + 0.5 - W / 2)^2 + (i + 0.5 - H / 2)^2) / f^2). It represents z from
   {near:g} m to {far:g} m with a relative error of at most {error:g}.
 """
 
 
 def document() -> str:
-    """Gives docs/format.md."""
+    """Returns the text of docs/format.md."""
     rows = ["| field | dtype | shape | stored as | meaning |", "|---|---|---|---|---|"]
     rows += [
         f"| `{field.name}` | {field.dtype} | {_shape(field)} | {_stored(field)} "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-# A stand-in that imports TensorFlow when it is first used.
+# A proxy that imports TensorFlow on first use.
 from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow as tf
 
 from dyso.records.depth import (
@@ -24,7 +24,7 @@ from dyso.spec import Spec
 
 
 class _StoredImage(tfds.features.FeatureConnector):
-    """What the kinds have in common; features.json names them by import path."""
+    """The base of the feature kinds; features.json names them by import path."""
 
     def __init__(self, *, shape: Sequence[int], doc: str | None = None):
         """Takes the shape of one image, [H, W, C]."""
@@ -36,17 +36,17 @@ class _StoredImage(tfds.features.FeatureConnector):
         return np.stack([self.decode_example_np(one) for one in _each(example_data)])
 
     def to_json_content(self) -> dict[str, Any]:
-        """Gives what features.json keeps."""
+        """Returns the JSON kept in features.json."""
         return {"shape": list(self._shape)}
 
     @classmethod
     def from_json_content(cls, value: dict[str, Any]) -> _StoredImage:
-        """Reads what `to_json_content` gave."""
+        """Restores a feature from the result of `to_json_content`."""
         return cls(shape=value["shape"])
 
 
 def _each(batch: Any) -> Iterator[Any]:
-    """Gives the examples of a batch, which may be a dictionary of batches."""
+    """Returns the examples of a batch, which may be a dictionary of batches."""
     if not isinstance(batch, dict):
         return iter(batch)
     columns = zip(*batch.values(), strict=True)
@@ -57,15 +57,15 @@ class ColorImage(_StoredImage):
     """An image of three channels, uint8 [H, W, 3], stored as lossless WebP."""
 
     def get_tensor_info(self) -> tfds.features.TensorInfo:
-        """Gives what a reader sees."""
+        """Returns the type that a reader sees."""
         return tfds.features.TensorInfo(shape=self._shape, dtype=np.uint8)
 
     def get_serialized_info(self) -> tfds.features.TensorInfo:
-        """Gives what the Example holds."""
+        """Returns the type that the Example holds."""
         return tfds.features.TensorInfo(shape=(), dtype=np.object_)
 
     def encode_example(self, example_data: np.ndarray) -> bytes:
-        """Takes an image [H, W, 3]."""
+        """Encodes an image [H, W, 3]."""
         return encode_image(example_data)
 
     def decode_example_np(self, example_data: bytes) -> np.ndarray:
@@ -74,27 +74,27 @@ class ColorImage(_StoredImage):
 
     def decode_example(self, tfexample_data: Any) -> Any:
         """Decodes one image in a TensorFlow graph."""
-        # WebP may hold an animation, so TensorFlow gives frames; ours has one.
+        # WebP may hold an animation, so TensorFlow returns frames; ours have one.
         frames = tf.io.decode_webp(tfexample_data, channels=3)
         return tf.ensure_shape(frames[0], self._shape)
 
 
 class DepthImage(_StoredImage):
-    """Depth in metres, float32 [H, W, 1], stored as `dyso.records.depth` has it."""
+    """Depth in metres, float32 [H, W, 1], stored as in `dyso.records.depth`."""
 
     def get_tensor_info(self) -> tfds.features.TensorInfo:
-        """Gives what a reader sees."""
+        """Returns the type that a reader sees."""
         return tfds.features.TensorInfo(shape=self._shape, dtype=np.float32)
 
     def get_serialized_info(self) -> dict[str, tfds.features.TensorInfo]:
-        """Gives what the Example holds."""
+        """Returns the type that the Example holds."""
         return {
             "code": tfds.features.TensorInfo(shape=(), dtype=np.object_),
             "focal_length": tfds.features.TensorInfo(shape=(), dtype=np.float32),
         }
 
     def encode_example(self, example_data: dict[str, Any]) -> dict[str, Any]:
-        """Takes `depth` [H, W, 1] and `focal_length` in pixels."""
+        """Encodes `depth` [H, W, 1] with `focal_length` in pixels."""
         focal_length = float(np.float32(example_data["focal_length"]))
         image = encode_depth(example_data["depth"][..., 0], focal_length)
         return {"code": encode_image(image[..., None]), "focal_length": focal_length}
@@ -116,7 +116,7 @@ class DepthImage(_StoredImage):
 
 
 def tfds_features(spec: Spec) -> tfds.features.FeaturesDict:
-    """Gives the features of a spec's records."""
+    """Returns the features of a spec's records."""
     nested: dict[str, Any] = {}
     for field in fields_of(spec.render.layers):
         *parents, name = field.name.split("/")

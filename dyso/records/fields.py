@@ -1,4 +1,4 @@
-"""The field table: what a record holds."""
+"""The table of a record's fields."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Field:
 
     Attributes:
       name: its key; a slash nests it.
-      dtype: of the decoded values; `str` for text.
-      shape: of the decoded values. Letters stand for V views, H x W pixels, N objects
-        and T dynamics steps.
-      encoding: `image`, a lossless image a view, see `dyso.records.images`; `depth`,
+      dtype: dtype of the decoded values; `str` for text.
+      shape: shape of the decoded values. Letters stand for V views, H x W pixels, N
+        objects and T dynamics steps.
+      encoding: `image`, a lossless image per view, see `dyso.records.images`; `depth`,
         see `dyso.records.depth`; `values`, a list of numbers; `text`, UTF-8.
-      meaning: what the values are, with their frame and unit.
-      value: gives the values from what was rendered.
-      layer: the spec's render layer that it belongs to; None is always there.
+      meaning: the values' meaning, with their frame and unit.
+      value: computes the values from a scene and its rendered views.
+      layer: the render layer of the field; None if every record has the field.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Field:
 
 
 def fields_of(layers: Collection[str]) -> tuple[Field, ...]:
-    """Gives the fields of records whose spec renders these layers."""
+    """Returns the fields of records whose spec renders these layers."""
     return tuple(f for f in FIELDS if f.layer is None or f.layer in layers)
 
 
@@ -55,7 +55,7 @@ def _by_view(array: np.ndarray | None) -> np.ndarray:
 
 
 def _of_cameras(scene: Scene, array: np.ndarray) -> np.ndarray:
-    """Gives each view what its camera has: [C, ...] to [V, ...]."""
+    """Returns the values of each view's camera: [C, ...] to [V, ...]."""
     return array[[camera for _, camera in scene.layout.pairs]]
 
 
@@ -87,8 +87,11 @@ def _signed(unit: np.ndarray) -> np.ndarray:
 
 
 def _versions(scene: Scene, views: Views) -> str:
-    own = {"dyso": dyso.__version__, "pillow": importlib.metadata.version("pillow")}
-    return json.dumps(own | views.versions, sort_keys=True)
+    versions = {
+        "dyso": dyso.__version__,
+        "pillow": importlib.metadata.version("pillow"),
+    }
+    return json.dumps(versions | views.versions, sort_keys=True)
 
 
 FIELDS: tuple[Field, ...] = (
@@ -262,7 +265,7 @@ FIELDS: tuple[Field, ...] = (
         dtype="str",
         shape=(),
         encoding="text",
-        meaning="`shift`, `pan`, `zoom`, `random`, `shell`, `handheld` or `dome`.",
+        meaning="`shift`, `pan`, `zoom`, `random`, `shell`, `handheld` or `rig`.",
         value=lambda scene, views: scene.pattern,
     ),
     Field(

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path` to write to, and renames it at the end.
+    """Yields a temporary path beside `path`, and renames it to `path` at the end.
 
-    An exception inside removes the temporary file and leaves `path` as it was.
+    On an exception, the temporary file is removed and `path` stays as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

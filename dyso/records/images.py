@@ -1,7 +1,7 @@
-"""Lossless images in and out, with what comes in held to the expected kind.
+"""Encodes and decodes lossless images; decoding checks the kind and the size.
 
-Three channels go as WebP, which makes a quarter less of rendered colour than PNG does
-and decodes faster; one channel as PNG, which WebP has no mode for.
+Three channels are stored as WebP, which is a quarter smaller than PNG for rendered
+colour and decodes faster. One channel is stored as PNG: WebP has no such mode.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _KINDS = {
     ("uint16", 1): ("I;16", "PNG"),
 }
 _OPTIONS: dict[str, dict[str, Any]] = {
-    # Zlib's level 9 makes depth 5 % smaller, and takes five times as long.
+    # Zlib's level 9 makes depth 5 % smaller but takes five times as long.
     "PNG": {"compress_level": 7},
-    # Method 4 makes colour 3 % smaller, and takes more than twice as long.
+    # Method 4 makes colour 3 % smaller but takes more than twice as long.
     "WEBP": {"lossless": True, "method": 2, "quality": 50},
 }
-# The largest side that a spec allows; keeps damaged headers from asking for more.
+# The largest side that a spec allows, so that a damaged header cannot request more.
 _MAX_SIDE = 8192
 
 
@@ -45,16 +45,16 @@ def encode_image(image: Shaped[np.ndarray, "H W C"]) -> bytes:
 def decode_image(
     data: bytes, dtype: str, channels: int, size: tuple[int, int] | None = None
 ) -> Shaped[np.ndarray, "H W C"]:
-    """Decodes what `encode_image` wrote.
+    """Decodes an image written by `encode_image`.
 
     Args:
       data: the file.
       dtype: `uint8` or `uint16`.
-      channels: how many.
-      size: height and width, if it must have these.
+      channels: the number of channels.
+      size: the required height and width, if known.
 
     Raises:
-      RecordError: it is not such an image; one of another size is not decoded.
+      RecordError: the data is not such an image; other sizes are not decoded.
     """
     mode, form = _KINDS[dtype, channels]
     try:

@@ -1,4 +1,4 @@
-"""The files beside the shards that make a folder a dataset."""
+"""Reads and writes the metadata files beside a dataset's shards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dyso.spec import ResolvedSpec, Spec, save_resolved
 from dyso.storage import Folder, open_folder, require_folder
 
 MAX_JSON = 1 << 28
-"""Bytes of a file beside the shards; for a million scenes they are some millions."""
+"""Largest metadata file in bytes; for a million scenes they take some MB."""
 
 
 def write_metadata(
@@ -26,16 +26,16 @@ def write_metadata(
     splits: Mapping[str, Sequence[int]],
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Makes a folder of shards a dataset that `dyso.reading` and tfds can load.
+    """Writes the metadata with which `dyso.reading` and tfds load a folder of shards.
 
-    Writes spec.json, metadata.json (`extra`), features.json, and last
-    dataset_info.json, each whole or not at all.
+    Writes spec.json, metadata.json (`extra`), features.json and, last,
+    dataset_info.json, each atomically.
 
     Args:
-      directory: the folder with the shards, which bear the names of `shard_name`.
+      directory: the folder with the shards, named as by `shard_name`.
       resolved: the spec and its catalogs.
       splits: the number of records in each shard of each split.
-      extra: JSON-able values.
+      extra: values that JSON can hold.
     """
     import tensorflow_datasets as tfds
 
@@ -88,17 +88,17 @@ def write_metadata(
 
 
 def read_json(path: Path) -> Any:
-    """Reads a file beside the shards, which may be a stranger's.
+    """Reads a metadata file, which may be untrusted.
 
     Raises:
-      OSError: it cannot be read, or is no file.
-      ValueError: it is not JSON, or has more than `MAX_JSON` bytes.
+      OSError: the file cannot be read, or is not a regular file.
+      ValueError: the file is not JSON, or has more than `MAX_JSON` bytes.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "is not a file", str(path))
-    if found.st_size > MAX_JSON:
-        raise ValueError(f"has {found.st_size} bytes, more than {MAX_JSON}")
+    if status.st_size > MAX_JSON:
+        raise ValueError(f"has {status.st_size} bytes, more than {MAX_JSON}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
@@ -106,7 +106,7 @@ def read_json(path: Path) -> Any:
 
 
 def feature_faults(directory: str | Path, spec: Spec) -> Iterator[str]:
-    """Says what is wrong with a dataset's features.json; tfds imports what it names."""
+    """Yields the faults of a dataset's features.json; tfds imports what it names."""
     from dyso.records.features import tfds_features
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -130,7 +130,7 @@ def feature_faults(directory: str | Path, spec: Spec) -> Iterator[str]:
 
 
 def _kinds(feature: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Gives the class of each feature of features.json, by the feature's name."""
+    """Yields each feature's name and class in features.json."""
     yield name or "features", str(feature["pythonClassName"])
     if "sequence" in feature:
         yield from _kinds(feature["sequence"]["feature"], f"{name}[]")
@@ -139,7 +139,7 @@ def _kinds(feature: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]]:
-    """Gives each split's shards: the path and the number of records.
+    """Returns the path and the number of records of each split's shards.
 
     Raises:
       UserError: the folder does not exist.
@@ -169,7 +169,7 @@ def read_splits(directory: str | Path) -> dict[str, tuple[tuple[Path, int], ...]
 
 
 def _word(name: str) -> str:
-    """Gives a name that is no path."""
+    """Returns a name after checking that it is not a path."""
     if not re.fullmatch(r"\w{1,200}", name):
         raise ValueError(f"not a name: {name[:80]!r}")
     return name

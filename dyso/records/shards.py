@@ -1,4 +1,4 @@
-"""Shards: ArrayRecord files of records, written whole or not at all."""
+"""Shards: ArrayRecord files of records, written atomically."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dyso.records.files import replacing
 
 @dataclass(frozen=True, kw_only=True)
 class ShardInfo:
-    """What was written.
+    """A shard that was written.
 
     Attributes:
-      count: records in it.
-      bytes: its size.
-      sha256: of the file, in hexadecimal.
+      count: number of records.
+      bytes: size of the file.
+      sha256: checksum of the file, in hexadecimal.
     """
 
     count: int
@@ -30,19 +30,19 @@ class ShardInfo:
 
 
 def shard_name(dataset: str, split: str, index: int, shards: int) -> str:
-    """Gives the name, tfds's own, of shard `index` of `shards`."""
+    """Returns the tfds name of shard `index` of `shards`."""
     return f"{dataset}-{split}.array_record-{index:05d}-of-{shards:05d}"
 
 
 def write_shard(path: str | Path, records: Iterable[bytes]) -> ShardInfo:
-    """Writes a shard; `path` holds all the records or is left as it was.
+    """Writes a shard; on an error `path` stays as it was.
 
     Raises:
-      OSError: it cannot be written.
+      OSError: the file cannot be written.
     """
     path, count = Path(path), 0
     with replacing(path) as temporary:
-        # One record a group, so that a record is read alone. PNGs do not compress.
+        # One record per group, so that each can be read alone. PNGs do not compress.
         writer = array_record_module.ArrayRecordWriter(
             str(temporary), "group_size:1,uncompressed"
         )
@@ -59,22 +59,22 @@ def write_shard(path: str | Path, records: Iterable[bytes]) -> ShardInfo:
 
 
 def checksum(path: str | Path) -> str:
-    """Gives a file's sha256 in hexadecimal."""
+    """Returns a file's sha256 in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ShardReader:
-    """Random access to the records of one shard file; holds it open while it lives.
+    """Random access to the records of one shard file, which stays open.
 
-    Not for pickling; threads may share it.
+    Threads may share a reader; it cannot be pickled.
     """
 
     def __init__(self, path: str | Path):
         """Opens the file.
 
         Raises:
-          RecordError: it is missing, truncated or not a shard.
+          RecordError: the file is missing, truncated or not a shard.
         """
         self._path, self._lock = Path(path), threading.Lock()
         self._reader = self._open()
@@ -96,7 +96,7 @@ class ShardReader:
     def _open(self) -> array_record_module.ArrayRecordReader:
         return array_record_module.ArrayRecordReader(
             str(self._path),
-            # Nothing read ahead, no threads: what random access asks for.
+            # No read-ahead and no threads suit random access.
             options="readahead_buffer_size:0,max_parallelism:0",
             file_reader_buffer_size=32768,
         )
@@ -105,21 +105,21 @@ class ShardReader:
         return self._count
 
     def __getitem__(self, position: int) -> bytes:
-        """Gives one record.
+        """Returns one record.
 
         Raises:
           IndexError: there is no such record.
-          RecordError: it is damaged.
+          RecordError: the record is damaged.
         """
         if not 0 <= position < len(self):
             raise IndexError(f"{self._path}: no record {position} of {len(self)}")
         with self._lock:
             try:
-                # `read([position])` takes five times as long, in page faults.
+                # `read([position])` takes five times as long, due to page faults.
                 self._reader.seek(position)
                 return self._reader.read()
             except RuntimeError as error:
-                # A reader that has met damage reads nothing any more.
+                # After an error, the old reader fails on every record.
                 self._reader = self._open()
                 reason = str(error).partition(" (")[0]
                 raise RecordError(
@@ -128,7 +128,7 @@ class ShardReader:
 
 
 def read_shard(path: str | Path) -> Iterator[bytes]:
-    """Gives the records of a shard in order.
+    """Yields the records of a shard in order.
 
     Raises:
       RecordError: the shard, or a record in it, is damaged.

@@ -1,4 +1,4 @@
-"""How many bytes of a record each field takes."""
+"""Measures the bytes of each field of a record."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dyso.records.fields import FIELDS
 
 
 def stored_bytes(data: bytes) -> dict[str, int]:
-    """Gives the bytes of each field that a record has, as serialized.
+    """Returns the bytes of each field that a record has, as serialized.
 
     Args:
-      data: a sound record.
+      data: a valid record.
     """
     features = tf_example_pb2.Example.FromString(data).features.feature
     return {

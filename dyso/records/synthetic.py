@@ -1,6 +1,7 @@
-"""Views without a renderer, for tests and benchmarks: spheres on a floor in a dome.
+"""Ray casts spheres on a floor in a dome, for tests and benchmarks without a renderer.
 
-Geometry and compressibility are those of real views, at a thousandth of the cost.
+The views resemble rendered views in geometry and compressibility, at a thousandth of
+the cost.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dyso import geometry
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 
-# Grain of the colour, in display values: PNG then takes 25 KB a 128 x 128 view.
+# Noise of the colour, in display values; a 128 x 128 view is then 25 KB as PNG.
 _GRAIN = 3.0
 
 
 def synthetic_views(scene: Scene) -> Views:
-    """Ray casts a scene with a sphere for each object, of diameter `size`."""
+    """Returns the views of a scene whose objects are spheres of diameter `size`."""
     layout = scene.layout
     shape = (*layout.shape, *scene.resolution)
     depth = np.empty(shape)
@@ -53,8 +54,8 @@ def synthetic_views(scene: Scene) -> Views:
             if "object_coordinates" in layers
             else None
         ),
-        positions=np.array([[pose.position for pose in own] for own in poses]),
-        quaternions=np.array([[pose.quaternion for pose in own] for own in poses]),
+        positions=np.array([[pose.position for pose in path] for path in poses]),
+        quaternions=np.array([[pose.quaternion for pose in path] for path in poses]),
         sizes=np.array([[item.size] * 3 for item in scene.objects]),
         timings={},
         versions={"renderer": "synthetic"},
@@ -64,13 +65,13 @@ def synthetic_views(scene: Scene) -> Views:
 def _rays(
     scene: Scene, camera: int
 ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W 3"]]:
-    own, (height, width) = scene.cameras[camera], scene.resolution
+    lens, (height, width) = scene.cameras[camera], scene.resolution
     pose = geometry.pose_matrix(
-        np.array(own.pose.position), np.array(own.pose.quaternion)
+        np.array(lens.pose.position), np.array(lens.pose.quaternion)
     )
     return geometry.rays(
         geometry.intrinsics(
-            np.array(own.focal_length), np.array(own.sensor_width), height, width
+            np.array(lens.focal_length), np.array(lens.sensor_width), height, width
         ),
         geometry.invert(pose),
         geometry.pixel_grid(height, width, np),
@@ -82,7 +83,7 @@ def _sphere(
     directions: Float[np.ndarray, "H W 3"],
     radius: float,
 ) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
-    """Gives the distances into and out of a sphere at the origin; 0 where missed."""
+    """Returns the distances into and out of a sphere at the origin; 0 where missed."""
     along = -(origins * directions).sum(-1)
     squared = along**2 - (origins**2).sum(-1) + radius**2
     half = np.sqrt(np.maximum(squared, 0))
@@ -95,7 +96,7 @@ def _surroundings(
     origins: Float[np.ndarray, "H W 3"],
     directions: Float[np.ndarray, "H W 3"],
 ) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W 3"]]:
-    """Gives depth and normal of the dome and its floor, or of nothing."""
+    """Returns depth and normal of the dome and its floor, or of nothing."""
     if scene.background.backdrop == "environment":
         return np.full(origins.shape[:2], np.inf), np.zeros(origins.shape)
     _, dome = _sphere(origins, directions, scene.background.dome_radius)

@@ -1,4 +1,4 @@
-"""Sampling: every scene of a dataset, from its spec alone, with numpy alone."""
+"""Samples the scenes of a dataset from its spec, with numpy only."""
 
 from dyso.sampling.sample import UnseenScene, sample_scene
 from dyso.sampling.scene import (

@@ -1,6 +1,6 @@
-"""Camera trajectories: shift, pan, zoom, random, a shell, handheld, and a dome.
+"""Camera trajectories: shift, pan, zoom, random, a shell, handheld, and a rig.
 
-The figures of every pattern are explained in `dyso.spec.Patterns`.
+`dyso.spec.Patterns` documents the settings of every pattern.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GOLDEN = np.pi * (3 - np.sqrt(5))
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trajectory:
-    """The C cameras of a scene, in order; those that are held out come last.
+    """The C cameras of a scene, in order; held-out cameras come last.
 
     Attributes:
       pattern: the pattern's name.
@@ -38,14 +38,14 @@ class Trajectory:
 
 
 def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
-    """Draws a pattern by weight, and a trajectory of it.
+    """Draws a pattern by weight, and a trajectory of this pattern.
 
-    The noise on the positions turns no camera of `shift`, `pan` and `zoom`; those of
-    `random`, `shell` and `dome` look at the target from where the noise has put them.
-    What is `handheld` shakes instead.
+    Noise on the positions does not turn the cameras of `shift`, `pan` and `zoom`. The
+    cameras of `random`, `shell` and `rig` look at the target from their noisy
+    positions. Cameras of `handheld` have shake in place of this noise.
     """
     trajectory = _sample(rng, cameras)
-    if not cameras.held_out or trajectory.pattern == "dome":
+    if not cameras.held_out or trajectory.pattern == "rig":
         return trajectory
     middles = (np.arange(cameras.held_out) + 0.5) * cameras.count / cameras.held_out
     last = middles.astype(int)
@@ -60,13 +60,13 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Middle:
-    """What is drawn before a pattern places its cameras, the same for all patterns.
+    """Values drawn before a pattern places its cameras, the same for all patterns.
 
     Attributes:
       cameras: the section of the spec.
       target: the point looked at.
-      positions: where the trajectory's middle is; one point a camera for `shell`.
-      quaternions: of cameras there that look at the target.
+      positions: the trajectory's middle; for `shell`, one point per camera.
+      quaternions: of cameras at `positions` that look at the target.
       distances: from the target.
       outward: unit vectors from the target.
       steps: from -1/2 to 1/2, or from 1/2 to -1/2.
@@ -85,14 +85,14 @@ class _Middle:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Placement:
-    """Where a pattern places its cameras. Arrays may have 1 for C.
+    """A pattern's cameras. Arrays may have length 1 in place of C.
 
     Attributes:
       positions: camera centres.
-      quaternions: camera to world; None has every camera look at the target, from where
-        noise has moved it.
-      scale: of the focal lengths.
-      shaken: whether the positions have their own noise already.
+      quaternions: camera to world; if None, every camera looks at the target from its
+        noisy position.
+      scale: factor of the focal lengths.
+      shaken: whether the positions already include noise.
     """
 
     positions: Float[np.ndarray, "C 3"]
@@ -102,7 +102,7 @@ class _Placement:
 
 
 def _sample(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
-    """Draws a trajectory in the pattern's own order."""
+    """Draws a trajectory, with its cameras in the pattern's order."""
     weights = cameras.patterns.weights()
     chances = np.array(list(weights.values()))
     pattern = list(weights)[rng.choice(len(chances), p=chances / chances.sum())]
@@ -178,33 +178,33 @@ def _shell(rng: np.random.Generator, middle: _Middle) -> _Placement:
     return _Placement(positions=middle.positions)
 
 
-def _dome(rng: np.random.Generator, middle: _Middle) -> _Placement:
+def _rig(rng: np.random.Generator, middle: _Middle) -> _Placement:
     azimuth, _ = azimuth_elevation(middle.outward[0])
-    rig = _dome_rig(middle.cameras, float(azimuth))
-    return _Placement(positions=middle.target + middle.distances * rig)
+    directions = _rig_directions(middle.cameras, float(azimuth))
+    return _Placement(positions=middle.target + middle.distances * directions)
 
 
 def _handheld(rng: np.random.Generator, middle: _Middle) -> _Placement:
-    """Draws a slow path through its middle, how far it looks off, and how it shakes."""
+    """Draws a slow path, turns away from the target, and shake."""
     handheld = middle.cameras.patterns.handheld
     position, target = middle.positions[0], middle.target
     count = len(middle.steps)
     times, frames = _steps(count), np.arange(count)
-    extent = handheld.drift
+    drifts = handheld.drift
     if handheld.baseline is not None:
         distance = float(np.linalg.norm(position - target))
         low, high = handheld.baseline
-        extent = low / 100 * distance, high / 100 * distance
-    reach = rng.uniform(*extent)
+        drifts = low / 100 * distance, high / 100 * distance
+    reach = rng.uniform(*drifts)
     drift = reach * slow(rng, times, 3)
     off = np.radians(handheld.wander) * waves(rng, times, 3, *SLOW)
     off += np.radians(handheld.tremble) * waves(rng, frames, 3, *QUICK)
-    # From the slow path, for what shakes a hand does not keep it on the target.
+    # Aimed from the slow path: the shake also moves the camera off the target.
     quaternions = quaternion_multiply(_towards(position + drift, target), turns(off))
     moved = drift + handheld.shake * waves(rng, frames, 3, *QUICK)
     if handheld.baseline is not None:
-        found = np.linalg.norm(moved[:, None] - moved, axis=-1).max()
-        moved *= reach / found if found else 1.0
+        extent = np.linalg.norm(moved[:, None] - moved, axis=-1).max()
+        moved *= reach / extent if extent else 1.0
     return _Placement(positions=position + moved, quaternions=quaternions, shaken=True)
 
 
@@ -215,15 +215,15 @@ _PATTERNS: dict[str, Callable[[np.random.Generator, _Middle], _Placement]] = {
     "random": _random,
     "shell": _shell,
     "handheld": _handheld,
-    "dome": _dome,
+    "rig": _rig,
 }
-"""A function for each field of `dyso.spec.Patterns`, under its name."""
+"""The function of each pattern, by its field in `dyso.spec.Patterns`."""
 
 
-def _dome_rig(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
-    """Gives unit vectors from the target to the rig, those held out last.
+def _rig_directions(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"]:
+    """Returns unit vectors from the target to the rig's cameras, held-out ones last.
 
-    Those are the nearest to as few points that are spread as evenly themselves.
+    The held-out cameras are the nearest to `held_out` points spread evenly themselves.
     """
     every = _spiral(cameras.count, cameras.elevation, azimuth)
     left, last = list(range(cameras.count)), []
@@ -245,7 +245,7 @@ def _spiral(
 
 
 def _steps(count: int) -> Float[np.ndarray, " count"]:
-    """Gives even steps from -1/2 to 1/2; the middle for a single camera."""
+    """Returns even steps from -1/2 to 1/2; the middle for a single camera."""
     return np.linspace(-0.5, 0.5, count) if count > 1 else np.zeros(1)
 
 

@@ -1,7 +1,7 @@
-"""Where objects lie, and how they move from one dynamics step to the next.
+"""Positions of objects, and their motion between dynamics steps.
 
-Meshes are not known here, so an object is its bounding box: its lowest corner touches
-the floor. The worker replaces these heights by those of exact contact.
+Meshes are not known here, so an object is represented by its bounding box, whose lowest
+corner touches the floor. The worker replaces these heights by those of exact contact.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dyso.geometry import (
 from dyso.sampling.paths import slow, turns
 from dyso.spec import Dynamics
 
-# Places tried for an object that must not overlap those before it.
+# Positions tried for an object that must not overlap the earlier ones.
 PLACES = 200
 
 # The corners of the box from -1 to 1.
@@ -41,8 +41,8 @@ class Motion:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Throw:
-    """How N objects move at step 0.
+class InitialVelocity:
+    """The velocities of N objects at step 0.
 
     Attributes:
       velocities: metres a second.
@@ -63,8 +63,9 @@ def sample_motion(
     """Draws the poses of every object in every step.
 
     Step 0's objects do not overlap: side by side for `rest` and `free`, one above the
-    other for `settle` and `physics`. Later steps move each object alone, so there they
-    may; those of `physics` repeat step 0, for the worker knows them.
+    other for `settle` and `physics`. Later steps move each object independently, so
+    objects may overlap there. Later steps of `physics` repeat step 0: the worker
+    computes them.
 
     Args:
       placement: draws step 0.
@@ -74,7 +75,7 @@ def sample_motion(
       upright: which objects have an up (z), with which they rest at step 0.
 
     Returns:
-      The poses, or None where no room was found for an object.
+      The poses, or None if no room was found for an object.
     """
     count = len(half)
     first = _random_rotations(placement, count)
@@ -85,15 +86,15 @@ def sample_motion(
         first[upright] = turns_only
     if dynamics.motion == "physics":
         drops = placement.uniform(*dynamics.drop, count)
-        start = _stacked(placement, dynamics.area, half, drops)
+        start = _stacked(placement, dynamics.spawn_radius, half, drops)
         return Motion(
             positions=start[:, None].repeat(dynamics.steps, axis=1),
             quaternions=first[:, None].repeat(dynamics.steps, axis=1),
         )
     if dynamics.contact == "settle":
-        start = _stacked(placement, dynamics.area, half, np.zeros(count))
+        start = _stacked(placement, dynamics.spawn_radius, half, np.zeros(count))
     else:
-        places = _side_by_side(placement, dynamics.area, half, first)
+        places = _side_by_side(placement, dynamics.spawn_radius, half, first)
         if places is None:
             return None
         start = np.concatenate([places, lying_height(half, first)[:, None]], axis=-1)
@@ -105,26 +106,28 @@ def sample_motion(
     return Motion(positions=positions, quaternions=quaternions)
 
 
-def sample_throw(
+def sample_initial_velocity(
     rng: np.random.Generator, dynamics: Dynamics, start: Float[np.ndarray, "N 3"]
-) -> Throw:
-    """Draws how objects start to move, level and towards random places in the disc.
+) -> InitialVelocity:
+    """Draws horizontal velocities towards random places in the disc, and spins.
 
     Args:
       rng: draws.
       dynamics: the spec's.
-      start: metres, where they are.
+      start: metres, the objects' centres.
     """
     count = len(start)
-    way = np.zeros((count, 3))
-    way[:, :2] = _in_disc(rng, dynamics.area, count) - start[:, :2]
-    azimuth, _ = azimuth_elevation(way)
+    towards = np.zeros((count, 3))
+    towards[:, :2] = _in_disc(rng, dynamics.spawn_radius, count) - start[:, :2]
+    azimuth, _ = azimuth_elevation(towards)
     speed = rng.uniform(*dynamics.speed, count)
     velocities = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(count)], axis=-1)
     axes = rng.normal(size=(count, 3))
     axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
     spin = np.radians(rng.uniform(*dynamics.spin, count))
-    return Throw(velocities=speed[:, None] * velocities, spins=spin[:, None] * axes)
+    return InitialVelocity(
+        velocities=speed[:, None] * velocities, spins=spin[:, None] * axes
+    )
 
 
 def _jittered(
@@ -133,7 +136,7 @@ def _jittered(
     start: Float[np.ndarray, "N 3"],
     first: Float[np.ndarray, "N 4"],
 ) -> tuple[Float[np.ndarray, "N T 3"], Float[np.ndarray, "N T 4"]]:
-    """Draws each later step from the one before it."""
+    """Draws each later step from the previous step."""
     count, later = len(start), dynamics.steps - 1
     moves = rng.normal(0, dynamics.jitter, (count, later, 3))
     axes = rng.normal(size=(count, later, 3))
@@ -153,7 +156,7 @@ def _smooth(
     start: Float[np.ndarray, "N 3"],
     first: Float[np.ndarray, "N 4"],
 ) -> tuple[Float[np.ndarray, "N T 3"], Float[np.ndarray, "N T 4"]]:
-    """Draws a smooth path of each object, and how it turns along it."""
+    """Draws a smooth path and smooth turns for each object."""
     times = np.linspace(-0.5, 0.5, dynamics.steps)
     shape = len(start), dynamics.steps, 3
     moved, turned = np.zeros(shape), np.zeros(shape)
@@ -163,7 +166,7 @@ def _smooth(
         moved[n, :, : 3 if free else 2] = travel * slow(rng, times, 3 if free else 2)
         turn = np.radians(rng.uniform(*dynamics.turn))
         turned[n, :, 0 if free else 2 :] = turn * slow(rng, times, 3 if free else 1)
-    # The object lies at step 0 as it was placed.
+    # Step 0 keeps the sampled placement.
     moved -= moved[:, :1]
     turned -= turned[:, :1]
     quaternions = quaternion_multiply(turns(turned), first[:, None])
@@ -173,7 +176,7 @@ def _smooth(
 def lying_height(
     half: Float[np.ndarray, "*#n 3"], quaternions: Float[np.ndarray, "*#n 4"]
 ) -> Float[np.ndarray, ...]:
-    """Gives the height of a box's centre whose lowest corner touches the floor."""
+    """Returns the height of a box's centre when its lowest corner touches the floor."""
     return (abs(quaternion_to_matrix(quaternions)[..., 2, :]) * half).sum(-1)
 
 
@@ -196,7 +199,7 @@ def _in_disc(
 
 def _side_by_side(
     rng: np.random.Generator,
-    area: float,
+    spawn_radius: float,
     half: Float[np.ndarray, "N 3"],
     quaternions: Float[np.ndarray, "N 4"],
 ) -> Float[np.ndarray, "N 2"] | None:
@@ -206,7 +209,7 @@ def _side_by_side(
     radii = np.linalg.norm(flat, axis=-1).max(-1)
     places = np.zeros((len(half), 2))
     for n in range(len(half)):
-        tries = _in_disc(rng, area, PLACES if n else 1)
+        tries = _in_disc(rng, spawn_radius, PLACES if n else 1)
         gaps = np.linalg.norm(tries[:, None] - places[:n], axis=-1)
         free = np.flatnonzero((gaps > radii[:n] + radii[n]).all(-1))
         if not len(free):
@@ -217,21 +220,21 @@ def _side_by_side(
 
 def _stacked(
     rng: np.random.Generator,
-    area: float,
+    spawn_radius: float,
     half: Float[np.ndarray, "N 3"],
     drops: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, "N 3"]:
-    """Draws places over the disc, each as low as bounding spheres let it be.
+    """Draws positions above the disc, each as low as the bounding spheres allow.
 
     Args:
       rng: draws.
-      area: metres, the disc's radius.
+      spawn_radius: metres, the disc's radius.
       half: metres, half the sides of the bounding boxes.
-      drops: metres, least heights of the spheres above the floor.
+      drops: metres, minimum heights of the spheres above the floor.
     """
     radii = np.linalg.norm(half, axis=-1)
     positions = np.zeros((len(half), 3))
-    positions[:, :2] = _in_disc(rng, area, len(half))
+    positions[:, :2] = _in_disc(rng, spawn_radius, len(half))
     for n, radius in enumerate(radii):
         reach = radii[:n] + radius
         gaps = np.linalg.norm(positions[:n, :2] - positions[n, :2], axis=-1)

@@ -1,4 +1,4 @@
-"""Procedural materials for objects that bring none."""
+"""Procedural materials for objects without their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXTURES = get_args(get_type_hints(Material)["texture"])
 
 
 def sample_material(rng: np.random.Generator) -> Material:
-    """Draws a material of two related, saturated colours; none is near white."""
+    """Draws a material of two related, saturated colours, neither near white."""
     hue, saturation = rng.uniform(), rng.uniform(0.5, 0.95)
     value = rng.uniform(0.35, 0.85)
     # A neighbour on the colour circle, or nearly the opposite.
@@ -43,7 +43,7 @@ def sample_material(rng: np.random.Generator) -> Material:
 
 
 def _linear(hue: float, saturation: float, value: float) -> Color:
-    """Gives a display colour (HSV) as scene-linear light, by sRGB's curve."""
+    """Converts a display colour (HSV) to scene-linear light by the sRGB curve."""
     r, g, b = (
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
         for c in colorsys.hsv_to_rgb(hue % 1.0, saturation, value)

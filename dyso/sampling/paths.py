@@ -1,4 +1,4 @@
-"""Smooth random paths: sums of a few sinusoids, so that no step of them is sudden."""
+"""Smooth random paths, as sums of a few sinusoids."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from jaxtyping import Float, Real
 
 from dyso.geometry import quaternion_from_axis_angle
 
-WAVES = 4  # sinusoids along an axis
+WAVES = 4  # sinusoids per axis
 SLOW = (0.25, 1.0)
 """Lowest and highest frequency of a slow path, in cycles over its whole time."""
 QUICK = (1 / 16, 1 / 4)
-"""Of what trembles, in cycles a frame."""
-# Moments at which the largest distance is looked for.
+"""Lowest and highest frequency of a tremble, in cycles per frame."""
+# Times at which the path's largest extent is measured.
 _MOMENTS = np.linspace(-0.5, 0.5, 65)
 
 
@@ -21,12 +21,12 @@ def slow(
 ) -> Float[np.ndarray, "T axes"]:
     """Draws a path whose largest distance between two places is 1, at 0 at time 0.
 
-    It is the same path whichever its times are.
+    The path does not depend on `times`, which only samples it.
 
     Args:
       rng: draws.
       times: from -1/2 to 1/2.
-      axes: of the space that it is in.
+      axes: the number of dimensions.
     """
     path = waves(rng, np.concatenate([times, _MOMENTS, [0.0]]), axes, *SLOW)
     moments = path[len(times) : -1]
@@ -41,7 +41,7 @@ def waves(
     low: float,
     high: float,
 ) -> Float[np.ndarray, "T axes"]:
-    """Draws values with mean 0 and standard deviation 1, over all that can be drawn.
+    """Draws smooth values; over all draws their mean is 0, their deviation 1.
 
     Args:
       rng: draws.
@@ -57,8 +57,8 @@ def waves(
 
 
 def turns(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 4"]:
-    """Gives quaternions of rotation vectors: their axes, times angles in radians."""
+    """Returns quaternions of rotation vectors: unit axes times angles in radians."""
     angles = np.linalg.norm(vectors, axis=-1)
-    # Where there is no turn, any axis will do.
+    # Without a turn, any axis works.
     axes = vectors / np.where(angles > 0, angles, 1)[..., None]
     return quaternion_from_axis_angle(axes, angles)

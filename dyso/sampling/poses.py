@@ -8,23 +8,23 @@ from jaxtyping import Float
 from dyso.geometry import quaternion_from_axis_angle, quaternion_multiply
 from dyso.sampling.scene import Pose, Vector
 
-# The last bits of sine and cosine differ between processors, and scenes must not.
+# Scenes are rounded because the last bits of sine and cosine differ by processor.
 DECIMALS = 9
 
-# Camera axes (right, down, forward) to the world's (-y, -z, x): looks along x.
+# Maps camera axes (right, down, forward) to the world's (-y, -z, x): looks along x.
 _ALONG_X = np.array([0.5, -0.5, 0.5, -0.5])
 
 
 def pose(
     position: Float[np.ndarray, " 3"], quaternion: Float[np.ndarray, " 4"]
 ) -> Pose:
-    """Gives a pose of plain, rounded numbers."""
+    """Returns a pose of plain, rounded numbers."""
     qw, qx, qy, qz = np.round(quaternion, DECIMALS).tolist()
     return Pose(position=vector(position), quaternion=(qw, qx, qy, qz))
 
 
 def vector(values: Float[np.ndarray, " 3"]) -> Vector:
-    """Gives plain, rounded numbers."""
+    """Returns plain, rounded numbers."""
     x, y, z = np.round(values, DECIMALS).tolist()
     return x, y, z
 
@@ -32,7 +32,7 @@ def vector(values: Float[np.ndarray, " 3"]) -> Vector:
 def viewing(
     yaw: Float[np.ndarray, "*n"], pitch: Float[np.ndarray, "*n"]
 ) -> Float[np.ndarray, "*n 4"]:
-    """Gives the camera-to-world quaternion that looks in a direction, without roll.
+    """Returns the camera-to-world quaternion that looks in a direction, without roll.
 
     Args:
       yaw: radians from the x axis towards y.

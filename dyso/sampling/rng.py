@@ -1,4 +1,4 @@
-"""Random streams, each named by what it decides."""
+"""Named random streams, one for each factor of a scene."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 class Streams:
     """The streams of one attempt at one scene.
 
-    A stream depends on these fields and its name alone, so what one factor draws moves
-    nothing in another, and no scene depends on which were sampled before.
+    A stream depends only on these fields and on its name. Draws for one factor do not
+    affect another, and scenes do not depend on the order in which they are sampled.
 
     Attributes:
       seed: the spec's.
@@ -28,9 +28,9 @@ class Streams:
     attempt: int
 
     def named(self, name: str) -> np.random.Generator:
-        """Starts a stream; two calls give two streams alike."""
+        """Returns a new generator; equal names give equal streams."""
         key = f"{self.seed}/{self.split}/{self.index}/{self.attempt}/{name}"
-        # Python's own hash() of a text differs from process to process.
+        # Python's hash() of a string differs between processes.
         entropy = int.from_bytes(hashlib.sha256(key.encode()).digest(), "big")
-        # Named, for numpy may change the generator that `default_rng` gives.
+        # PCG64 explicitly: numpy may change the generator behind `default_rng`.
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))

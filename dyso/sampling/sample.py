@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.sampling.cameras import Trajectory, sample_cameras
-from dyso.sampling.dynamics import Motion, sample_motion, sample_throw
+from dyso.sampling.dynamics import Motion, sample_initial_velocity, sample_motion
 from dyso.sampling.materials import sample_material
 from dyso.sampling.poses import DECIMALS, pose, vector
 from dyso.sampling.rng import Streams
@@ -18,13 +18,13 @@ from dyso.spec import Asset, ResolvedSpec, Spec
 
 
 class UnseenScene(Exception):
-    """Every attempt that the spec allows gave a scene that cannot be shown.
+    """All attempts that the spec allows were rejected.
 
     Attributes:
       split: the split's name.
       index: the scene's index in its split.
-      attempts: how many were sampled here; 0 if the first was past the bound.
-      reason: the condition that failed most, or that no attempt was left.
+      attempts: how many were sampled; 0 if the first was already past the limit.
+      reason: the most frequent reason, or that no attempt was left.
     """
 
     def __init__(self, split: str, index: int, attempts: int, reason: str):
@@ -42,21 +42,21 @@ class UnseenScene(Exception):
 def sample_scene(
     resolved: ResolvedSpec, split: str, index: int, attempt: int = 0
 ) -> Scene:
-    """Samples one scene; the same call always gives the same scene.
+    """Samples one scene; equal arguments return equal scenes.
 
-    Goes on from `attempt` to the next number until the scene is seen as the spec's
-    `visibility` asks, its cameras are above the floor, in the dome and outside the
-    objects, and its objects have room. The scene says which attempt it is.
+    Tries `attempt` and the numbers after it until the objects have room and are visible
+    as the spec's `visibility` requires, and the cameras are above the floor, inside the
+    dome and outside the objects. The accepted attempt is in the scene.
 
     Args:
       resolved: the spec and its catalogs.
-      split: a name of the spec's splits, though any name has scenes.
+      split: the split's name; scenes can also be sampled for other names.
       index: from 0; may lie beyond the split's end.
-      attempt: the first attempt to sample; what follows a scene that could not be
-        rendered is its attempt plus one.
+      attempt: the first attempt to sample. To replace a scene that could not be
+        rendered, pass its attempt plus one.
 
     Raises:
-      UnseenScene: no attempt below `visibility.attempts` gave such a scene.
+      UnseenScene: no attempt below `visibility.attempts` was accepted.
       UserError: the spec leaves the split without assets.
     """
     faults: Counter[str] = Counter()
@@ -74,7 +74,7 @@ def sample_scene(
 def _sample(
     resolved: ResolvedSpec, split: str, index: int, attempt: int
 ) -> Scene | str:
-    """Samples one attempt; gives what is wrong where it cannot be shown."""
+    """Samples one attempt; returns the scene, or the reason why it is rejected."""
     spec = resolved.spec
     streams = Streams(seed=spec.seed, split=split, index=index, attempt=attempt)
     assets = _choose_objects(streams.named("object"), resolved, split)
@@ -85,7 +85,7 @@ def _sample(
         streams.named("placement"), dynamics, spec.dynamics, half, upright
     )
     if motion is None:
-        return "no room for the objects in dynamics.area"
+        return "no room for the objects in dynamics.spawn_radius"
     trajectory = sample_cameras(streams.named("cameras"), spec.cameras)
     wrong = sampled_fault(spec, trajectory, motion, half)
     if wrong:
@@ -113,7 +113,7 @@ def _sample(
 def _choose_objects(
     rng: np.random.Generator, resolved: ResolvedSpec, split: str
 ) -> list[Asset]:
-    """Draws how many objects a scene has and, with replacement, which."""
+    """Draws the number of objects and, with replacement, the objects."""
     low, high = resolved.spec.objects.count
     pool = resolved.objects_of(split)
     count = rng.integers(low, high + 1)
@@ -121,7 +121,7 @@ def _choose_objects(
 
 
 def _half_sides(asset: Asset, size: float) -> Float[np.ndarray, " 3"]:
-    """Gives half the sides of the bounding box whose longest side is `size`."""
+    """Returns half the sides of the bounding box whose longest side is `size`."""
     lower, upper = asset.bounds
     sides = np.subtract(upper, lower)
     return sides * (size / 2 / sides.max())
@@ -151,13 +151,13 @@ def _objects(
 def _physics(rng: np.random.Generator, spec: Spec, motion: Motion) -> Physics | None:
     if spec.dynamics.motion != "physics":
         return None
-    throw = sample_throw(rng, spec.dynamics, motion.positions[:, 0])
+    initial = sample_initial_velocity(rng, spec.dynamics, motion.positions[:, 0])
     return Physics(
         frame_rate=spec.dynamics.frame_rate,
-        velocities=tuple(map(vector, throw.velocities)),
-        spins=tuple(map(vector, throw.spins)),
+        velocities=tuple(map(vector, initial.velocities)),
+        spins=tuple(map(vector, initial.spins)),
         share=spec.visibility.share,
-        views=spec.visibility.views,
+        views=spec.visibility.share_of_views,
     )
 
 

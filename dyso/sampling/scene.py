@@ -29,7 +29,7 @@ class Pose:
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """A procedural material for an object that brings none.
+    """A procedural material for an object without its own.
 
     Attributes:
       texture: the procedural pattern that mixes the two colours.
@@ -54,17 +54,16 @@ class Material:
 class SceneObject:
     """One object.
 
-    Its own frame has the centre of its mesh's axis-aligned bounding box at the origin
-    and is scaled so that the box's longest side is `size`.
+    The origin of the object's frame is the centre of its mesh's axis-aligned bounding
+    box; the mesh is scaled so that the box's longest side is `size`.
 
     Attributes:
       asset_id: its id in the object catalog.
       category: its category's name.
       category_id: index of the category in the catalog, plus one.
       size: metres.
-      poses: object to world, one a dynamics step. What contact asks for beyond them
-        (the exact height, settling) the worker computes; where there is `physics`, all
-        but the first.
+      poses: object to world, one per dynamics step. The worker computes the exact
+        height of contact, settling and, with `physics`, all poses after the first.
       material: replaces the mesh's own material; None keeps it.
     """
 
@@ -112,14 +111,14 @@ class Background:
 
 @dataclass(frozen=True, kw_only=True)
 class Physics:
-    """How physics moves the objects, from their first poses on.
+    """Initial velocities of objects that are moved by physics.
 
     Attributes:
       frame_rate: dynamics steps a second.
       velocities: metres a second at step 0, one an object.
       spins: radians a second about the world's axes at step 0, one an object.
-      share: of the objects' bounding boxes that must be in frame ...
-      views: ... in at least this share of the views, or the scene is not rendered.
+      share: share of the objects' bounding boxes that must be in frame.
+      views: share of the views in which that must hold, or the scene is not rendered.
     """
 
     frame_rate: int
@@ -142,12 +141,12 @@ class Scene:
       resolution: height and width in pixels.
       objects: instance id = position in this tuple plus one; 0 is background.
       contact: see `dyso.spec.Dynamics`.
-      settle_time: seconds of physics where contact is `settle`.
-      physics: moves the objects; None where their poses are sampled.
+      settle_time: seconds of physics if contact is `settle`.
+      physics: moves the objects; None if their poses are sampled.
       pattern: the camera pattern's name.
-      cameras: in the order of the trajectory; those that are held out come last.
-      paired: camera i sees dynamics step i alone; otherwise all see every step.
-      background: what surrounds the objects.
+      cameras: in the order of the trajectory; held-out cameras come last.
+      paired: camera i sees only dynamics step i; otherwise all see every step.
+      background: the surroundings of the objects.
       render: samples, denoiser, view transform and layers.
       render_seed: seeds the path tracer, in [0, 2**31).
     """
@@ -173,7 +172,7 @@ class Scene:
         """Checks that all numbers are finite and that paired cameras have their steps.
 
         Raises:
-          ValueError: they are not, or have not.
+          ValueError: a number is not finite, or a paired camera lacks its step.
         """
         if not all(map(math.isfinite, _floats(self))):
             raise ValueError("a scene's numbers must be finite")
@@ -197,9 +196,9 @@ class Scene:
         return f"scene_{self.index}"
 
     def to_json(self) -> str:
-        """Gives one line of JSON that `from_json` reads back exactly."""
+        """Returns one line of JSON that `from_json` reads back exactly."""
         values = asdict(self)
-        # Scenes were written before there were such fields.
+        # Left out at their defaults: earlier scenes lack these fields.
         for name in ("paired", "physics"):
             if not values[name]:
                 del values[name]
@@ -207,10 +206,10 @@ class Scene:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Scene:
-        """Reads what `to_json` wrote.
+        """Parses the result of `to_json`.
 
         Raises:
-          ValueError: it is not a scene.
+          ValueError: the text is not a scene.
         """
         import pydantic
 

@@ -1,4 +1,4 @@
-"""Whether a sampled scene can be shown: cameras well placed, objects in frame."""
+"""Checks that the cameras of a sampled scene are well placed, its objects in frame."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dyso.sampling.dynamics import Motion, lying_height
 from dyso.sampling.scene import Scene
 from dyso.spec import Layout, Spec
 
-# Metres that every camera keeps from every object's bounding sphere.
+# Least distance in metres between a camera and an object's bounding sphere.
 NEAR = 0.1
 
-# Share of the dome's radius that cameras and objects keep within.
+# Cameras and objects must be within this share of the dome's radius.
 WITHIN_DOME = 0.9
 
 # The centres of 27 equal parts of the box from -1 to 1.
@@ -30,16 +30,16 @@ PARTS = np.stack(np.meshgrid(*[[-2 / 3, 0.0, 2 / 3]] * 3), axis=-1).reshape(27, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demands:
-    """What is asked of a scene.
+class VisibilityLimits:
+    """What must be visible in the views of a scene.
 
     Attributes:
       layout: its views.
       resolution: height and width in pixels.
       sensor_width: metres.
       dome_radius: metres; None where there is no dome.
-      share: of the objects' bounding boxes that must be in frame ...
-      views: ... in at least this share of the views.
+      share: share of the objects' bounding boxes that must be in frame.
+      share_of_views: share of the views in which that must hold.
     """
 
     layout: Layout
@@ -47,11 +47,11 @@ class Demands:
     sensor_width: float
     dome_radius: float | None
     share: float
-    views: float
+    share_of_views: float
 
     @classmethod
-    def of_spec(cls, spec: Spec) -> Demands:
-        """Gives what a spec asks of its scenes."""
+    def of_spec(cls, spec: Spec) -> VisibilityLimits:
+        """Returns the limits that a spec sets."""
         dome = spec.backgrounds.backdrop == "dome"
         return cls(
             layout=spec.layout,
@@ -59,7 +59,7 @@ class Demands:
             sensor_width=spec.cameras.sensor_width / 1000,
             dome_radius=spec.backgrounds.dome_radius if dome else None,
             share=spec.visibility.share,
-            views=spec.visibility.views,
+            share_of_views=spec.visibility.share_of_views,
         )
 
 
@@ -69,9 +69,9 @@ def sampled_fault(
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> str | None:
-    """Gives what keeps a sampled scene from being shown, or None.
+    """Returns why a sampled scene is rejected, or None if it is accepted.
 
-    Objects that physics has yet to drop are judged as if they lay where they fall.
+    Objects that physics will drop are checked as if they lay on the floor below.
 
     Args:
       spec: sets the limits.
@@ -88,13 +88,13 @@ def sampled_fault(
     fallen = lying_height(half[:, None], motion.quaternions[:, :dropped])
     positions[:, :dropped, 2] = fallen
     motion = replace(motion, positions=positions)
-    return fault(Demands.of_spec(spec), trajectory, motion, half)
+    return fault(VisibilityLimits.of_spec(spec), trajectory, motion, half)
 
 
 def moved_fault(
     scene: Scene, motion: Motion, sizes: Float[np.ndarray, "N 3"]
 ) -> str | None:
-    """Gives what keeps a scene that physics has moved from being shown, or None.
+    """Returns why a scene is rejected after physics has moved it, or None.
 
     Args:
       scene: has `physics`.
@@ -103,13 +103,13 @@ def moved_fault(
     """
     assert scene.physics is not None
     background = scene.background
-    demands = Demands(
+    limits = VisibilityLimits(
         layout=scene.layout,
         resolution=scene.resolution,
         sensor_width=scene.cameras[0].sensor_width,
         dome_radius=background.dome_radius if background.backdrop == "dome" else None,
         share=scene.physics.share,
-        views=scene.physics.views,
+        share_of_views=scene.physics.views,
     )
     trajectory = Trajectory(
         pattern=scene.pattern,
@@ -117,58 +117,58 @@ def moved_fault(
         quaternions=np.array([camera.pose.quaternion for camera in scene.cameras]),
         focal_lengths=np.array([camera.focal_length for camera in scene.cameras]),
     )
-    return fault(demands, trajectory, motion, sizes / 2)
+    return fault(limits, trajectory, motion, sizes / 2)
 
 
 def fault(
-    demands: Demands,
+    limits: VisibilityLimits,
     trajectory: Trajectory,
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> str | None:
-    """Gives what keeps objects that move so from being shown so, or None.
+    """Returns why this motion and these cameras are rejected, or None.
 
     Args:
-      demands: sets the limits.
+      limits: sets the limits.
       trajectory: C cameras.
       motion: N objects in T steps.
       half: metres, half the sides of each object's bounding box.
     """
     centres = motion.positions
     radii = np.linalg.norm(half, axis=-1)
-    if demands.dome_radius is not None:
+    if limits.dome_radius is not None:
         reach = max(
             np.linalg.norm(trajectory.positions, axis=-1).max(),
             (np.linalg.norm(centres, axis=-1) + radii[:, None]).max(),
         )
-        if reach > demands.dome_radius * WITHIN_DOME:
+        if reach > limits.dome_radius * WITHIN_DOME:
             return "a camera or an object is outside the dome"
-    steps, cameras = np.array(demands.layout.pairs).T
+    steps, cameras = np.array(limits.layout.pairs).T
     gaps = trajectory.positions[cameras] - centres[:, steps]
     if (np.linalg.norm(gaps, axis=-1) < radii[:, None] + NEAR).any():
         return "a camera is inside an object's bounding sphere"
-    seen = seen_shares(demands, trajectory, motion, half)
-    if (seen >= demands.share).mean() < demands.views:
+    seen = seen_shares(limits, trajectory, motion, half)
+    if (seen >= limits.share).mean() < limits.share_of_views:
         return "too little of the objects is in frame"
     return None
 
 
 def seen_shares(
-    demands: Demands,
+    limits: VisibilityLimits,
     trajectory: Trajectory,
     motion: Motion,
     half: Float[np.ndarray, "N 3"],
 ) -> Float[np.ndarray, " V"]:
-    """Gives how much of the objects' boxes each view has in frame.
+    """Returns the share of the objects' boxes that each view has in frame.
 
-    On average over the objects.
+    The share is averaged over the objects.
     """
     local = (PARTS * half[:, None])[:, None]
     points = local @ quaternion_to_matrix(motion.quaternions).swapaxes(-1, -2)
     points = points + motion.positions[..., None, :]
-    steps, cameras = np.array(demands.layout.pairs).T
-    height, width = demands.resolution
-    matrices = intrinsics(trajectory.focal_lengths, demands.sensor_width, height, width)
+    steps, cameras = np.array(limits.layout.pairs).T
+    height, width = limits.resolution
+    matrices = intrinsics(trajectory.focal_lengths, limits.sensor_width, height, width)
     extrinsics = invert(pose_matrix(trajectory.positions, trajectory.quaternions))
     pixels, _, z = project(
         points[:, steps], matrices[cameras, None], extrinsics[cameras, None]

@@ -1,7 +1,7 @@
-"""Specs: what a dataset is, said whole in one YAML file."""
+"""Specs: the complete description of a dataset in one YAML file."""
 
 from dyso.spec.asset import Asset
-from dyso.spec.cameras import Cameras, Dome, Handheld, Patterns
+from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Catalog, ResolvedSpec
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError, UserError
@@ -31,7 +31,6 @@ __all__ = [
     "Backgrounds",
     "Cameras",
     "Catalog",
-    "Dome",
     "Dynamics",
     "Handheld",
     "Layout",
@@ -40,6 +39,7 @@ __all__ = [
     "ProceduralCatalog",
     "Render",
     "ResolvedSpec",
+    "Rig",
     "Spec",
     "SpecError",
     "UserError",

@@ -1,11 +1,13 @@
-"""The section `cameras` of a spec: how many, their lens, and where they stand."""
+"""The section `cameras` of a spec: number, lens and placement."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import pydantic
 from annotated_types import Ge, Le, Predicate
+from pydantic_core import PydanticCustomError, core_schema
 
 from dyso.spec.values import (
     STRICT,
@@ -25,10 +27,10 @@ from dyso.spec.values import (
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """Positions evenly along the camera's horizontal axis, one orientation.
+    """Even positions along the camera's horizontal axis, with one orientation.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
+      weight: relative frequency of this pattern among all patterns.
       extent: metres from the first position to the last.
     """
 
@@ -39,10 +41,10 @@ class Shift:
 
 @dataclass(frozen=True, kw_only=True)
 class Pan:
-    """One position; yaw evenly over an arc about the vertical.
+    """One position, with even yaw angles over an arc about the vertical.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
+      weight: relative frequency of this pattern among all patterns.
       arc: degrees from the first yaw to the last.
     """
 
@@ -56,7 +58,7 @@ class Zoom:
     """One orientation, moving along the optical axis or changing the focal length.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
+      weight: relative frequency of this pattern among all patterns.
       extent: metres from the first position to the last, for `by: position`.
       by: `position`, or `focal_length` from one position.
       factor: largest over smallest focal length, for `by: focal_length`.
@@ -74,7 +76,7 @@ class Random:
     """Points uniform in a ball around a fixed point, all looking at one target.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
+      weight: relative frequency of this pattern among all patterns.
       radius: metres, the ball's radius.
     """
 
@@ -87,10 +89,10 @@ class Random:
 class Shell:
     """Independent points on the half-sphere shell, all looking at one target.
 
-    Their distances and elevations are those of `cameras`.
+    Their distances and elevations are drawn from those of `cameras`.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
+      weight: relative frequency of this pattern among all patterns.
     """
 
     weight: Weight = 0.0
@@ -98,16 +100,15 @@ class Shell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dome:
-    """A rig of cameras around the target, on one sphere, all looking at the target.
+class Rig:
+    """Cameras all around the target, on one sphere, all looking at the target.
 
-    They are spread evenly over the band of elevations that `cameras` gives. A scene
-    draws the rig's radius from `distance`, and turns it about the vertical at random.
-    Where `distance` is a single value and nothing adds noise, all scenes have the same
-    rig but for that turn.
+    The cameras are spread evenly over the band of `elevation`. Each scene draws the
+    rig's radius from `distance`, and a random turn about the vertical. With a single
+    `distance` and no noise, the rigs of all scenes differ only in this turn.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
+      weight: relative frequency of this pattern among all patterns.
     """
 
     weight: Weight = 0.0
@@ -116,16 +117,16 @@ class Dome:
 
 @dataclass(frozen=True, kw_only=True)
 class Handheld:
-    """A camera in hand: a slow smooth path, loosely held on the target, that shakes.
+    """A hand-held camera: a slow, smooth, shaky path, loosely aimed at the target.
 
     Attributes:
-      weight: how often it is drawn, relative to the others' weights.
-      drift: metres, the largest distance between two places of the slow path.
-      baseline: percent of the distance to the target, the largest distance between
-        two cameras, shake included; it takes the place of `drift`.
+      weight: relative frequency of this pattern among all patterns.
+      drift: metres, the largest distance between two positions of the slow path.
+      baseline: largest distance between two cameras, shake included, in percent of the
+        distance to the target; replaces `drift`.
       wander: degrees, standard deviation of the slow turns away from the target.
-      shake: metres, standard deviation of the quick moves along each axis; it takes
-        the place of `position_noise`.
+      shake: metres, standard deviation of the quick moves along each axis; replaces
+        `position_noise`.
       tremble: degrees, standard deviation of the quick turns about each axis.
     """
 
@@ -140,7 +141,11 @@ class Handheld:
 
 @dataclass(frozen=True, kw_only=True)
 class Patterns:
-    """The camera patterns, drawn by weight (DySO names the first four)."""
+    """The camera patterns, drawn by weight (DySO names the first four).
+
+    A list of names in place of the mapping selects patterns: `[zoom, pan]` draws these
+    two equally often and no other, each with its default settings.
+    """
 
     shift: Shift = Shift()
     pan: Pan = Pan()
@@ -148,7 +153,7 @@ class Patterns:
     random: Random = Random()
     shell: Shell = Shell()
     handheld: Handheld = Handheld()
-    dome: Dome = Dome()
+    rig: Rig = Rig()
     __pydantic_config__ = STRICT
 
     def weights(self) -> dict[str, float]:
@@ -160,8 +165,46 @@ class Patterns:
             "random": self.random.weight,
             "shell": self.shell.weight,
             "handheld": self.handheld.weight,
-            "dome": self.dome.weight,
+            "rig": self.rig.weight,
         }
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Has pydantic read a list of names as the patterns with weight 1."""
+
+    def _read(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        names = list(Patterns().weights())
+        if not all(name in names and value.count(name) == 1 for name in value):
+            raise PydanticCustomError(
+                "patterns",
+                "a mapping, or a list of distinct names among {names}",
+                {"names": ", ".join(names)},
+            )
+        return {name: {"weight": float(name in value)} for name in names}
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Reads a value before it is checked as a mapping."""
+        return core_schema.no_info_before_validator_function(
+            self._read, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Returns a schema that accepts both forms; their keywords do not overlap."""
+        reference = handler(schema)
+        handler.resolve_ref_schema(reference).update(
+            type=["object", "array"],
+            items={"type": "string", "enum": [*Patterns().weights()]},
+            minItems=1,
+            uniqueItems=True,
+        )
+        return reference
 
 
 def _has_weight(value: Patterns) -> bool:
@@ -173,23 +216,24 @@ def _has_weight(value: Patterns) -> bool:
 class Cameras:
     """The cameras, and which dynamics steps they see.
 
-    The middle of a trajectory is a point at a random azimuth, `distance` and
-    `elevation` from the target, and looks at the target.
+    The middle of a trajectory is at a random azimuth, `distance` and `elevation` from
+    the target, and looks at the target.
 
     Attributes:
-      count: cameras in a scene (DySO: 5).
-      paired: camera i sees dynamics step i alone, as one moving camera does, so `count`
-        must be `dynamics.steps`; otherwise every camera sees every step.
-      held_out: how many cameras are for testing, in every scene: the last ones. The
-        order is such that they are spread among the others.
+      count: number of cameras in a scene (DySO: 5).
+      paired: camera i sees only dynamics step i, like one moving camera, so `count`
+        must equal `dynamics.steps`; otherwise every camera sees every step.
+      held_out: number of cameras kept for testing, the last ones of every scene. They
+        stand among the others.
       focal_length: millimetres (MultiShapeNet: 35).
       sensor_width: millimetres (MultiShapeNet: 32).
       distance: metres from the target (MultiShapeNet: 8 to 12).
       elevation: degrees above the target.
-      target_height: metres above the floor of the point looked at.
+      target_height: metres, the height of the target above the floor.
       target_noise: metres, standard deviation of the target along x and y.
       position_noise: metres, standard deviation added to every position.
-      min_height: metres above the floor that no camera goes below.
+      min_height: metres, the least height of a camera above the floor.
+      patterns: settings of each pattern by its name, or a list of the names to draw.
     """
 
     count: Annotated[int, Ge(1), Le(1000)] = 5
@@ -203,5 +247,5 @@ class Cameras:
     target_noise: Metres = 0.3
     position_noise: Metres = 0.05
     min_height: PositiveMetres = 0.3
-    patterns: Annotated[Patterns, Predicate(_has_weight)] = Patterns()
+    patterns: Annotated[Patterns, Predicate(_has_weight), Selection()] = Patterns()
     __pydantic_config__ = STRICT

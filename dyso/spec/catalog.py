@@ -13,10 +13,11 @@ from typing import Any
 
 from dyso.spec.asset import Asset
 from dyso.spec.asset import Vector as Vector
-from dyso.spec.cameras import Cameras, Dome, Handheld
+from dyso.spec.cameras import Cameras, Handheld, Rig
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError
 from dyso.spec.procedural import ProceduralCatalog, Selection
+from dyso.spec.renamed import FORMER, rename
 from dyso.spec.schema import Backgrounds, Procedural, Spec
 
 # Settings that came after the first datasets: at these values they are no part of the
@@ -37,7 +38,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("cameras", "held_out"): Cameras.held_out,
     ("cameras", "patterns", "handheld", "baseline"): Handheld.baseline,
     ("cameras", "patterns", "handheld"): _HANDHELD,
-    ("cameras", "patterns", "dome"): asdict(Dome()),
+    ("cameras", "patterns", "rig"): asdict(Rig()),
 }
 _Division = tuple[Sequence[Asset], Sequence[Asset]]
 
@@ -57,7 +58,7 @@ class Catalog:
     assets: tuple[Asset, ...]
 
     def categories(self) -> tuple[str, ...]:
-        """Gives the categories in order; category id = index + 1, 0 is background."""
+        """Returns the sorted categories; category id = index + 1, 0 is background."""
         return tuple(sorted({asset.category for asset in self.assets}))
 
     @cached_property
@@ -125,13 +126,14 @@ class ResolvedSpec:
             inner = reduce(getitem, sections, spec)
             if inner[name] == value:
                 del inner[name]
+        rename(spec, FORMER)
         spec["splits"] = dict(sorted(spec["splits"].items()))
         yield spec
         for catalog in (self.objects, self.backgrounds):
             yield from catalog.identifying()
 
     def identity(self) -> dict[str, Any]:
-        """Gives what `hash` covers, as plain JSON-able values in a fixed order."""
+        """Returns what `hash` covers, as JSON values in a fixed order."""
         procedural = isinstance(self.objects, ProceduralCatalog)
         return {
             "spec": next(self._identifying()),
@@ -140,7 +142,7 @@ class ResolvedSpec:
         }
 
     def objects_of(self, split: str) -> Sequence[Asset]:
-        """Gives the objects, of the spec's categories, that a split may show.
+        """Returns the objects of the spec's categories that a split may show.
 
         Raises:
           SpecError: the spec leaves a split without objects.
@@ -148,7 +150,7 @@ class ResolvedSpec:
         return self._objects[split != "train"]
 
     def backgrounds_of(self, split: str) -> Sequence[Asset]:
-        """Gives the HDRIs, of those that the spec names, that a split may show.
+        """Returns the HDRIs named by the spec that a split may show.
 
         Raises:
           SpecError: the spec leaves a split without backgrounds.

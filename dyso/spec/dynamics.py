@@ -1,4 +1,4 @@
-"""The section `dynamics` of a spec: where objects start, and how they move."""
+"""The section `dynamics` of a spec: start positions and motion of objects."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from dyso.spec.values import (
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamics:
-    """Where objects lie and how they move from one dynamics step to the next.
+    """Positions of objects, and their motion between dynamics steps.
 
     Attributes:
       steps: dynamics steps in a scene (DySO: 5).
-      area: metres, radius of the disc on the floor that objects start in.
-      contact: `rest`, in every step the lowest vertex touches the floor; `settle`,
-        physics lets step 0 come to rest, later steps are as in `rest`; `free`, later
-        steps move in height as well and may hover or sink.
-      motion: `jitter`, each later step moves and turns at random from the one before
-        (DySO); `smooth`, the steps are moments of one smooth path; `physics`, the
-        objects are thrown, fall, collide and come to rest, which needs `free`.
+      spawn_radius: metres, radius of the disc on the floor in which objects start.
+      contact: `rest`: the lowest vertex touches the floor in every step. `settle`: in
+        step 0 the objects have come to rest by physics, later steps are as in `rest`.
+        `free`: later steps also move vertically, so objects may hover or sink.
+      motion: `jitter`: each later step moves and turns at random from the previous one
+        (DySO). `smooth`: the steps sample one smooth path. `physics`: the objects are
+        thrown, fall, collide and come to rest; requires contact `free`.
       jitter: metres, standard deviation of the step-to-step move along each axis, for
         `jitter`.
       max_rotation: degrees; each later step turns by an angle uniform in
         [0, max_rotation] about a random axis (DySO: 90), for `jitter`.
-      travel: metres, the largest distance between two places of the path, for `smooth`.
-      turn: degrees, the path's largest turn between two moments, for `smooth`: about
-        the vertical, so that what touches the floor stays there; where contact is
-        `free`, about changing axes.
-      drop: metres from the floor up to an object's bounding sphere at step 0, for
-        `physics`; more where another object is below.
-      speed: metres a second at step 0, level, towards a random place in `area`, for
-        `physics`.
-      spin: degrees a second at step 0, about a random axis, for `physics`.
-      frame_rate: dynamics steps a second, for `physics`.
+      travel: metres, the largest distance between two positions of the path, for
+        `smooth`.
+      turn: degrees, the largest turn between two steps, for `smooth`: about the
+        vertical, or about changing axes if contact is `free`.
+      drop: metres between the floor and an object's bounding sphere at step 0, for
+        `physics`; more if another object is below.
+      speed: metres per second at step 0, horizontally towards a random point in the
+        disc of `spawn_radius`, for `physics`.
+      spin: degrees per second at step 0, about a random axis, for `physics`.
+      frame_rate: dynamics steps per second, for `physics`.
       settle_time: seconds of physics for `settle`.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
-    area: Metres = 1.0
+    spawn_radius: Metres = 1.0
     contact: Literal["rest", "settle", "free"] = "rest"
     motion: Literal["jitter", "smooth", "physics"] = "jitter"
     jitter: Metres = 0.4

@@ -1,4 +1,4 @@
-"""The exception for what a user can mend."""
+"""Exceptions for mistakes that a user can correct."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """Bad input; `str()` is what to show, one line for each thing that is wrong.
+    """Invalid input; `str()` is the message, one line per mistake.
 
     The command line prints it without a traceback and exits with 2.
     """
 
 
 class SpecError(UserError):
-    """What is wrong with a spec's keys.
+    """Invalid keys of a spec.
 
     Attributes:
-      problems: each key, with dots, and what is wrong with its value.
+      problems: each invalid key, with dots, and the message about its value.
     """
 
     def __init__(self, problems: Sequence[tuple[str, str]]):
-        """Keeps the problems, whose lines in a file are not known here."""
+        """Takes the problems; the loader adds their lines in the file."""
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{key}: {text}" for key, text in self.problems))

@@ -1,8 +1,8 @@
-"""The JSON Schema of specs, by which editors complete, explain and check them.
+"""The JSON Schema of specs, with which editors complete, explain and check them.
 
     python -m dyso.spec.json_schema > specs/schema.json
 
-It says all but how two values of a range, or of two sections, must agree.
+It covers all checks except those between the values of a range or of two sections.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def json_schema() -> dict[str, Any]:
     schema = pydantic.TypeAdapter(Spec).json_schema()
     for kind in _sections(Spec):
         _explain(schema if kind is Spec else schema["$defs"][kind.__name__], kind)
-    # Editors know draft 7 best, in which a tuple's items have another name.
+    # Editors support draft 7 best, where `prefixItems` is called `items`.
     return {"$schema": "http://json-schema.org/draft-07/schema#", **_renamed(schema)}
 
 
@@ -48,7 +48,7 @@ def _sections(kind: type) -> list[type]:
 
 
 def _explain(definition: dict[str, Any], kind: type) -> None:
-    """Adds what docstrings say; takes away titles, which repeat the names."""
+    """Adds descriptions from docstrings; removes titles, which repeat the names."""
     text = docstring_parser.parse(kind.__doc__ or "")
     paragraphs = (text.short_description, text.long_description)
     definition["description"] = " ".join(" ".join(filter(None, paragraphs)).split())

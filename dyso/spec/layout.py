@@ -1,4 +1,4 @@
-"""Which cameras see which dynamics steps, and in which order the views are."""
+"""Which cameras see which dynamics steps, and the order of the views."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class Layout:
     """The views of a scene: V of T dynamics steps and C cameras.
 
-    Every camera sees every step, V = T x C, and view = step * cameras + camera. Or they
-    are paired: camera i sees step i alone, V = T = C, and view = step = camera.
+    By default every camera sees every step: V = T x C, and view = step * cameras +
+    camera. Paired cameras see one step each: camera i sees step i, V = T = C, and view
+    = step = camera.
     """
 
     steps: int
@@ -20,12 +21,12 @@ class Layout:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Steps, and the cameras that see each; in C order these are the views."""
+        """Number of steps, and of cameras that see each; views are in C order."""
         return self.steps, 1 if self.paired else self.cameras
 
     @property
     def views(self) -> int:
-        """How many views there are."""
+        """The number of views."""
         steps, cameras = self.shape
         return steps * cameras
 
@@ -37,9 +38,9 @@ class Layout:
         return tuple(itertools.product(range(self.steps), range(self.cameras)))
 
     def view(self, step: int, camera: int) -> int:
-        """Gives the view in which a camera sees a step that it does see."""
+        """Returns the view of a camera at a step that the camera sees."""
         return step if self.paired else step * self.cameras + camera
 
     def steps_of(self, camera: int) -> range:
-        """Gives the steps that a camera sees."""
+        """Returns the steps that a camera sees."""
         return range(camera, camera + 1) if self.paired else range(self.steps)

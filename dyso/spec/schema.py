@@ -1,9 +1,9 @@
-"""What a spec may say: frozen dataclasses, with every field's unit and meaning.
+"""The keys of a spec: frozen dataclasses with the unit and meaning of every field.
 
 Lengths are metres, angles degrees, lens sizes millimetres, as people write them in
-YAML; `dyso.sampling` turns angles into radians. A range is `[low, high]` and is drawn
-from uniformly; one number stands for both. Where the papers publish no figure, the
-default is this project's choice, and `specs/dyso.yaml` says so.
+YAML; `dyso.sampling` converts angles to radians. Values are drawn uniformly from a
+range `[low, high]`; a single number stands for both ends. If the papers publish no
+value, the default is this project's choice, as marked in `specs/dyso.yaml`.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class Procedural:
 
 @dataclass(frozen=True, kw_only=True)
 class Objects:
-    """Which objects a scene shows.
+    """The objects of a scene.
 
     Attributes:
-      catalog: `starter`, `procedural`, or the path or URL of a Kubric asset manifest;
-        a relative path starts at the spec's folder.
-      procedural: which objects, where the catalog is `procedural`.
-      count: fewest and most objects in a scene.
+      catalog: `starter`, `procedural`, or the path or URL of a Kubric asset manifest; a
+        relative path starts at the spec's folder.
+      procedural: which objects, if the catalog is `procedural`.
+      count: minimum and maximum number of objects in a scene.
       size: metres, the longest side of an object's axis-aligned bounding box.
-      held_out: share of the objects that `train` never shows; every other split
-        shows only those (MultiShapeNet: 0.1).
-      categories: use these categories alone; empty means all.
+      held_out: share of the objects that `train` never shows; all other splits show
+        only these (MultiShapeNet: 0.1).
+      categories: use only these categories; empty means all.
     """
 
     catalog: str = "starter"
@@ -89,17 +89,17 @@ class Objects:
 
 @dataclass(frozen=True, kw_only=True)
 class Backgrounds:
-    """What surrounds the objects.
+    """The surroundings of the objects.
 
     Attributes:
       catalog: `starter`, or the path or URL of a Kubric manifest of HDRIs.
-      held_out: share of the HDRIs kept from `train` for the other splits; 0 lets all
-        splits share all of them, as MultiShapeNet does.
+      held_out: share of the HDRIs kept from `train` for the other splits; with 0
+        all splits share all of them, as in MultiShapeNet.
       backdrop: `dome` projects the HDRI on a hemisphere with a flat floor, which
         catches shadows; `environment` leaves it at infinity, with no floor.
       dome_radius: metres.
       dome_height: metres above the floor from which the HDRI is projected.
-      assets: use the HDRIs of these ids alone; empty means all.
+      assets: use only the HDRIs of these ids; empty means all.
     """
 
     catalog: str = "starter"
@@ -113,36 +113,35 @@ class Backgrounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Visibility:
-    """When a sampled scene counts as seen; otherwise the next attempt is sampled.
+    """Limits that a sampled scene must meet; otherwise the next attempt is sampled.
 
     Attributes:
-      share: of the objects' bounding boxes that must be in frame ...
-      views: ... in at least this share of the views.
-      attempts: how many scenes may be sampled under one index.
+      share: share of the objects' bounding boxes that must be in frame.
+      share_of_views: share of the views in which that must hold.
+      attempts: maximum number of scenes sampled for one index.
     """
 
     share: Share = 0.8
-    views: Share = 0.8
+    share_of_views: Share = 0.8
     attempts: Annotated[int, Ge(1), Le(10_000)] = 100
     __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Render:
-    """How a scene becomes pixels.
+    """Render settings.
 
     Attributes:
-      samples: paths a pixel, where objects are; what lies beyond their reach is
-        looked up without noise. 96 gives no larger an error than 128 without
-        denoising.
-      denoise: run OpenImageDenoise on what was path traced.
+      samples: paths per pixel near objects. The rest of the background is looked up
+        without noise. 96 has at most the error of 128 without denoising.
+      denoise: run OpenImageDenoise on the path-traced pixels.
       view_transform: Blender's name for the map from scene-linear light to colour.
-      auto_exposure: how far the exposure follows the HDRI's light, as a camera's
-        does: 0 leaves it as it is, 1 makes a level grey card equally bright under
-        every HDRI. In between, dark places stay darker without going black.
-      layers: what is kept of every view. The first four are always there; `normal`
-        is in the world frame; `object_coordinates` are NOCS, the position in the
-        object's bounding box.
+      auto_exposure: how far the exposure adapts to the HDRI's light: 0 does not adapt,
+        1 makes a level grey card equally bright under every HDRI. In between, dark
+        places stay darker without going black.
+      layers: the layers kept of every view; the first four are required. `normal` is
+        in the world frame; `object_coordinates` are NOCS, the position in the object's
+        bounding box.
     """
 
     samples: Annotated[int, Ge(1), Le(65_536)] = 32
@@ -155,14 +154,14 @@ class Render:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A dataset, named and described whole.
+    """The complete description of a dataset.
 
     Attributes:
       name: the dataset's name.
       version: semantic version of the data.
       description: one paragraph for people; no pixel depends on it.
-      seed: everything random follows from it.
-      splits: scenes in each split.
+      seed: seeds every random choice.
+      splits: number of scenes in each split.
       resolution: height and width in pixels.
       max_failed: share of the scenes that may fail to render; above it, the job ends
         with an error. No scene depends on it.
@@ -188,10 +187,10 @@ class Spec:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        """Checks what sections say of one another.
+        """Checks that the sections agree.
 
         Raises:
-          ValueError: they disagree; it begins with the key.
+          ValueError: they disagree; the message begins with the key.
         """
         steps, count = self.dynamics.steps, self.cameras.count
         if self.cameras.paired and steps != count:
@@ -221,7 +220,7 @@ class Spec:
         """Checks that a scene can be sampled, held in memory and stored.
 
         Raises:
-          ValueError: it is too large; it begins with the key.
+          ValueError: it is too large; the message begins with the key.
         """
         objects = self.objects.count[1]
         boxes = objects * self.views

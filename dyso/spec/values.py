@@ -1,9 +1,9 @@
-"""What values of a spec may be: ranges, shares, names, and the bounds of every number.
+"""Types of the values in a spec: ranges, shares and names, with bounds on every number.
 
-The docstring of a check is what an error says that the value must be.
+The docstring of a check completes the error message "must be ...".
 
-Bounds are far beyond any use. Within them no scene has a number that is not finite,
-and none is sampled for hours.
+The bounds are far beyond any use. Within them, all numbers of a scene are finite, and
+sampling a scene takes minutes at most.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ from annotated_types import Ge, Le, Predicate
 from pydantic_core import PydanticCustomError, core_schema
 
 PHYSICS_RATE = 240
-"""Steps a second of the physics, of which dynamics steps are some."""
+"""Physics steps per second; dynamics steps are a subset."""
 
 LEAST = 1e-6
-"""Of what must be above 0: scenes are rounded to 1e-9."""
+"""Least value of a positive number; scenes are rounded to 1e-9."""
 MOST_METRES = 100_000.0
 MOST_DEGREES = 36_000.0
 MOST_PERCENT = 10_000.0
-MOST_SPEED = 10_000.0  # metres a second
+MOST_SPEED = 10_000.0  # metres per second
 MOST_WEIGHT = 1e6
 MOST_FACTOR = 1000.0
 LENS = 1e-3, 10_000.0  # millimetres
 MOST_OBJECTS = 254
-"""Instances are bytes, and 0 is the background."""
+"""Instance ids are bytes, and 0 is the background."""
 MOST_SCENES = 1_000_000_000
-"""Of a dataset: a million shards."""
+"""Per dataset; as many need a million shards."""
 MOST_PIXELS = 2**30
-"""Of a scene in all its views: its record must have less than 2 GiB."""
+"""Per scene, in all views: a record must be smaller than 2 GiB."""
 MOST_BOXES = 1_000_000
-"""Objects times views of a scene: of each, 27 points are projected at once."""
+"""Objects times views of a scene; 27 points of each are projected at once."""
 MOST_SAMPLED = 20_000_000
-"""Objects times views times attempts: minutes for a scene that is never seen."""
+"""Objects times views times attempts; takes minutes if every attempt fails."""
 MOST_NAME = 80
-"""Of a dataset and of a split: both, and more, are in the name of a file, of which file
-systems allow 255 bytes."""
+"""Characters in the name of a dataset or split. File names hold both, and file systems
+allow 255 bytes."""
 
 # pydantic reads this on stdlib dataclasses: unknown keys and NaN are errors.
 STRICT = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 
 
 def asked(check: Callable[..., bool]) -> str:
-    """Returns what a check asks for, to follow "must be": its docstring."""
+    """Returns a check's docstring, to follow "must be" in an error."""
     text = " ".join((check.__doc__ or "").split()).rstrip(".")
     return text[:1].lower() + text[1:]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two numbers; one alone stands for both.
+    """Two numbers; a single number stands for both.
 
     Attributes:
-      names: of the two, for errors.
+      names: the names of the two, for errors.
     """
 
     names: str = "low, high"
@@ -83,7 +83,7 @@ class Pair:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: pydantic.GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """Returns the schema of both forms, whose keywords do not meet."""
+        """Returns a schema that accepts both forms; their keywords do not overlap."""
         pair = handler(schema)
         one = pair["prefixItems"][0]
         return one | pair | {"type": [one["type"], "array"]}
@@ -124,7 +124,7 @@ _VERSION = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
 
 
 def _pattern(text: str) -> Any:
-    """Has the JSON Schema say what a check does."""
+    """Adds a pattern to the JSON Schema; a check enforces it in Python."""
     return pydantic.Field(json_schema_extra={"pattern": f"^{text}$"})
 
 

@@ -5,7 +5,7 @@ from one dynamics step to the next (the background does not move), and are proje
 into all other views. In each view, a point is
 
 - ignored, if it is not in frame;
-- agreed, if the view sees it, see `dyso.geometry.sightings`;
+- agreed, if the view sees it, see `dyso.geometry.visibility_of`;
 - hidden, if the view shows something nearer;
 - wrong otherwise: the view shows something behind the point.
 
@@ -102,7 +102,7 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
         inside = (z > 0) & ((pixels >= 0) & (pixels < size)).all(-1)
         inside[view] = False
         other, point = np.nonzero(inside)
-        seen, hidden = geometry.sightings(
+        seen, hidden = geometry.visibility_of(
             depth, instance, other, pixels[inside], expected[inside], ids[point]
         )
         outcome = np.select([seen, hidden], [0, 2], 1)

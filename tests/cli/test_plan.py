@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dyso import cli
 from dyso.cli import generate, plan
 from dyso.spec import UserError
 
@@ -34,6 +35,24 @@ def test_without_a_pilot_it_counts(spec, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["scenes"], found["views"]) == (40, 240)
     assert found["estimates"] == {}
+
+
+def test_the_command_line_sets_keys_of_the_spec(spec, capsys, monkeypatch):
+    words = ["dyso", "plan", str(spec), "--pilot", "0"]
+    words += ["--set", "splits.train=7", "--set", "resolution=[8, 9]"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert "17 scenes (train 7, test 10)" in line and line.endswith("8 x 9")
+    monkeypatch.setattr("sys.argv", [*words, "--set", "objects.catalog=none.json"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    where = spec.parent / "none.json"
+    assert f"--set objects.catalog: {where}: no such manifest" in line
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,11 @@ def test_a_folder_with_files_is_left_alone(demo, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_datasets_spec_cannot_be_changed(synthetic, tmp_path):
+    with pytest.raises(UserError, match=r"^--set seed=3: .* is a dataset, whose spec"):
+        main(synthetic, out=tmp_path / "out", set=("seed=3",))
+
+
 def test_a_dataset_of_other_assets_is_refused(synthetic, tmp_path):
     with pytest.raises(UserError, match="manifest"):
         main(synthetic, out=tmp_path / "out")

@@ -233,6 +233,9 @@ def extreme(draw: st.DrawFn, entry=SCHEMA, key: str = ""):
             return entry.get("default")
         case "boolean":
             return draw(st.booleans())
+        case "array" if isinstance(entry["items"], dict):
+            items = extreme(entry["items"], key)
+            return draw(st.lists(items, min_size=1, unique=True))
         case "array":
             return sorted(draw(extreme(each, key)) for each in entry["items"])
         case "object" if key == "splits":
@@ -261,7 +264,7 @@ def test_what_is_accepted_is_sampled(folder, make_resolved, values, easy) -> Non
     if cameras.get("paired"):
         cameras |= {"count": dynamics.get("steps", 5), "held_out": 0}
     if easy:  # Or few scenes would be seen.
-        values["visibility"] = {"share": 0.0, "views": 0.0, "attempts": 3}
+        values["visibility"] = {"share": 0.0, "share_of_views": 0.0, "attempts": 3}
         values.setdefault("backgrounds", {})["backdrop"] = "environment"
         cameras["min_height"] = least("min_height")
     path = folder / "extreme.yaml"

@@ -52,6 +52,16 @@ def test_a_limited_dataset_is_its_own_and_has_the_same_scenes(spec):
         load(spec, 0)
 
 
+def test_the_job_takes_keys_of_the_spec(spec, tmp_path, capsys):
+    argv = ["--spec", str(spec), "--output", str(tmp_path / "data")]
+    assert main([*argv, "--set", "seed=3", "--set", "splits.train=many"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert '--set splits.train: must be a valid integer, got "many"' in line
+    other = load(spec, overrides=["seed=3", "splits.train=60"])
+    assert (other.spec.seed, other.spec.splits) == (3, {"train": 60, "test": 3})
+    assert other.hash != load(spec).hash
+
+
 def test_workers_are_counted_from_one():
     assert "--direct_num_workers=3" in local_flags(3)
     with pytest.raises(UserError, match="workers: must be at least 1, got 0"):

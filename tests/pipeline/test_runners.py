@@ -206,7 +206,7 @@ class Closing(InstantRenderer):
 
 
 def test_a_lent_renderer_serves_again_and_ends_when_idle(tiny, monkeypatch):
-    lent = functools.partial(workers.lent, tiny, pin=True, device="cpu")
+    lent = functools.partial(workers.pooled_renderer, tiny, pin=True, device="cpu")
     lent = functools.partial(lent, timeout=60.0, renderer=Closing)
     with lent() as first, lent() as second:
         assert first is not second

@@ -9,7 +9,8 @@ from dyso.spec import Visibility
 
 def maker(make_resolved, reason: str, attempts: int) -> SceneMaker:
     resolved = make_resolved(
-        resolution=(16, 16), visibility=Visibility(share=0.0, views=0.0, attempts=20)
+        resolution=(16, 16),
+        visibility=Visibility(share=0.0, share_of_views=0.0, attempts=20),
     )
     failing = {("train", 0): range(attempts)}
     return SceneMaker(resolved, InstantRenderer(failing=failing, reason=reason))

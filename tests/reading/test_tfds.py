@@ -1,4 +1,4 @@
-"""What tfds reads is what `dyso.reading` reads, in all of its ways."""
+"""tfds reads the same values as `dyso.reading`, through each of its interfaces."""
 
 import pickle
 

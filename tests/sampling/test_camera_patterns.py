@@ -16,7 +16,7 @@ TARGET = np.array([0.0, 0.0, QUIET.target_height])
 
 
 def only(pattern: str, cameras: Cameras = QUIET, **fields) -> Cameras:
-    """Gives cameras of one pattern alone."""
+    """Returns cameras of one pattern alone."""
     kinds = {name: getattr(Patterns(), name) for name in Patterns().weights()}
     patterns = {name: replace(kind, weight=0.0) for name, kind in kinds.items()}
     patterns[pattern] = replace(kinds[pattern], weight=1.0, **fields)
@@ -24,7 +24,7 @@ def only(pattern: str, cameras: Cameras = QUIET, **fields) -> Cameras:
 
 
 def sample(cameras: Cameras, seed: int) -> tuple[Trajectory, np.ndarray]:
-    """Gives a trajectory and its rotations, camera to world."""
+    """Returns a trajectory and its rotations, camera to world."""
     trajectory = sample_cameras(np.random.default_rng(seed), cameras)
     assert trajectory.positions.shape == (cameras.count, 3)
     assert trajectory.quaternions.shape == (cameras.count, 4)
@@ -275,21 +275,19 @@ PANOPTIC = replace(QUIET, count=31, held_out=4, elevation=(10.0, 70.0))
 
 
 @given(seeds)
-def test_a_dome_is_one_rig_but_for_its_turn(seed):
-    cameras = only("dome", replace(PANOPTIC, distance=(5.0, 5.0)))
+def test_scenes_have_one_rig_but_for_its_turn(seed):
+    cameras = only("rig", replace(PANOPTIC, distance=(5.0, 5.0)))
     trajectory, rotations = sample(cameras, seed)
     for position, rotation in zip(trajectory.positions, rotations, strict=True):
         check_middle(position, rotation, cameras)
     first, turned = (sample(cameras, s)[0].positions - TARGET for s in (0, seed))
-    assert trajectory.pattern == "dome"
+    assert trajectory.pattern == "rig"
     np.testing.assert_allclose(first @ first.T, turned @ turned.T, atol=1e-9)
     np.testing.assert_allclose(first[:, 2], turned[:, 2], atol=1e-12)
 
 
-def test_scenes_turn_and_size_their_domes_at_random():
-    found = [
-        sample(only("dome", PANOPTIC), s)[0].positions - TARGET for s in range(400)
-    ]
+def test_scenes_turn_and_size_their_rigs_at_random():
+    found = [sample(only("rig", PANOPTIC), s)[0].positions - TARGET for s in range(400)]
     azimuths = [np.arctan2(rig[0, 1], rig[0, 0]) for rig in found]
     radii = [np.linalg.norm(rig, axis=-1) for rig in found]
     assert np.ptp(radii, axis=1).max() < 1e-9
@@ -302,8 +300,8 @@ def test_scenes_turn_and_size_their_domes_at_random():
 
 
 @pytest.mark.parametrize("count", [12, 31, 100])
-def test_a_dome_is_spread_evenly_over_its_band(count):
-    cameras = only("dome", replace(PANOPTIC, count=count))
+def test_a_rig_is_spread_evenly_over_its_band(count):
+    cameras = only("rig", replace(PANOPTIC, count=count))
     offsets = sample(cameras, 0)[0].positions - TARGET
     directions = offsets / np.linalg.norm(offsets, axis=-1, keepdims=True)
     cosines = directions @ directions.T - 2 * np.eye(count)
@@ -315,8 +313,8 @@ def test_a_dome_is_spread_evenly_over_its_band(count):
 
 
 @pytest.mark.parametrize(("count", "held_out"), [(31, 4), (12, 3), (60, 8)])
-def test_held_out_cameras_of_a_dome_are_spread_among_the_others(count, held_out):
-    cameras = only("dome", replace(PANOPTIC, count=count, held_out=held_out))
+def test_held_out_cameras_of_a_rig_are_spread_among_the_others(count, held_out):
+    cameras = only("rig", replace(PANOPTIC, count=count, held_out=held_out))
     offsets = sample(cameras, 0)[0].positions - TARGET
     directions = offsets / np.linalg.norm(offsets, axis=-1, keepdims=True)
     last = directions[-held_out:]

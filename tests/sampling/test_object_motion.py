@@ -10,8 +10,8 @@ from dyso.sampling.dynamics import (
     CORNERS,
     Motion,
     lying_height,
+    sample_initial_velocity,
     sample_motion,
-    sample_throw,
 )
 from dyso.spec import Dynamics
 
@@ -30,7 +30,7 @@ def boxes(seed: int, count: int) -> np.ndarray:
 
 
 def lowest(motion: Motion, half: np.ndarray) -> np.ndarray:
-    """Gives the height [N, T] of each box's lowest corner, from all eight."""
+    """Returns the height [N, T] of each box's lowest corner, from all eight."""
     corners = (CORNERS * half[:, None])[:, None]
     points = corners @ quaternion_to_matrix(motion.quaternions).swapaxes(-1, -2)
     return (points + motion.positions[:, :, None])[..., 2].min(-1)
@@ -76,14 +76,14 @@ def test_first_poses_are_uniform():
 @given(seeds)
 def test_at_rest_the_lowest_corner_touches_the_floor_in_every_step(seed):
     half = boxes(seed, 2)
-    motion = sample(seed, Dynamics(area=20.0), half)
+    motion = sample(seed, Dynamics(spawn_radius=20.0), half)
     np.testing.assert_allclose(lowest(motion, half), 0, atol=1e-12)
 
 
 @given(seeds)
 def test_free_objects_start_on_the_floor_and_move_in_height(seed):
     half = boxes(seed, 2)
-    motion = sample(seed, Dynamics(area=20.0, contact="free", jitter=0.5), half)
+    motion = sample(seed, Dynamics(spawn_radius=20.0, contact="free", jitter=0.5), half)
     np.testing.assert_allclose(lowest(motion, half)[:, 0], 0, atol=1e-12)
     assert (np.diff(motion.positions[:, :, 2], axis=1) != 0).all()
 
@@ -110,14 +110,19 @@ def test_without_jitter_and_rotation_nothing_moves(seed, contact):
 
 
 @given(seeds, contacts, st.floats(0, 10))
-def test_objects_start_in_the_disc(seed, contact, area):
-    motion = sample(seed, Dynamics(contact=contact, area=area), boxes(seed, 1))
-    assert np.linalg.norm(motion.positions[:, 0, :2], axis=-1).max() <= area + 1e-12
+def test_objects_start_in_the_disc(seed, contact, radius):
+    motion = sample(
+        seed, Dynamics(contact=contact, spawn_radius=radius), boxes(seed, 1)
+    )
+    assert np.linalg.norm(motion.positions[:, 0, :2], axis=-1).max() <= radius + 1e-12
 
 
 def test_places_are_uniform_in_the_disc():
     starts = np.concatenate(
-        [sample(s, Dynamics(area=2.0), boxes(s, 1)).positions[:, 0] for s in range(800)]
+        [
+            sample(s, Dynamics(spawn_radius=2.0), boxes(s, 1)).positions[:, 0]
+            for s in range(800)
+        ]
     )
     inner = (np.linalg.norm(starts[:, :2], axis=-1) < 1.0).mean()
     assert inner == pytest.approx(0.25, abs=0.05)
@@ -126,7 +131,7 @@ def test_places_are_uniform_in_the_disc():
 @given(seeds, st.sampled_from(["rest", "free"]))
 def test_boxes_side_by_side_do_not_overlap(seed, contact):
     half = boxes(seed, 6)
-    motion = sample(seed, Dynamics(area=6.0, contact=contact), half)
+    motion = sample(seed, Dynamics(spawn_radius=6.0, contact=contact), half)
     corners = (CORNERS * half[:, None]) @ quaternion_to_matrix(
         motion.quaternions[:, 0]
     ).swapaxes(-1, -2)
@@ -137,7 +142,7 @@ def test_boxes_side_by_side_do_not_overlap(seed, contact):
 @given(seeds)
 def test_stacked_spheres_do_not_overlap_and_are_above_the_floor(seed):
     half = boxes(seed, 32)
-    dynamics = Dynamics(steps=1, contact="settle", area=4.0)
+    dynamics = Dynamics(steps=1, contact="settle", spawn_radius=4.0)
     motion = sample(seed, dynamics, half)
     starts, radii = motion.positions[:, 0], np.linalg.norm(half, axis=-1)
     check_disjoint(starts, radii)
@@ -147,7 +152,7 @@ def test_stacked_spheres_do_not_overlap_and_are_above_the_floor(seed):
 @given(seeds)
 def test_stacked_spheres_are_as_low_as_they_can_be(seed):
     half = boxes(seed, 16)
-    dynamics = Dynamics(steps=1, contact="settle", area=2.0)
+    dynamics = Dynamics(steps=1, contact="settle", spawn_radius=2.0)
     starts = sample(seed, dynamics, half).positions[:, 0]
     radii = np.linalg.norm(half, axis=-1)
     for n in range(16):
@@ -167,7 +172,7 @@ def check_disjoint(centres: np.ndarray, radii: np.ndarray) -> None:
 
 def test_objects_that_have_no_room_are_refused():
     half = np.ones((30, 3))
-    crowded = Dynamics(area=3.0)
+    crowded = Dynamics(spawn_radius=3.0)
     assert sample(0, crowded, half) is None
     assert sample(0, replace(crowded, contact="settle"), half) is not None
 
@@ -180,11 +185,11 @@ def test_a_lying_box_is_as_high_as_its_half_side():
 
 
 def smooth(**fields) -> Dynamics:
-    return Dynamics(**{"steps": 65, "motion": "smooth", "area": 20.0, **fields})
+    return Dynamics(**{"steps": 65, "motion": "smooth", "spawn_radius": 20.0, **fields})
 
 
 def extents(motion: Motion) -> tuple[float, float]:
-    """Gives the largest distance, in metres, and the largest turn, in degrees."""
+    """Returns the largest distance, in metres, and the largest turn, in degrees."""
     places, q = motion.positions[0], motion.quaternions[0]
     gaps = np.linalg.norm(places[:, None] - places, axis=-1)
     return gaps.max(), np.degrees(rotation_angle(q[:, None], q).max())
@@ -257,13 +262,15 @@ def falling(**fields) -> Dynamics:
 @given(seeds)
 def test_what_is_to_fall_starts_apart_and_above_the_floor(seed):
     half = boxes(seed, 8)
-    motion = sample(seed, falling(area=2.0, drop=(0.5, 1.0)), half)
+    motion = sample(seed, falling(spawn_radius=2.0, drop=(0.5, 1.0)), half)
     starts, radii = motion.positions[:, 0], np.linalg.norm(half, axis=-1)
     check_disjoint(starts, radii)
     assert (starts[:, 2] >= radii + 0.5 - 1e-12).all()
     assert np.linalg.norm(starts[:, :2], axis=-1).max() <= 2.0
     # The highest of one that has nothing below it.
-    alone = sample(seed, falling(area=2.0, drop=(0.5, 1.0)), half[:1]).positions[0, 0]
+    alone = sample(
+        seed, falling(spawn_radius=2.0, drop=(0.5, 1.0)), half[:1]
+    ).positions[0, 0]
     assert alone[2] <= radii[0] + 1.0
 
 
@@ -279,21 +286,23 @@ def test_how_many_steps_there_are_changes_no_start(seed):
 
 @given(seeds)
 def test_objects_are_thrown_level_and_into_the_disc(seed):
-    dynamics = falling(area=1.5, speed=(1.0, 3.0), spin=(90.0, 180.0))
+    dynamics = falling(spawn_radius=1.5, speed=(1.0, 3.0), spin=(90.0, 180.0))
     start = sample(seed, dynamics, boxes(seed, 5)).positions[:, 0]
-    throw = sample_throw(np.random.default_rng(seed), dynamics, start)
-    speeds = np.linalg.norm(throw.velocities, axis=-1)
+    initial = sample_initial_velocity(np.random.default_rng(seed), dynamics, start)
+    speeds = np.linalg.norm(initial.velocities, axis=-1)
     assert ((speeds >= 1.0) & (speeds <= 3.0)).all()
-    np.testing.assert_array_equal(throw.velocities[:, 2], 0)
-    spins = np.degrees(np.linalg.norm(throw.spins, axis=-1))
+    np.testing.assert_array_equal(initial.velocities[:, 2], 0)
+    spins = np.degrees(np.linalg.norm(initial.spins, axis=-1))
     assert ((spins >= 90 - 1e-9) & (spins <= 180 + 1e-9)).all()
     # Where it starts on the disc's edge, the way goes in.
     edge = np.array([[1.5, 0.0, 1.0]])
-    inward = sample_throw(np.random.default_rng(seed), dynamics, edge)
+    inward = sample_initial_velocity(np.random.default_rng(seed), dynamics, edge)
     assert inward.velocities[0, 0] < 0
 
 
 def test_without_speed_and_spin_objects_are_let_go():
-    dynamics = falling(area=0.0, speed=(0.0, 0.0), spin=(0.0, 0.0))
-    throw = sample_throw(np.random.default_rng(0), dynamics, np.zeros((3, 3)))
-    assert not throw.velocities.any() and not throw.spins.any()
+    dynamics = falling(spawn_radius=0.0, speed=(0.0, 0.0), spin=(0.0, 0.0))
+    initial = sample_initial_velocity(
+        np.random.default_rng(0), dynamics, np.zeros((3, 3))
+    )
+    assert not initial.velocities.any() and not initial.spins.any()

@@ -33,8 +33,8 @@ SPECS = Path(__file__).parents[2] / "specs"
 
 # A spec of which about four attempts in ten can be shown.
 PICKY = {
-    "visibility": Visibility(share=0.9, views=0.9),
-    "dynamics": Dynamics(area=3.0),
+    "visibility": Visibility(share=0.9, share_of_views=0.9),
+    "dynamics": Dynamics(spawn_radius=3.0),
     "cameras": Cameras(distance=(5.0, 8.0)),
 }
 
@@ -110,7 +110,11 @@ def test_scenes_are_those_of_earlier_datasets(resolved):
 def test_a_scene_that_physics_moves_says_how_it_starts(make_resolved):
     def falling(steps):
         dynamics = Dynamics(
-            steps=steps, motion="physics", contact="free", area=1.5, speed=(1.0, 2.0)
+            steps=steps,
+            motion="physics",
+            contact="free",
+            spawn_radius=1.5,
+            speed=(1.0, 2.0),
         )
         objects = Objects(count=(3, 3), size=0.5)
         resolved = make_resolved(dynamics=dynamics, objects=objects)
@@ -148,7 +152,7 @@ def test_a_video_is_of_one_camera_and_one_path(videos):
 
 
 def test_of_a_video_only_what_a_camera_sees_must_be_seen(videos):
-    visibility = Visibility(share=0.9, views=1.0)
+    visibility = Visibility(share=0.9, share_of_views=1.0)
     videos = replace(videos, spec=replace(videos.spec, visibility=visibility))
     for index in range(10):
         scene = sample_scene(videos, "train", index)
@@ -191,7 +195,7 @@ def test_the_last_scene_of_a_large_dataset_can_be_sampled_at_once(make_resolved)
 def test_a_scene_reads_back_exactly_from_one_line_of_json(contact, make_resolved):
     resolved = make_resolved(
         objects=Objects(count=(2, 4)),
-        dynamics=Dynamics(contact=contact, area=4.0),
+        dynamics=Dynamics(contact=contact, spawn_radius=4.0),
         visibility=Visibility(share=0.3),
     )
     for index in range(20):
@@ -212,7 +216,7 @@ def test_a_scene_is_what_the_spec_asks_for(make_resolved):
     resolved = make_resolved(
         resolution=(64, 96),
         objects=Objects(count=(2, 4), size=1.5),
-        dynamics=Dynamics(steps=3, area=4.0, settle_time=2.0),
+        dynamics=Dynamics(steps=3, spawn_radius=4.0, settle_time=2.0),
         cameras=Cameras(count=7, focal_length=50.0, sensor_width=36.0),
         backgrounds=Backgrounds(dome_radius=30.0, dome_height=2.0),
         visibility=Visibility(share=0.2),
@@ -285,7 +289,7 @@ def test_objects_without_materials_get_varied_ones_that_are_not_white(resolved):
 
 
 def seen(scene: Scene, resolved: ResolvedSpec, per_side: int = 9) -> np.ndarray:
-    """Gives the share [T, C] of points in the objects' boxes that are in frame."""
+    """Returns the share [T, C] of points in the objects' boxes that are in frame."""
     height, width = scene.resolution
     bounds = {asset.id: np.array(asset.bounds) for asset in resolved.objects.assets}
     steps = (np.arange(per_side) + 0.5) / per_side - 0.5
@@ -314,8 +318,8 @@ def seen(scene: Scene, resolved: ResolvedSpec, per_side: int = 9) -> np.ndarray:
 @pytest.mark.parametrize("resolution", [(128, 128), (64, 160)])
 @pytest.mark.parametrize("count", [1, 3])
 def test_objects_are_seen(resolution, count, make_resolved):
-    fields = {**PICKY, "dynamics": Dynamics(area=4.0)} if count > 1 else PICKY
-    visibility = Visibility(share=0.7, views=0.9, attempts=1000)
+    fields = {**PICKY, "dynamics": Dynamics(spawn_radius=4.0)} if count > 1 else PICKY
+    visibility = Visibility(share=0.7, share_of_views=0.9, attempts=1000)
     resolved = make_resolved(
         resolution=resolution,
         objects=Objects(count=(count, count), size=1.2),
@@ -389,7 +393,7 @@ def test_a_scene_is_reached_from_every_attempt_up_to_its_own(make_resolved):
     ],
 )
 def test_what_is_never_seen_ends_with_the_reason(fields, reason, make_resolved):
-    visibility = Visibility(share=1.0, views=1.0, attempts=20)
+    visibility = Visibility(share=1.0, share_of_views=1.0, attempts=20)
     resolved = make_resolved(**fields, visibility=visibility)
     with pytest.raises(UnseenScene, match=reason) as caught:
         sample_scene(resolved, "test", 7)
@@ -413,7 +417,7 @@ def test_many_objects_on_a_shell(make_resolved):
     )
     resolved = make_resolved(
         objects=Objects(count=(16, 32)),
-        dynamics=Dynamics(steps=1, area=5.0, contact="settle"),
+        dynamics=Dynamics(steps=1, spawn_radius=5.0, contact="settle"),
         cameras=Cameras(count=10, distance=(8.0, 12.0), patterns=patterns),
         visibility=Visibility(share=0.5),
     )

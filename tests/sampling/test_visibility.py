@@ -6,7 +6,7 @@ import pytest
 from dyso.sampling.cameras import Trajectory
 from dyso.sampling.dynamics import Motion
 from dyso.sampling.poses import viewing
-from dyso.sampling.visibility import Demands, seen_shares
+from dyso.sampling.visibility import VisibilityLimits, seen_shares
 from dyso.spec import Cameras, Dynamics, Spec
 
 SPEC = Spec(
@@ -21,7 +21,7 @@ UPRIGHT = np.array([[[1.0, 0.0, 0.0, 0.0]]])
 
 
 def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> float:
-    """Gives how much is seen of a box 10 m along x from a camera at the origin."""
+    """Returns how much is seen of a box 10 m along x from a camera at the origin."""
     trajectory = Trajectory(
         pattern="pan",
         positions=np.zeros((1, 3)),
@@ -29,7 +29,7 @@ def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> floa
         focal_lengths=np.array([focal_length]),
     )
     motion = Motion(positions=np.array([[[10.0, 0.0, 0.0]]]), quaternions=UPRIGHT)
-    [seen] = seen_shares(Demands.of_spec(spec), trajectory, motion, HALF)
+    [seen] = seen_shares(VisibilityLimits.of_spec(spec), trajectory, motion, HALF)
     return seen
 
 
@@ -77,5 +77,5 @@ def test_each_view_has_its_own_camera_and_step(paired):
     )
     centres = np.array([[[10.0, 0.0, 0.0], [-10.0, 0.0, 0.0]]])
     motion = Motion(positions=centres, quaternions=UPRIGHT.repeat(2, axis=1))
-    shares = seen_shares(Demands.of_spec(spec), trajectory, motion, HALF)
+    shares = seen_shares(VisibilityLimits.of_spec(spec), trajectory, motion, HALF)
     assert shares.tolist() == ([1, 1] if paired else [1, 0, 0, 1])

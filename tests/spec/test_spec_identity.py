@@ -4,11 +4,19 @@ from typing import Any
 
 import pytest
 
-from dyso.spec import Backgrounds, Objects, Patterns, Spec, UserError
+from dyso.spec import (
+    Backgrounds,
+    Cameras,
+    Objects,
+    Patterns,
+    Rig,
+    Spec,
+    UserError,
+)
 
 
 def changed(value: Any) -> Any:
-    """Gives another value of the same type."""
+    """Returns another value of the same type."""
     match value:
         case bool():
             return not value
@@ -28,7 +36,7 @@ def changed(value: Any) -> Any:
 
 
 def variants(value: Any, path: str = "") -> dict[str, Any]:
-    """Gives copies of a dataclass, each with one of its inner fields changed."""
+    """Returns copies of a dataclass, each with one of its inner fields changed."""
     found = {}
     for field in dataclasses.fields(value):
         inner = getattr(value, field.name)
@@ -64,6 +72,13 @@ def test_the_identity_is_that_of_earlier_datasets(resolved):
 
 def test_the_identity_of_earlier_videos_stays(videos):
     assert videos.hash == "1db75819fddaf84d"
+
+
+def test_the_identity_stays_when_a_key_is_renamed(make_resolved):
+    # The pattern was once called `dome`.
+    patterns = Patterns(rig=Rig(weight=1.0))
+    resolved = make_resolved(cameras=Cameras(patterns=patterns))
+    assert resolved.hash == "369d13826bcd4355"
 
 
 @pytest.mark.parametrize("section", ["objects", "backgrounds"])

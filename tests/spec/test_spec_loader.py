@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -26,15 +27,18 @@ from dyso.spec import (
     Visibility,
     load_resolved,
     load_spec,
+    parse_resolved,
     save_resolved,
 )
+from dyso.spec.cameras import Zoom
+from dyso.spec.renamed import FORMER, rename
 
 SPECS = Path(__file__).parents[2] / "specs"
 MINIMAL = "name: a\nsplits: {train: 1}\n"
 
 
 def errors(tmp_path: Path, text: str | bytes) -> list[str]:
-    """Gives the lines of the error, without the path that each opens with."""
+    """Returns the lines of the error, without the path that each opens with."""
     path = tmp_path / "spec.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(UserError) as caught:
@@ -206,6 +210,34 @@ render: {layers: [color, depth]}
             "5: cameras.held_out: must be 0 where cameras are paired, for nothing else "
             "sees their steps",
         ),
+        (
+            MINIMAL + "dynamics: {area: 2}",
+            "3: dynamics.area: is now dynamics.spawn_radius",
+        ),
+        (
+            MINIMAL + "visibility:\n  views: 0.5",
+            "4: visibility.views: is now visibility.share_of_views",
+        ),
+        (
+            MINIMAL + "cameras: {patterns: {dome: {weight: 1}}}",
+            "3: cameras.patterns.dome: is now cameras.patterns.rig",
+        ),
+        (
+            MINIMAL + "cameras: {patterns: [pan, dome]}",
+            "3: cameras.patterns: dome is now rig",
+        ),
+        *(
+            (
+                MINIMAL + f"cameras: {{patterns: {names}}}",
+                "3: cameras.patterns: must be a mapping, or a list of distinct names "
+                "among shift, pan, zoom, random, shell, handheld, rig, got [",
+            )
+            for names in ("[pan, tilt]", "[pan, pan]", "[[pan], {}]")
+        ),
+        (
+            MINIMAL + "cameras: {patterns: []}",
+            "3: cameras.patterns: must be at least one pattern with a weight above 0",
+        ),
         (MINIMAL + "1: 2", "3: 1: unknown key"),
         (MINIMAL + "a: b: c", "3: not valid YAML: mapping values are not allowed"),
         (MINIMAL + "---\nname: b", "3: not valid YAML: but found another document"),
@@ -238,6 +270,15 @@ def test_one_number_stands_for_two(tmp_path, make_resolved):
         for spec in specs
     }
     assert list(hashes.values()) == [float]
+
+
+def test_a_list_of_patterns_draws_these_and_no_other(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + "cameras: {patterns: [zoom, rig]}")
+    patterns = load_spec(path).cameras.patterns
+    chosen = {name for name, weight in patterns.weights().items() if weight == 1.0}
+    assert chosen == {"zoom", "rig"} and sum(patterns.weights().values()) == 2.0
+    assert patterns.zoom == Zoom()
 
 
 @settings(max_examples=50)
@@ -277,6 +318,74 @@ def test_a_small_file_of_nested_aliases_does_not_grow(tmp_path):
     assert line == "2: YAML aliases are not supported"
 
 
+def test_overrides_take_the_place_of_the_files_keys(tmp_path, make_resolved):
+    path, written = tmp_path / "spec.yaml", tmp_path / "written.yaml"
+    path.write_text(MINIMAL + "objects: {count: [1, 2], size: 1.5}\n")
+    overrides = [
+        "splits.train=1_000",
+        "splits.test=3",
+        "objects.count=[2, 3]",
+        "render.layers=[color, depth, instance, category, normal]",
+        "cameras.patterns={zoom: {by: focal_length}}",
+        "cameras.patterns.pan.arc=9",
+        "seed=1",
+        "seed=2",
+        "description=a=b",
+    ]
+    written.write_text(
+        "name: a\nsplits: {train: 1000, test: 3}\nseed: 2\ndescription: a=b\n"
+        "objects: {count: [2, 3], size: 1.5}\n"
+        "render: {layers: [color, depth, instance, category, normal]}\n"
+        "cameras: {patterns: {zoom: {by: focal_length}, pan: {arc: 9}}}\n"
+    )
+    spec = load_spec(path, overrides)
+    assert spec == load_spec(written) != load_spec(path)
+    hashes = [
+        dataclasses.replace(make_resolved(), spec=each).hash
+        for each in (spec, load_spec(path))
+    ]
+    assert len(set(hashes)) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "error"),
+    [
+        ("objects.size=-1", "objects.size: must be greater than or equal to 0.000001"),
+        ("objects={size: -1}", "objects.size: must be greater than or equal to"),
+        ("objects.sze=1", "objects.sze: unknown key; did you mean 'size'?"),
+        ("dynamics.area=1", "dynamics.area: is now dynamics.spawn_radius"),
+        ("splits.test=", "splits.test: must be a valid integer, got null"),
+        ("cameras.held_out=5", "cameras.held_out: must leave cameras to train on"),
+        ("seed=[1", "seed:1: not valid YAML: expected"),
+        ("seed=&x [*x]", "seed:1: YAML aliases are not supported"),
+        ("seed=" + "[" * 50, "seed:1: nested more than 20 deep"),
+        ("seed.x=1", "seed.x: seed is 7, not a mapping with keys to set"),
+        ("splits.train.x=1", "splits.train.x: splits.train is 1, not a mapping"),
+        ("seed", '"seed": must be KEY=VALUE, such as splits.train=100'),
+        ("=1", '"=1": must be KEY=VALUE'),
+        ("objects.=1", '"objects.=1": must be KEY=VALUE'),
+    ],
+)
+def test_an_error_of_an_override_names_it(tmp_path, override, error):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + "seed: 7\nobjects:\n  size: 2\n")
+    with pytest.raises(UserError) as caught:
+        load_spec(path, [override])
+    [line] = str(caught.value).splitlines()
+    assert line.startswith(f"--set {error}")
+
+
+def test_errors_of_the_file_keep_their_lines_beside_overrides(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + "seed: -1\nobjects: {size: -1, count: 0}\n")
+    with pytest.raises(UserError) as caught:
+        load_spec(path, ["objects.count=-3"])
+    one, two, three = str(caught.value).splitlines()
+    assert one.startswith("--set objects.count") and "got -3" in one
+    assert two.startswith(f"{path}:3: seed:")
+    assert three.startswith(f"{path}:4: objects.size:")
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path):
         with pytest.raises(UserError, match=f"^{path}: cannot be read: "):
@@ -306,7 +415,7 @@ def test_any_spec_can_be_written_as_yaml_and_read_back(tmp_path):
         backgrounds=Backgrounds(held_out=0.5, backdrop="environment"),
         dynamics=Dynamics(steps=1, contact="free", jitter=0.0),
         cameras=Cameras(count=1, elevation=(-90.0, 90.0)),
-        visibility=Visibility(share=0.0, views=1.0, attempts=1),
+        visibility=Visibility(share=0.0, share_of_views=1.0, attempts=1),
         render=Render(denoise=False, layers=("depth", "category", "instance", "color")),
     )
     data = yaml.safe_load(yaml.safe_dump(_lists(dataclasses.asdict(spec))))
@@ -343,6 +452,14 @@ def test_a_resolved_spec_is_kept_whole(tmp_path, resolved):
     again = load_resolved(path)
     assert again == resolved
     assert again.hash == resolved.hash
+
+
+def test_a_resolved_spec_with_former_keys_is_read(resolved):
+    data = json.loads(save_resolved(resolved))
+    rename(data["spec"], FORMER)
+    text = json.dumps(data)
+    assert '"area"' in text and '"spawn_radius"' not in text
+    assert parse_resolved(text.encode(), "spec.json") == resolved
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"spec": 3}', "\x00"])

@@ -274,8 +274,8 @@ def grown(scene):
             "scene: contact: is 'free', but the spec has 'rest'",
         ),
         (
-            lambda s: dataclasses.replace(s, pattern="dome"),
-            "scene: pattern 'dome' is not a pattern of the spec",
+            lambda s: dataclasses.replace(s, pattern="rig"),
+            "scene: pattern 'rig' is not a pattern of the spec",
         ),
         (
             lambda s: dataclasses.replace(

@@ -157,7 +157,7 @@ def test_static_scenes_of_many_objects_are_shown_too(tmp_path, make_resolved):
         splits={"train": 1},
         objects=Objects(count=(12, 12)),
         cameras=Cameras(count=10, distance=(14.0, 16.0)),
-        dynamics=Dynamics(steps=1, area=5.0),
+        dynamics=Dynamics(steps=1, spawn_radius=5.0),
         visibility=Visibility(share=0.0),
     )
     dataset = Dataset(write_dataset(tmp_path / "data", resolved, synthetic_views))

@@ -239,7 +239,7 @@ def test_many_objects_hide_one_another(
         starter.spec,
         objects=dataclasses.replace(starter.spec.objects, count=(4, 4)),
         dynamics=dataclasses.replace(
-            starter.spec.dynamics, steps=1, contact="settle", area=2.5
+            starter.spec.dynamics, steps=1, contact="settle", spawn_radius=2.5
         ),
         visibility=dataclasses.replace(starter.spec.visibility, share=0.2),
     )
@@ -295,7 +295,7 @@ def test_objects_shade_one_another_and_the_floor(
         starter.spec,
         resolution=(48, 48),
         objects=dataclasses.replace(starter.spec.objects, count=(2, 2)),
-        dynamics=dataclasses.replace(starter.spec.dynamics, steps=1, area=2.0),
+        dynamics=dataclasses.replace(starter.spec.dynamics, steps=1, spawn_radius=2.0),
         visibility=dataclasses.replace(starter.spec.visibility, share=0.2),
     )
     scene = edited(
