@@ -2,11 +2,11 @@
 
 Serving: the first line on standard output is `{"ok": true, "timings": {"start": ...}}`
 once the worker is ready. A request is a line of JSON on standard input, `{"scene":
-{...}, "output": "views.npz"}`; the answer is a line on standard output, `{"ok": true,
-"timings": {...}, "versions": {...}}` once the file is there, after a line `{"views":
-...}` each second with how many views there are so far. Where something is wrong, the
-answer is `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The process ends
-when its input does, or its parent is gone.
+{...}, "output": "views.npz"}`. While it renders, the worker prints a line `{"views":
+...}` each second with the number of finished views. Once the file is written, the
+worker answers `{"ok": true, "timings": {...}, "versions": {...}}`. If the request
+fails, it answers `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The
+process ends at the end of its input, or when its parent has exited.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from typing import Any, TextIO, get_args
 from dyso.render import Device
 from dyso.render.system import end_with_parent, scratch_parent
 
-_ROOM = 1_000_000  # bytes that must be free, beyond what a picture takes
+_ROOM = 1_000_000  # bytes that must be free in addition to the size of an image
 
 
 def main() -> int:
-    """Parses the command line and serves or renders; gives the exit status."""
+    """Parses the command line, serves or renders, and returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m dyso.worker",
         description="Serve scenes, one JSON line each, or render one and exit.",
@@ -68,7 +68,7 @@ def main() -> int:
         manifests = arguments.objects, arguments.backgrounds
         try:
             stage = Stage(*manifests, scratch, arguments.device)
-        except Exception as error:  # of TensorFlow's file system, too
+        except Exception as error:  # includes errors of TensorFlow's file system
             message = f"cannot read {' or '.join(manifests)}: {error}"
             _say(answers, _refusal("manifest", message))
             return 1
@@ -85,7 +85,9 @@ def main() -> int:
             _say(answers, start)
             for line in sys.stdin:
                 request = json.loads(line)
-                answer = _answer(stage, request, lambda made: _say(answers, made))
+                answer = _answer(
+                    stage, request, lambda progress: _say(answers, progress)
+                )
                 _say(answers, answer)
         finally:
             stage.close()
@@ -93,7 +95,7 @@ def main() -> int:
 
 
 def _claim_stdout() -> TextIO:
-    """Keeps standard output for answers; Blender's own chatter goes to stderr."""
+    """Reserves standard output for answers and sends Blender's output to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
@@ -105,13 +107,13 @@ def _say(answers: TextIO, answer: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _scratch(folder: str | None) -> Iterator[Path]:
-    """Gives the folder, or one in memory where there is memory; removes it at last.
+    """Yields the scratch folder, by default one in memory, and removes it at the end.
 
-    At the worker's own end, so that it goes too where the parent was killed.
+    The worker removes the folder itself, so it is removed even if the parent is killed.
     """
     parent = scratch_parent()
     path = Path(folder or tempfile.mkdtemp(prefix="dyso-worker-", dir=parent))
-    # Blender and Kubric make temporary folders of their own, and leave them.
+    # Blender and Kubric create temporary folders and do not remove them.
     os.environ["TMPDIR"] = tempfile.tempdir = str(path)
     try:
         yield path
@@ -122,7 +124,7 @@ def _scratch(folder: str | None) -> Iterator[Path]:
 def _answer(
     stage: Any,
     request: dict[str, Any],
-    say: Callable[[dict[str, int]], None] = lambda made: None,
+    say: Callable[[dict[str, int]], None] = lambda progress: None,
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -130,21 +132,21 @@ def _answer(
 
     from .errors import AssetError, StorageError, UnseenError
 
-    parent, said = os.getppid(), time.monotonic()
+    parent, last_report = os.getppid(), time.monotonic()
 
     def between(views: int) -> None:
-        nonlocal said
+        nonlocal last_report
         if os.getppid() != parent:
             sys.exit("the parent process is gone")
-        if time.monotonic() - said >= 1:
+        if time.monotonic() - last_report >= 1:
             say({"views": views})
-            said = time.monotonic()
+            last_report = time.monotonic()
 
     room = _ROOM
     try:
         scene = Scene.from_json(json.dumps(request["scene"]))
         height, width = scene.resolution
-        room += 16 * height * width  # Blender's picture: four float32 a pixel
+        room += 16 * height * width  # Blender's image: four float32 per pixel
         views = stage.render(scene, between)
         np.savez(request["output"], **views.arrays())
     except StorageError as error:
@@ -163,15 +165,16 @@ def _answer(
 
 
 def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException | None:
-    """Returns what this machine did that may have led to an error, or None.
+    """Returns the fault of this machine that may have caused an error, or None.
 
-    Blender and the libraries that read its files seldom say why they fail: on a full
-    disk, one finds "0 parts" in a picture. So the folder for them is tried, too.
+    Blender and the libraries that read its files seldom report the cause of a failure:
+    on a full disk, one of them reports "0 parts" in an image. Therefore this function
+    also tests whether the temporary folder has enough space.
 
     Args:
-      error: what a scene ended with.
-      folder: of temporary files.
-      room: bytes that a file there needs.
+      error: the error that ended the scene.
+      folder: the folder for temporary files.
+      room: the bytes that a temporary file needs.
     """
     from .errors import is_machines
 
@@ -203,5 +206,5 @@ def _refusal(reason: str, message: str, asset: str = "") -> dict[str, Any]:
 if __name__ == "__main__":
     status = main()
     sys.stderr.flush()
-    # At once, for Blender's own end may hang.
+    # Skips Blender's shutdown, which may hang.
     os._exit(status)

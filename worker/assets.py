@@ -1,4 +1,4 @@
-"""Assets by their ids, fetched from strangers' archives with care.
+"""Fetches assets by their ids from untrusted archives.
 
 A manifest says where an archive lies and which of its files to open; nothing else
 that it says reaches Kubric or Blender.
@@ -90,7 +90,7 @@ class Assets:
         return cls(location, manifest["assets"], data, open_cache())
 
     def create(self, asset_id: str, **kwargs: Any) -> Any:
-        """Makes Kubric's object or texture, fetching its files at first use.
+        """Creates Kubric's object or texture; fetches its files at first use.
 
         The files are there until `release`.
 
@@ -122,14 +122,14 @@ class Assets:
         )
 
     def release(self) -> None:
-        """Lets go of all files; for when no scene uses any."""
+        """Releases all files; call it when no scene uses any."""
         while self._copies:
             shutil.rmtree(self._copies.pop(), ignore_errors=True)
         while self._leases:
             self._leases.popitem()[1].close()
 
     def prefetch(self, asset_id: str) -> None:
-        """Has an asset's files in the cache; raises as `create`."""
+        """Fetches an asset's files into the cache; raises the errors of `create`."""
         self._fetch(asset_id, self._entry(asset_id))
         self.release()
 
@@ -151,7 +151,7 @@ class Assets:
         return entry
 
     def _fetch(self, asset_id: str, entry: dict[str, Any]) -> Path:
-        """Gives the folder of an asset's files, unpacked if they were not."""
+        """Returns the folder of an asset's files, and unpacks them if necessary."""
         if asset_id not in self._leases:
             try:
                 key = self._key(asset_id, entry)
@@ -163,7 +163,7 @@ class Assets:
         return _flat(asset_id, self._leases[asset_id].folder.resolve())
 
     def _key(self, asset_id: str, entry: dict[str, Any]) -> str:
-        """Gives the checksum, or without one a hash of which file it is."""
+        """Returns the checksum or, without one, a hash that identifies the file."""
         checksum = _checksum(asset_id, entry)
         if checksum:
             return checksum
@@ -241,7 +241,7 @@ def _opened(asset_id: str, entry: dict[str, Any], folder: Path, copy: Path) -> P
 
 
 def _file(asset_id: str, folder: Path, name: Any) -> Path:
-    """Gives the path of a file that the manifest names as `{asset_dir}/...`.
+    """Returns the path of a file that the manifest names as `{asset_dir}/...`.
 
     Without the prefix too, as in Kubric's manifest of HDRIs.
     """
@@ -258,9 +258,9 @@ def _file(asset_id: str, folder: Path, name: Any) -> Path:
 
 
 def _axes(asset_id: str, described: dict[str, Any]) -> dict[str, str]:
-    """Gives the importer's options that count.
+    """Returns the importer options that are used.
 
-    Kubric undoes what its importer turns, so that z is up where nothing is said.
+    Kubric reverts its importer's rotation, so z is up by default.
     """
     wanted = described.get("render_import_kwargs") or {}
     if not isinstance(wanted, dict):

@@ -1,4 +1,4 @@
-"""Materials of OBJ files, made such that Blender shows what is meant."""
+"""Rewrites the materials of OBJ files so that Blender shows them as intended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pictures import MAX_PIXELS
 from .references import plain_file, read_plain
 
 MAX_SIDE = 4096
-"""Pixels; larger textures are reduced."""
+"""Maximum side of a texture in pixels; larger ones are reduced."""
 _KEPT = re.compile(r"(?:K[ades]|N[is]|d|illum|P[rmsc]|Pcr|aniso|anisor)\Z")
 _MAPS = re.compile(r"(?:map_\w+|bump|norm|refl|disp)\Z", re.IGNORECASE)
 # A map's option takes numbers, a switch or a channel's name.
@@ -116,7 +116,7 @@ class _Pictures:
         self.missing: set[str] = set()
 
     def add(self, said: str, library: Path) -> str:
-        """Gives what stands for a texture; nothing if there is no such file."""
+        """Returns the archive's name of a texture; empty if the file is missing."""
         path = self._find(said, library)
         if path is None:
             self.missing.add(said)
@@ -148,7 +148,7 @@ class _Pictures:
             self.textures[self._names[number]] = data
 
     def line(self, match: re.Match[str]) -> str:
-        """Gives a line of the file with the texture's name; none if there is none."""
+        """Returns a line with the texture's name; none if the texture is missing."""
         name = self._names.get(int(match[2]))
         return f"{match[1]}{name}\n" if name else ""
 

@@ -1,4 +1,4 @@
-"""Kubric's Blender view on today's bpy, cut down to radiance in a window."""
+"""Renders radiance in a window, with Kubric's Blender view on a current bpy."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ MAX_BOUNCES = 6
 class CyclesView(Blender):
     """Renders the radiance of a Kubric scene's objects and floor with Cycles.
 
-    Kubric's own view also renders depth, segmentation and normals, in a second view
-    layer. Here these come from rays (see `passes`), and what is seen past the objects
-    and the floor from the HDRI (see `plates`), so that a window of one plain image is
-    all that Cycles makes.
+    Kubric's view also renders depth, segmentation and normals, in a second view layer.
+    In DySO, these come from rays (see `passes`), and the rest of the background comes
+    from the HDRI (see `plates`). Cycles therefore renders only one window of colour.
     """
 
     def __init__(self, scene: kb.Scene, settings: Render, scratch: Path):
@@ -59,7 +58,7 @@ class CyclesView(Blender):
         render.use_crop_to_border = True
         cycles = blender.cycles
         cycles.denoiser = "OPENIMAGEDENOISE"
-        # At these samples the guides have little noise, and filtering them costs more.
+        # The guides have little noise at these samples; a filter would only cost time.
         cycles.denoising_prefilter = "NONE"
         cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
         cycles.max_bounces = MAX_BOUNCES
@@ -72,7 +71,7 @@ class CyclesView(Blender):
 
         Args:
           window: the pixels to render.
-          seed: of the path tracer.
+          seed: the seed of the path tracer.
 
         Returns:
           Scene-linear RGBA [h, w, 4], premultiplied: alpha is 0 where neither objects
@@ -104,7 +103,7 @@ class CyclesView(Blender):
         return image
 
     def display(self, radiance: np.ndarray) -> np.ndarray:
-        """Turns radiance into what a screen shows: exposure and view transform.
+        """Converts radiance to display colour: exposure and view transform.
 
         Args:
           radiance: scene-linear [H, W, 3].

@@ -1,4 +1,4 @@
-"""Turns the catalogs that a spec names into plain data."""
+"""Resolves the catalogs that a spec names to plain data."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
       SpecError: a manifest is missing or broken, a category or an HDRI is in none, or
         the held-out share leaves a split without assets.
     """
-    found: dict[str, Catalog] = {}
+    catalogs: dict[str, Catalog] = {}
     problems: list[tuple[str, str]] = []
     for section, name, asset_type in (
         ("objects", spec.objects.catalog, "FileBasedObject"),
         ("backgrounds", spec.backgrounds.catalog, "Texture"),
     ):
         try:
-            found[section] = _catalog(name, folder, asset_type)
+            catalogs[section] = _catalog(name, folder, asset_type)
         except UserError as error:
             problems.append((f"{section}.catalog", str(error)))
     for key, wanted, known in (
         ("objects.categories", spec.objects.categories, Catalog.categories),
         ("backgrounds.assets", spec.backgrounds.assets, _ids),
     ):
-        catalog = found.get(key.partition(".")[0])
+        catalog = catalogs.get(key.partition(".")[0])
         if catalog and (unknown := sorted(set(wanted) - set(known(catalog)))):
             some = known(catalog)[:60]
             more = " ..." if len(some) < len(known(catalog)) else ""
@@ -57,7 +57,7 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
             problems.append((key, text))
     if problems:
         raise SpecError(problems)
-    resolved = ResolvedSpec(spec=spec, **found)
+    resolved = ResolvedSpec(spec=spec, **catalogs)
     for split in spec.splits:
         resolved.objects_of(split), resolved.backgrounds_of(split)
     return resolved
@@ -70,8 +70,8 @@ def _ids(catalog: Catalog) -> tuple[str, ...]:
 def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
     """Returns the manifests of a dataset's objects and HDRIs on this machine.
 
-    A job may have been planned on another machine, where the starter assets lie
-    elsewhere. Every other manifest is where the spec says it is, on all machines.
+    A job may have been planned on another machine, where the starter assets are
+    elsewhere. All other manifests have the same location on every machine.
 
     Raises:
       UserError: this machine's starter assets are not those of the dataset.
@@ -86,14 +86,14 @@ def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
 def _manifest(catalog: Catalog, name: str, asset_type: str) -> str:
     if name != "starter":
         return catalog.manifest
-    found = _catalog(name, Path(), asset_type)
-    if found.assets != catalog.assets:
+    installed = _catalog(name, Path(), asset_type)
+    if installed.assets != catalog.assets:
         raise UserError(
-            f"{found.manifest}: the starter assets of this machine are not those that "
-            "the dataset was begun with; install the same versions of bpy and pybullet "
-            "on all machines"
+            f"{installed.manifest}: the starter assets of this machine are not those "
+            "that the dataset was begun with; install the same versions of bpy and "
+            "pybullet on all machines"
         )
-    return found.manifest
+    return installed.manifest
 
 
 def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:

@@ -1,4 +1,4 @@
-"""ShapeNetCore, version 1 or 2, as folders or as its zip files."""
+"""Lists the models of ShapeNetCore, version 1 or 2, in folders or zip files."""
 
 from __future__ import annotations
 
@@ -90,20 +90,20 @@ def list_shapenet(source: Path) -> Listing:
       UserError: there is no model in it, or a zip file is damaged.
     """
     ignored: Counter[str] = Counter()
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     try:
         folders = [source, *(p for p in source.iterdir() if p.is_dir())]
     except OSError as error:
         raise UserError(f"{source}: {error.strerror}") from error
     zips = sorted(path for folder in folders for path in folder.glob("*.zip"))
     for item in (*_in_folders(folders, ignored), *_in_zips(zips, ignored)):
-        found.setdefault(item.id, item)
-    if not found:
+        items.setdefault(item.id, item)
+    if not items:
         raise UserError(
             f"{source}: no models in it; expected SYNSET/MODEL/models/"
             "model_normalized.obj, SYNSET/MODEL/model.obj or SYNSET.zip"
         )
-    return Listing(items=sorted(found.values(), key=lambda i: i.id), ignored=ignored)
+    return Listing(items=sorted(items.values(), key=lambda i: i.id), ignored=ignored)
 
 
 def _in_folders(folders: Iterable[Path], ignored: Counter[str]) -> Iterator[Item]:
