@@ -401,7 +401,7 @@ def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
     """Checks the number of parts that an importer would create.
 
     Raises:
-      AssetError: there is too much.
+      AssetError: it has too many.
     """
     counts = [int(accessor["count"]) for accessor in document.get("accessors", ())]
     if min(counts, default=0) < 0:
@@ -431,7 +431,7 @@ def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
         kind: len(document.get(kind, ()))
         for kind in ("materials", "textures", "images", "buffers", "scenes")
     }
-    counts = {
+    part_counts = {
         "nodes and instances": len(nodes) + instances,
         "primitives": len(primitives),
         "morph targets": sum(len(each.get("targets", ())) for each in primitives),
@@ -448,7 +448,7 @@ def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
         ),
     }
     corners = max(placed, sum(counts))
-    for what, count in counts.items():
+    for what, count in part_counts.items():
         _check_count(asset_id, what, count, MAX_PARTS[what])
     _check_count(asset_id, "corners", corners, 3 * MAX_TRIANGLES)
 
@@ -461,7 +461,7 @@ def _check_count(asset_id: str, what: str, count: int, most: int) -> None:
 def _accessors(primitive: dict[str, Any]) -> Iterator[int]:
     if "indices" in primitive:
         yield primitive["indices"]
-    # Each attribute is as long as the positions, which are what takes the room.
+    # All attributes are as long as the positions.
     for attributes in (primitive["attributes"], *primitive.get("targets", ())):
         if "POSITION" in attributes:
             yield attributes["POSITION"]
