@@ -16,7 +16,7 @@ from dyso.assets.manifest import is_inside
 from .errors import AssetError, blamed, quote
 
 # A mesh of a million triangles is about 100 MB of OBJ, a 4k texture 50 MB at most, a
-# 16k HDRI 400 MB: what people render with stays well below.
+# 16k HDRI 400 MB: assets in use stay well below this.
 MAX_BYTES = 1 << 30
 """Maximum size of an archive, and of its unpacked content."""
 MAX_FILES = 4096
@@ -64,7 +64,7 @@ def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> No
         RecursionError,
         zlib.error,
     ) as error:
-        raise blamed(asset_id, "is no whole .tar.gz", error, archive) from error
+        raise blamed(asset_id, "is not a complete .tar.gz", error, archive) from error
     finally:
         plain.unlink(missing_ok=True)
     if checksum and checksum != actual:

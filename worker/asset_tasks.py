@@ -114,7 +114,9 @@ def _source(request: Request, folder: Path) -> tuple[Path, Path]:
         info = zipped.getinfo(name)
         left -= info.file_size
         if left < 0 or not is_inside(name):
-            raise AssetError(request["id"], "is too large, or lies outside")
+            raise AssetError(
+                request["id"], "is too large, or has a file outside its folder"
+            )
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -33,11 +33,11 @@ _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")
 def open_cache() -> Cache:
     """Opens this machine's cache of assets.
 
-    Where that cannot be written, as in a container, it is in a folder for temporary
-    files: in a worker its own, which goes with it.
+    If the cache cannot be written, as in a container, a temporary folder is used; in a
+    worker, it is removed with the worker's scratch folder.
 
     Raises:
-      UserError: neither can be written, or its size is not one.
+      UserError: neither can be written, or `DYSO_CACHE_SIZE` is not a size.
     """
     folder, most = cache_folder() / "assets", cache_bytes()
     with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ def open_cache() -> Cache:
     private = Path(tempfile.gettempdir()) / f"dyso-assets-{os.getuid()}"
     try:
         private.mkdir(mode=0o700, exist_ok=True)
-        # Others may write where it lies, and make what has its name.
+        # Other users may write to the parent, and create a folder with this name.
         if private.lstat().st_uid == os.getuid() and not private.is_symlink():
             return Cache(private, most)
     except OSError as error:
@@ -92,14 +92,14 @@ class Assets:
     def create(self, asset_id: str, **kwargs: Any) -> Any:
         """Creates Kubric's object or texture; fetches its files at first use.
 
-        The files are there until `release`.
+        The files stay available until `release`.
 
         Args:
           asset_id: its key in the manifest.
           kwargs: for Kubric.
 
         Raises:
-          AssetError: it is not in the manifest, missing, or not as it should be.
+          AssetError: the asset is not in the manifest, is missing, or is invalid.
           StorageError: the storage or the disk fails.
         """
         import kubric as kb
@@ -200,7 +200,7 @@ class Assets:
 
     def _blamed(self, asset_id: str, name: str, error: Exception) -> Exception:
         place = f"{self._data}/{name}"
-        # On a disk, a file alone may be to blame; of a bucket it would be said.
+        # On a disk, the error may concern one file; a bucket would report that.
         if not isinstance(self._data, LocalFolder):
             return StorageError(f"{place}: {error}")
         return blamed(asset_id, "cannot be fetched", error, place)
@@ -210,7 +210,7 @@ def _checksum(asset_id: str, entry: dict[str, Any]) -> str:
     metadata = entry.get("metadata")
     checksum = metadata.get("sha256") if isinstance(metadata, dict) else None
     checksum = str(checksum or "")
-    # It becomes the name of a folder.
+    # The checksum becomes the name of a folder.
     if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
         raise AssetError(asset_id, f"its sha256 is {quote(checksum)}, not one")
     return checksum
@@ -224,7 +224,7 @@ def _archive(asset_id: str, entry: dict[str, Any]) -> str:
 
 
 def _flat(asset_id: str, folder: Path) -> Path:
-    """Kubric knows flat archives and those with one folder named by the id."""
+    """Returns the asset's folder: Kubric's archives are flat or have one top folder."""
     nested = folder / Path(asset_id).name
     return nested if os.path.isdir(nested) else folder
 
@@ -243,7 +243,7 @@ def _opened(asset_id: str, entry: dict[str, Any], folder: Path, copy: Path) -> P
 def _file(asset_id: str, folder: Path, name: Any) -> Path:
     """Returns the path of a file that the manifest names as `{asset_dir}/...`.
 
-    Without the prefix too, as in Kubric's manifest of HDRIs.
+    The prefix may be missing, as in Kubric's manifest of HDRIs.
     """
     if not isinstance(name, str):
         raise AssetError(

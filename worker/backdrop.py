@@ -101,7 +101,7 @@ def light(pixels: np.ndarray, rotation: float) -> np.ndarray:
 
 
 def _averages(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Averages values [n, ...], periodic and one a unit of length, between edges."""
+    """Averages values [n, ...], periodic with one per unit of length, between edges."""
     sums = np.cumsum(values, axis=0, dtype=float)
     sums = np.concatenate([np.zeros_like(sums[:1]), sums])
     turns, place = np.divmod(edges, len(values))
@@ -134,10 +134,10 @@ def set_world(light: np.ndarray, world: bpy.types.World) -> None:
     output = tree.nodes.new("ShaderNodeOutputWorld")
     tree.links.new(texture.outputs["Color"], shader.inputs["Color"])
     tree.links.new(shader.outputs[0], output.inputs["Surface"])
-    # The map that Cycles draws light from has one value a pixel. So has the light then,
-    # and a small sun is drawn as often as it is bright; interpolated, its rim would be
-    # drawn too seldom and speckle the image. Cycles' own choice of a size is larger,
-    # and takes longer to build than a view to render.
+    # Cycles samples light from a map with one value per pixel. Without interpolation,
+    # the light has the same values, and a small sun is sampled in proportion to its
+    # brightness; interpolated, its rim would be undersampled and cause speckles. The
+    # map that Cycles chooses is larger and takes longer to build than a view to render.
     texture.interpolation = "Closest"
     world.cycles.sampling_method = "MANUAL"
     world.cycles.sample_map_resolution = width

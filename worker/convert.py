@@ -191,7 +191,7 @@ def _convert_gltf(asset_id: str, data: bytes, path: Path, root: Path) -> Convert
     for entry, file in gltf.external:
         uri = unquote(entry["uri"])
         if not is_inside(uri) or uri in files or file is None:
-            raise AssetError(asset_id, f"refers to {quote(uri)}, which is not there")
+            raise AssetError(asset_id, f"refers to {quote(uri)}, which does not exist")
         files[uri] = read_plain(asset_id, file)
     vertices, faces = _geometry(
         asset_id, io.BytesIO(data), kind[1:], resolver=_Files(files)

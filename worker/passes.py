@@ -41,7 +41,7 @@ def cast(
 
     Args:
       empty: the view without them.
-      meshes: one an object.
+      meshes: one per object.
       object_to_world: [N, 3, 4].
     """
     directions, resolution = empty.directions, empty.depth.shape

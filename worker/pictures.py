@@ -49,7 +49,9 @@ def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
     left = MAX_PIXELS
     for image in sorted(images, key=lambda image: image.name):
         if image.source not in ("FILE", "GENERATED"):
-            raise AssetError(asset_id, f"its texture {image.name} is no single image")
+            raise AssetError(
+                asset_id, f"its texture {image.name} is not a single image"
+            )
         if image.packed_file is not None:
             data = io.BytesIO(image.packed_file.data)
             left -= measure(asset_id, data, left)
@@ -57,7 +59,7 @@ def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
         path = Path(image.filepath_from_user())
         if path.parent != folder:
             name = quote(image.filepath)
-            raise AssetError(asset_id, f"its texture {name} is outside of it")
+            raise AssetError(asset_id, f"its texture {name} is outside its folder")
         if path.is_file():
             with path.open("rb") as file:
                 left -= measure(asset_id, file, left)

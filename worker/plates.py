@@ -16,8 +16,8 @@ from dyso import geometry
 from dyso.sampling.scene import Background
 
 FILTER_WIDTH = 3.0  # pixels that Cycles' Blackman-Harris filter spans at width 1.5
-SUBPIXELS = 3  # rays a pixel, along each side; odd, so that one is in the middle
-BAND = 64  # rows of pixels that are looked up at once
+SUBPIXELS = 3  # rays per pixel and side; odd, so that one is central
+BAND = 64  # rows of pixels that are processed at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,7 +145,8 @@ def look_up(pixels: np.ndarray, rotation: float, directions: np.ndarray) -> np.n
 def floor_weights(height: int) -> np.ndarray:
     """Returns the relative weights [h] of an HDRI's rows for light on a level floor.
 
-    That is the cosine to the floor, 0 from below, times the row's length on the sphere.
+    The weight is the cosine to the floor, 0 from below, times the row's length on the
+    sphere.
     """
     polar = (np.arange(height) + 0.5) / height * math.pi
     return np.clip(np.cos(polar), 0, None) * np.sin(polar)
@@ -160,8 +161,8 @@ def _plate(
 ) -> np.ndarray:
     """Returns the radiance [H, W, 3] of an empty view; see `empty_view`."""
     height, width = resolution
-    # The middle one of a pixel's rays goes through its centre, so that pixels, whose
-    # filters overlap, share rays with their neighbours.
+    # The central ray of a pixel goes through its centre. Pixels, whose filters
+    # overlap, therefore share rays with their neighbours.
     reach = math.ceil(FILTER_WIDTH * SUBPIXELS / 2) - 1
     taps = np.arange(-reach, reach + 1)
     weights = blackman_harris(taps / (FILTER_WIDTH * SUBPIXELS) + 0.5)

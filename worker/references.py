@@ -127,7 +127,7 @@ def read_mesh(asset_id: str, path: Path) -> bytes:
     data = read_plain(asset_id, path.resolve(strict=True))
     # Blender's glTF importer also decides by the first bytes.
     if (data[:4] == b"glTF") != (kind == ".glb"):
-        what = "is no glTF in binary form" if kind == ".glb" else "is a .glb by content"
+        what = "is not a binary glTF" if kind == ".glb" else "is a .glb by content"
         raise AssetError(asset_id, f"{quote(path.name)} {what}")
     return data
 
@@ -279,9 +279,9 @@ class Gltf:
 
     Attributes:
       document: its JSON.
-      chunk: the buffer that a .glb brings; None if it brings none.
-      external: each buffer and image of the document that lies in a file, and the
-        file; None for an image's that is not there.
+      chunk: the buffer in a .glb, or None.
+      external: each buffer and image of the document that refers to a file, with the
+        file; None for the file of a missing image.
     """
 
     document: dict[str, Any]
@@ -290,16 +290,16 @@ class Gltf:
 
 
 def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
-    """Reads a glTF and checks what it asks for.
+    """Reads a glTF and checks its references and its number of parts.
 
     Args:
       asset_id: whose it is, for errors.
       path: the file.
-      root: the folder, resolved, that its buffers and images must lie in.
-      data: what `read_mesh` read.
+      root: the folder, resolved, that must contain its buffers and images.
+      data: the content, from `read_mesh`.
 
     Raises:
-      AssetError: see `clean_copy`; or a buffer is not there.
+      AssetError: see `clean_copy`; or a buffer is missing.
       OSError: a file cannot be read.
     """
     try:
@@ -329,7 +329,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
                 return base64.b64decode(entry["uri"].partition(";base64,")[2])
             return chunk or b""
 
-        # Blender's importer reads what is not finite as 0, without a word.
+        # Blender's importer silently reads values that are not finite as 0.
         if not all(np.isfinite(p).all() for p in _positions(document, buffer)):
             raise AssetError(asset_id, "the mesh has coordinates that are not finite")
     except (
@@ -347,7 +347,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
 
 
 def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """Returns the JSON of a .gltf or .glb, and the buffer that a .glb brings."""
+    """Returns the JSON of a .gltf or .glb, and the buffer in a .glb."""
     text, chunk = data, None
     if data[:4] == b"glTF":
         length, kind = struct.unpack_from("<I4s", data, 12)
@@ -358,7 +358,7 @@ def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:
             size, kind = struct.unpack_from("<I4s", data, 20 + length)
             if kind == b"BIN\0":
                 chunk = data[28 + length : 28 + length + size]
-    # No other encoding, and no NaN: Blender refuses them too.
+    # Other encodings and NaN are refused, as in Blender.
     document = json.loads(text.decode(), parse_constant=_refuse_constant)
     if not isinstance(document, dict):
         raise ValueError("its JSON is no table")
@@ -376,7 +376,7 @@ def _is_inline(uri: str) -> bool:
 def _positions(
     document: dict[str, Any], buffer: Callable[[int], bytes]
 ) -> Iterator[np.ndarray]:
-    """Yields the vertices [n, 3] of all meshes, but for what is compressed."""
+    """Yields the vertices [n, 3] of all meshes, except compressed ones."""
     used = {
         attributes["POSITION"]
         for entry in document.get("meshes", ())

@@ -64,7 +64,7 @@ class CyclesView(Blender):
         cycles.max_bounces = MAX_BOUNCES
         cycles.caustics_reflective = False
         cycles.caustics_refractive = False
-        cycles.use_light_tree = False  # there is one light, the world
+        cycles.use_light_tree = False  # the world is the only light
 
     def radiance(self, window: Window, seed: int) -> np.ndarray:
         """Renders a window of the scene's camera.
@@ -80,8 +80,8 @@ class CyclesView(Blender):
         width, height = self.scene.resolution
         render = self.blender_scene.render
         render.use_border = window.area < width * height
-        # Blender counts rows from below, and cuts off what is left of a pixel: a
-        # hundredth more, or rounding loses a row or column at sizes such as 224.
+        # Blender counts rows from below and truncates to whole pixels. Without the
+        # added hundredth, rounding loses a row or column at sizes such as 224.
         render.border_min_x = (window.left + 0.01) / width
         render.border_max_x = min(1.0, (window.right + 0.01) / width)
         render.border_min_y = (height - window.bottom + 0.01) / height

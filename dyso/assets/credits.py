@@ -69,7 +69,7 @@ def attribution(
     Args:
       resolved: the dataset.
       objects: indices in the catalog of the objects that scenes show.
-      backgrounds: likewise of the HDRIs.
+      backgrounds: indices in the catalog of the HDRIs that scenes show.
     """
     catalogs = resolved.objects, resolved.backgrounds
     try:
@@ -110,7 +110,7 @@ def _section(
 
 def _text(value: Any) -> str:
     """Returns an untrusted text as one line."""
-    if isinstance(value, Mapping):  # Poly Haven: what each author did.
+    if isinstance(value, Mapping):  # Poly Haven: contributions by author
         value = list(value)
     if isinstance(value, list):
         value = ", ".join(each for each in value if isinstance(each, str))

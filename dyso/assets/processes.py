@@ -38,8 +38,8 @@ def do_all(
 
     Args:
       requests: see `dyso.worker.asset_tasks`.
-      workers: processes.
-      timeout: seconds that a chore may take.
+      workers: number of processes.
+      timeout: maximum seconds per task.
 
     Raises:
       UserError: the storage failed, or a process could not be started.

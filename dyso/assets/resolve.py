@@ -8,7 +8,7 @@ from dyso.assets import starter
 from dyso.assets.manifest import read_catalog
 from dyso.spec import Catalog, ResolvedSpec, Spec, SpecError, UserError, load_with
 
-# By the type of a catalog's assets: what makes one.
+# How to create a catalog, by the type of its assets.
 _MAKERS = {
     "FileBasedObject": "`dyso assets shapenet` makes one of a download of "
     "ShapeNetCore.v2, `dyso assets meshes` of other meshes",

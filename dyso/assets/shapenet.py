@@ -13,8 +13,8 @@ from dyso.assets.processes import do_all
 from dyso.spec import UserError
 
 # In the order of the synset ids, by which the official release numbers them from 1.
-# The names, those of Kubric's manifest, are in the same order, so that a catalog that
-# has all of them numbers them likewise.
+# The names are those of Kubric's manifest, in the same order. A complete catalog
+# therefore has the same numbers.
 CATEGORIES = {
     "02691156": "airplane",
     "02747177": "ashcan",
