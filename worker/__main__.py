@@ -60,7 +60,7 @@ def main() -> int:
         try:
             device.select(arguments.device)
         except device.DeviceError as error:
-            _say(answers, _refusal("device", str(error)))
+            _send(answers, _refusal("device", str(error)))
             return 1
 
         from .stage import Stage
@@ -70,7 +70,7 @@ def main() -> int:
             stage = Stage(*manifests, scratch, arguments.device)
         except Exception as error:  # includes errors of TensorFlow's file system
             message = f"cannot read {' or '.join(manifests)}: {error}"
-            _say(answers, _refusal("manifest", message))
+            _send(answers, _refusal("manifest", message))
             return 1
         try:
             if arguments.scene:
@@ -79,16 +79,16 @@ def main() -> int:
                     "output": arguments.output,
                 }
                 answer = _answer(stage, request)
-                _say(answers, answer)
+                _send(answers, answer)
                 return int(not answer["ok"])
             start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
-            _say(answers, start)
+            _send(answers, start)
             for line in sys.stdin:
                 request = json.loads(line)
                 answer = _answer(
-                    stage, request, lambda progress: _say(answers, progress)
+                    stage, request, lambda progress: _send(answers, progress)
                 )
-                _say(answers, answer)
+                _send(answers, answer)
         finally:
             stage.close()
     return 0
@@ -101,7 +101,7 @@ def _claim_stdout() -> TextIO:
     return answers
 
 
-def _say(answers: TextIO, answer: dict[str, Any]) -> None:
+def _send(answers: TextIO, answer: dict[str, Any]) -> None:
     print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -124,7 +124,7 @@ def _scratch(folder: str | None) -> Iterator[Path]:
 def _answer(
     stage: Any,
     request: dict[str, Any],
-    say: Callable[[dict[str, int]], None] = lambda progress: None,
+    report: Callable[[dict[str, int]], None] = lambda progress: None,
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -134,12 +134,12 @@ def _answer(
 
     parent, last_report = os.getppid(), time.monotonic()
 
-    def between(views: int) -> None:
+    def before_view(views: int) -> None:
         nonlocal last_report
         if os.getppid() != parent:
             sys.exit("the parent process is gone")
         if time.monotonic() - last_report >= 1:
-            say({"views": views})
+            report({"views": views})
             last_report = time.monotonic()
 
     room = _ROOM
@@ -147,24 +147,24 @@ def _answer(
         scene = Scene.from_json(json.dumps(request["scene"]))
         height, width = scene.resolution
         room += 16 * height * width  # Blender's image: four float32 per pixel
-        views = stage.render(scene, between)
+        views = stage.render(scene, before_view)
         np.savez(request["output"], **views.arrays())
     except StorageError as error:
         return _refusal("storage", str(error))
     except UnseenError as error:
         return _refusal("unseen", str(error))
     except Exception as error:
-        fault = _machines_fault(error, Path(request["output"]).parent, room)
+        fault = _machine_fault(error, Path(request["output"]).parent, room)
         if fault is not None:
-            return _refusal("machine", _say_error(fault))
+            return _refusal("machine", _describe(fault))
         if isinstance(error, AssetError):
             return _refusal("asset", str(error), error.asset)
         traceback.print_exc()
-        return _refusal("error", _say_error(error))
+        return _refusal("error", _describe(error))
     return {"ok": True, "timings": views.timings, "versions": views.versions}
 
 
-def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException | None:
+def _machine_fault(error: Exception, folder: Path, room: int) -> BaseException | None:
     """Returns the fault of this machine that may have caused an error, or None.
 
     Blender and the libraries that read its files seldom report the cause of a failure:
@@ -176,7 +176,7 @@ def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException 
       folder: the folder for temporary files.
       room: the bytes that a temporary file needs.
     """
-    from .errors import is_machines
+    from .errors import is_machine_fault
 
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -186,13 +186,13 @@ def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException 
         return full
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MemoryError) or is_machines(cause):
+        if isinstance(cause, MemoryError) or is_machine_fault(cause):
             return cause
         cause = cause.__cause__ or cause.__context__
     return None
 
 
-def _say_error(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"

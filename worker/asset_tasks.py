@@ -109,7 +109,7 @@ def _source(request: Request, folder: Path) -> tuple[Path, Path]:
     if not request.get("zip"):
         return Path(request["source"]), Path(request["root"])
     left = MAX_BYTES
-    zipped, root = _opened(request["zip"]), request["root"]
+    zipped, root = _open_zip(request["zip"]), request["root"]
     for name in _members(request["zip"]).get(root, ()):
         info = zipped.getinfo(name)
         left -= info.file_size
@@ -128,7 +128,7 @@ def _source(request: Request, folder: Path) -> tuple[Path, Path]:
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(path: str) -> zipfile.ZipFile:
+def _open_zip(path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -142,7 +142,7 @@ _MODEL = re.compile(r"((?:.*?/)?\d{8}/[^/]+)/(?!$)")
 def _members(path: str) -> dict[str, list[str]]:
     """Returns the files of a ShapeNet zip, grouped by the folder of their model."""
     members: dict[str, list[str]] = {}
-    for name in _opened(path).namelist():
+    for name in _open_zip(path).namelist():
         match = _MODEL.match(name)
         # Voxel files are large and not needed.
         if match and not name.endswith(("/", ".binvox")):
@@ -152,7 +152,7 @@ def _members(path: str) -> dict[str, list[str]]:
 
 def _list_zip(request: Request) -> list[dict[str, Any]]:
     """Returns the models of a ShapeNet zip: root, files and checksums."""
-    zipped = _opened(request["zip"])
+    zipped = _open_zip(request["zip"])
     return [
         {
             "root": root,

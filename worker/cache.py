@@ -72,14 +72,14 @@ class Cache:
           make: creates the folder that it is given and fetches the content into it;
             its errors are passed on.
         """
-        lease = self._held(key)
+        lease = self._lease(key)
         if lease is not None:
             return lease
         with _locked(self._folder / "locks" / key[:2]):
-            lease = self._held(key)
+            lease = self._lease(key)
             return lease if lease is not None else self._add(key, make)
 
-    def _held(self, key: str) -> Lease | None:
+    def _lease(self, key: str) -> Lease | None:
         """Locks content; returns None if it is missing or being removed."""
         folder = self._folder / "content" / key
         try:
@@ -101,14 +101,14 @@ class Cache:
         with tempdirs.made(self._folder) as temporary:
             content = temporary / "content"
             make(content)
-            size = _flushed(content)
+            size = _flush(content)
             descriptor = os.open(content, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             try:
                 with _locked(self._folder / "bytes"):
                     self._make_room(size)
                     target = self._folder / "content" / key
-                    lease = self._held(key)  # of a process that stopped waiting
+                    lease = self._lease(key)  # of a process that stopped waiting
                     if lease is not None:
                         os.close(descriptor)
                         return lease
@@ -157,7 +157,7 @@ def _moved(folder: Path, target: Path) -> bool:
     return True
 
 
-def _flushed(folder: Path) -> int:
+def _flush(folder: Path) -> int:
     """Flushes all files of a folder to the disk; returns their total size in bytes."""
     for path in folder.rglob("*"):
         if path.is_file():

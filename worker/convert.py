@@ -75,8 +75,8 @@ def _convert_obj(
     plain = PLAIN_SIDES[0] <= side <= PLAIN_SIDES[1]
     plain = plain and bool(np.abs(center).max() <= PLAIN_OFFSET * side)
     scale, origin = (1.0, np.zeros(3)) if plain else (1 / side, center)
-    materials = _found_materials(asset_id, text, path, root)
-    mesh = b"\n".join(_rewritten(text, scale, origin, turn, bool(materials.names)))
+    materials = _find_materials(asset_id, text, path, root)
+    mesh = b"\n".join(_rewrite(text, scale, origin, turn, bool(materials.names)))
     files = {"visual_geometry.obj": mesh + b"\n"}
     if materials.names:
         files["visual_geometry.mtl"] = materials.text.encode()
@@ -119,7 +119,7 @@ def _geometry(
     return np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
 
 
-def _rewritten(
+def _rewrite(
     text: bytes, scale: float, origin: np.ndarray, turn: np.ndarray, shown: bool
 ) -> list[bytes]:
     """Returns the relevant lines of an OBJ, in other axes and units.
@@ -146,7 +146,7 @@ def _rewritten(
     return [b"mtllib visual_geometry.mtl"] * shown + lines
 
 
-def _found_materials(asset_id: str, text: bytes, path: Path, root: Path) -> Materials:
+def _find_materials(asset_id: str, text: bytes, path: Path, root: Path) -> Materials:
     used = {
         name.strip().decode(errors="replace")
         for name in re.findall(rb"(?m)^[ \t]*usemtl[ \t]+(.*)$", text)

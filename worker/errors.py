@@ -47,7 +47,7 @@ class UnseenError(Exception):
     """The poses after physics cannot be shown; another scene can be sampled."""
 
 
-def is_machines(error: BaseException) -> bool:
+def is_machine_fault(error: BaseException) -> bool:
     """Returns whether the machine, not a file, caused an error: a full disk, say."""
     return (
         isinstance(error, OSError)
@@ -68,7 +68,7 @@ def blamed(
       place: the location of the asset's file, for errors of the storage.
     """
     reason = describe(error)
-    if is_machines(error):
+    if is_machine_fault(error):
         where = place or getattr(error, "filename", None) or asset_id
         return StorageError(f"{where}: {what}: {reason}")
     return AssetError(asset_id, f"{what}: {reason}")

@@ -56,9 +56,9 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
     if not pixels.max() > 0:
         raise AssetError(asset_id, "is black")
     if source_width > width:
-        pixels = _reduced(pixels, width)
+        pixels = _reduce(pixels, width)
     return Converted(
-        files={NAME: _encoded(pixels)},
+        files={NAME: _encode(pixels)},
         kwargs={"filename": f"{{asset_dir}}/{NAME}"},
         metadata={
             "resolution": [pixels.shape[1], pixels.shape[0]],
@@ -67,7 +67,7 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
     )
 
 
-def _reduced(pixels: np.ndarray, width: int) -> np.ndarray:
+def _reduce(pixels: np.ndarray, width: int) -> np.ndarray:
     size = (width, width // 2)
     channels = [
         Image.fromarray(pixels[..., i]).resize(size, Image.Resampling.BOX)
@@ -76,7 +76,7 @@ def _reduced(pixels: np.ndarray, width: int) -> np.ndarray:
     return np.stack([np.asarray(channel) for channel in channels], -1)
 
 
-def _encoded(pixels: np.ndarray) -> bytes:
+def _encode(pixels: np.ndarray) -> bytes:
     # A sun may exceed the range of half precision.
     kind = np.float16 if pixels.max() <= HALF else np.float32
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}

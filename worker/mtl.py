@@ -140,7 +140,7 @@ class _Pictures:
         side = min(MAX_SIDE, math.isqrt(MAX_PIXELS // max(len(self._numbers), 1)))
         for path, number in self._numbers.items():
             try:
-                suffix, data = _encoded(read_plain(self._asset_id, path), side)
+                suffix, data = _encode(read_plain(self._asset_id, path), side)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 self.missing.add(path.name)
                 continue
@@ -153,7 +153,7 @@ class _Pictures:
         return f"{match[1]}{name}\n" if name else ""
 
 
-def _encoded(data: bytes, side: int) -> tuple[str, bytes]:
+def _encode(data: bytes, side: int) -> tuple[str, bytes]:
     """Returns the suffix and content of an image of at most `side` pixels per side."""
     with open_image(io.BytesIO(data)) as image:
         plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")

@@ -25,7 +25,7 @@ import numpy as np
 from dyso.assets.manifest import MESH_SUFFIXES, mesh_kind
 
 from .archives import MAX_BYTES
-from .errors import AssetError, describe, is_machines, quote
+from .errors import AssetError, describe, is_machine_fault, quote
 
 MAX_TRIANGLES = 1 << 23
 """Maximum triangles of an object, for which Blender and the ray caster take some GB.
@@ -86,7 +86,7 @@ def plain_file(root: Path, path: Path) -> Path | None:
     except (ValueError, RuntimeError):  # null characters, circular links
         return None
     except OSError as error:
-        if is_machines(error):
+        if is_machine_fault(error):
             raise
         return None
     return real if regular and real.is_relative_to(root) else None

@@ -56,13 +56,13 @@ class Stage:
         self._backgrounds = Assets.open(backgrounds)
 
     def render(
-        self, scene: Scene, between: Callable[[int], None] = lambda views: None
+        self, scene: Scene, before_view: Callable[[int], None] = lambda views: None
     ) -> Views:
         """Renders all views of a scene.
 
         Args:
           scene: what to render.
-          between: called before each view with the number of finished views; it may
+          before_view: called before each view with the number of finished views; it may
             raise to stop.
 
         Raises:
@@ -98,7 +98,7 @@ class Stage:
                     *matrices, scene.resolution, scene.background, pixels
                 )
             for step in layout.steps_of(c):
-                between(finished_views)
+                before_view(finished_views)
                 finished_views += 1
                 index = layout.view(step, c)
                 _move(items, positions[:, step], quaternions[:, step])
