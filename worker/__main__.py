@@ -2,11 +2,11 @@
 
 Serving: the first line on standard output is `{"ok": true, "timings": {"start": ...}}`
 once the worker is ready. A request is a line of JSON on standard input, `{"scene":
-{...}, "output": "views.npz"}`; the answer is a line on standard output, `{"ok": true,
-"timings": {...}, "versions": {...}}` once the file is there, after a line `{"views":
-...}` each second with how many views there are so far. Where something is wrong, the
-answer is `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The process ends
-when its input does, or its parent is gone.
+{...}, "output": "views.npz"}`. While it renders, the worker prints a line `{"views":
+...}` each second with the number of finished views. Once the file is written, the
+worker answers `{"ok": true, "timings": {...}, "versions": {...}}`. If the request
+fails, it answers `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The
+process ends at the end of its input, or when its parent has exited.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from typing import Any, TextIO, get_args
 from dyso.render import Device
 from dyso.render.system import end_with_parent, scratch_parent
 
-_ROOM = 1_000_000  # bytes that must be free, beyond what a picture takes
+_ROOM = 1_000_000  # bytes that must be free in addition to the size of an image
 
 
 def main() -> int:
-    """Parses the command line and serves or renders; gives the exit status."""
+    """Parses the command line, serves or renders, and returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m dyso.worker",
         description="Serve scenes, one JSON line each, or render one and exit.",
@@ -60,7 +60,7 @@ def main() -> int:
         try:
             device.select(arguments.device)
         except device.DeviceError as error:
-            _say(answers, _refusal("device", str(error)))
+            _send(answers, _refusal("device", str(error)))
             return 1
 
         from .stage import Stage
@@ -68,9 +68,9 @@ def main() -> int:
         manifests = arguments.objects, arguments.backgrounds
         try:
             stage = Stage(*manifests, scratch, arguments.device)
-        except Exception as error:  # of TensorFlow's file system, too
+        except Exception as error:  # includes errors of TensorFlow's file system
             message = f"cannot read {' or '.join(manifests)}: {error}"
-            _say(answers, _refusal("manifest", message))
+            _send(answers, _refusal("manifest", message))
             return 1
         try:
             if arguments.scene:
@@ -79,39 +79,41 @@ def main() -> int:
                     "output": arguments.output,
                 }
                 answer = _answer(stage, request)
-                _say(answers, answer)
+                _send(answers, answer)
                 return int(not answer["ok"])
             start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
-            _say(answers, start)
+            _send(answers, start)
             for line in sys.stdin:
                 request = json.loads(line)
-                answer = _answer(stage, request, lambda made: _say(answers, made))
-                _say(answers, answer)
+                answer = _answer(
+                    stage, request, lambda progress: _send(answers, progress)
+                )
+                _send(answers, answer)
         finally:
             stage.close()
     return 0
 
 
 def _claim_stdout() -> TextIO:
-    """Keeps standard output for answers; Blender's own chatter goes to stderr."""
+    """Reserves standard output for answers and sends Blender's output to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
 
 
-def _say(answers: TextIO, answer: dict[str, Any]) -> None:
+def _send(answers: TextIO, answer: dict[str, Any]) -> None:
     print(json.dumps(answer), file=answers, flush=True)
 
 
 @contextlib.contextmanager
 def _scratch(folder: str | None) -> Iterator[Path]:
-    """Gives the folder, or one in memory where there is memory; removes it at last.
+    """Yields the scratch folder, by default one in memory, and removes it at the end.
 
-    At the worker's own end, so that it goes too where the parent was killed.
+    The worker removes the folder itself, so it is removed even if the parent is killed.
     """
     parent = scratch_parent()
     path = Path(folder or tempfile.mkdtemp(prefix="dyso-worker-", dir=parent))
-    # Blender and Kubric make temporary folders of their own, and leave them.
+    # Blender and Kubric create temporary folders and do not remove them.
     os.environ["TMPDIR"] = tempfile.tempdir = str(path)
     try:
         yield path
@@ -122,7 +124,7 @@ def _scratch(folder: str | None) -> Iterator[Path]:
 def _answer(
     stage: Any,
     request: dict[str, Any],
-    say: Callable[[dict[str, int]], None] = lambda made: None,
+    report: Callable[[dict[str, int]], None] = lambda progress: None,
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -130,50 +132,51 @@ def _answer(
 
     from .errors import AssetError, StorageError, UnseenError
 
-    parent, said = os.getppid(), time.monotonic()
+    parent, last_report = os.getppid(), time.monotonic()
 
-    def between(views: int) -> None:
-        nonlocal said
+    def before_view(views: int) -> None:
+        nonlocal last_report
         if os.getppid() != parent:
             sys.exit("the parent process is gone")
-        if time.monotonic() - said >= 1:
-            say({"views": views})
-            said = time.monotonic()
+        if time.monotonic() - last_report >= 1:
+            report({"views": views})
+            last_report = time.monotonic()
 
     room = _ROOM
     try:
         scene = Scene.from_json(json.dumps(request["scene"]))
         height, width = scene.resolution
-        room += 16 * height * width  # Blender's picture: four float32 a pixel
-        views = stage.render(scene, between)
+        room += 16 * height * width  # Blender's image: four float32 per pixel
+        views = stage.render(scene, before_view)
         np.savez(request["output"], **views.arrays())
     except StorageError as error:
         return _refusal("storage", str(error))
     except UnseenError as error:
         return _refusal("unseen", str(error))
     except Exception as error:
-        fault = _machines_fault(error, Path(request["output"]).parent, room)
+        fault = _machine_fault(error, Path(request["output"]).parent, room)
         if fault is not None:
-            return _refusal("machine", _say_error(fault))
+            return _refusal("machine", _describe(fault))
         if isinstance(error, AssetError):
             return _refusal("asset", str(error), error.asset)
         traceback.print_exc()
-        return _refusal("error", _say_error(error))
+        return _refusal("error", _describe(error))
     return {"ok": True, "timings": views.timings, "versions": views.versions}
 
 
-def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException | None:
-    """Returns what this machine did that may have led to an error, or None.
+def _machine_fault(error: Exception, folder: Path, room: int) -> BaseException | None:
+    """Returns the fault of this machine that may have caused an error, or None.
 
-    Blender and the libraries that read its files seldom say why they fail: on a full
-    disk, one finds "0 parts" in a picture. So the folder for them is tried, too.
+    Blender and the libraries that read its files seldom report the cause of a failure:
+    on a full disk, one of them reports "0 parts" in an image. Therefore this function
+    also tests whether the temporary folder has enough space.
 
     Args:
-      error: what a scene ended with.
-      folder: of temporary files.
-      room: bytes that a file there needs.
+      error: the error that ended the scene.
+      folder: the folder for temporary files.
+      room: the bytes that a temporary file needs.
     """
-    from .errors import is_machines
+    from .errors import is_machine_fault
 
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -183,13 +186,13 @@ def _machines_fault(error: Exception, folder: Path, room: int) -> BaseException 
         return full
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MemoryError) or is_machines(cause):
+        if isinstance(cause, MemoryError) or is_machine_fault(cause):
             return cause
         cause = cause.__cause__ or cause.__context__
     return None
 
 
-def _say_error(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
@@ -203,5 +206,5 @@ def _refusal(reason: str, message: str, asset: str = "") -> dict[str, Any]:
 if __name__ == "__main__":
     status = main()
     sys.stderr.flush()
-    # At once, for Blender's own end may hang.
+    # Skips Blender's shutdown, which may hang.
     os._exit(status)

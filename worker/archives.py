@@ -1,4 +1,4 @@
-"""Strangers' archives: plain files alone, in one folder, within bounds."""
+"""Unpacks untrusted archives: only plain files, in one folder, within bounds."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dyso.assets.manifest import is_inside
 from .errors import AssetError, blamed, quote
 
 # A mesh of a million triangles is about 100 MB of OBJ, a 4k texture 50 MB at most, a
-# 16k HDRI 400 MB: what people render with stays well below.
+# 16k HDRI 400 MB: assets in use stay well below this.
 MAX_BYTES = 1 << 30
-"""Of an archive, and of all that it unpacks to."""
+"""Maximum size of an archive, and of its unpacked content."""
 MAX_FILES = 4096
-"""Files and folders in an archive; ShapeNet's and GSO's have tens, at most hundreds."""
+"""Maximum files and folders in an archive; ShapeNet and GSO have at most hundreds."""
 MAX_DEPTH = 16
-"""Folders within folders."""
+"""Maximum depth of nested folders."""
 MAX_HEADERS = 8 << 20
-"""Bytes of an archive's headers, all together: 2 KiB for each file."""
+"""Maximum total bytes of an archive's headers: 2 KiB for each file."""
 _CHUNK = 1 << 20
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _RECORD = re.compile(rb"(\d{1,7}) [^=\n]{1,255}=")
@@ -32,18 +32,18 @@ _DIGITS = re.compile(rb"\d{100}")
 
 
 def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> None:
-    """Unpacks a .tar.gz; leaves `folder` half made where it raises.
+    """Unpacks a .tar.gz; if it raises, `folder` may be incomplete.
 
     Args:
       asset_id: whose it is, for errors.
       archive: the file.
-      folder: is made.
+      folder: the target; created here.
       checksum: sha256 in hexadecimal, of the archive or of its content (see
         `_extract`); empty for none.
 
     Raises:
-      AssetError: it is damaged, past a bound, has another checksum, or has anything
-        but plain files and folders that stay inside.
+      AssetError: it is damaged, past a bound, has another checksum, or has entries
+        other than plain files and folders inside of `folder`.
       StorageError: the disk is full, or fails.
     """
     plain = folder.with_name(f"{folder.name}.tar")
@@ -54,7 +54,7 @@ def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> No
         with plain.open("rb") as file, plain.open("rb") as contents:
             headers: Any = _Headers(file)
             with tarfile.open(fileobj=headers, mode="r:") as tar:
-                found = _extract(asset_id, tar, contents, folder)
+                actual = _extract(asset_id, tar, contents, folder)
     except (
         tarfile.TarError,
         OSError,
@@ -64,21 +64,21 @@ def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> No
         RecursionError,
         zlib.error,
     ) as error:
-        raise blamed(asset_id, "is no whole .tar.gz", error, archive) from error
+        raise blamed(asset_id, "is not a complete .tar.gz", error, archive) from error
     finally:
         plain.unlink(missing_ok=True)
-    if checksum and checksum != found:
+    if checksum and checksum != actual:
         with archive.open("rb") as whole:
-            found = hashlib.file_digest(whole, "sha256").hexdigest()
-        if checksum != found:
+            actual = hashlib.file_digest(whole, "sha256").hexdigest()
+        if checksum != actual:
             raise AssetError(asset_id, f"its sha256 is not the manifest's, {checksum}")
 
 
 def copy(asset_id: str, source: BufferedIOBase | BinaryIO, target: BinaryIO) -> None:
-    """Copies what is left of a file, up to `MAX_BYTES`.
+    """Copies the rest of a file, up to `MAX_BYTES`.
 
     Raises:
-      AssetError: there is more.
+      AssetError: the rest is longer.
     """
     left = MAX_BYTES
     while data := source.read(_CHUNK):
@@ -89,10 +89,10 @@ def copy(asset_id: str, source: BufferedIOBase | BinaryIO, target: BinaryIO) -> 
 
 
 class _Headers:
-    """A tar of which the headers alone are read, within bounds.
+    """Reads only the headers of a tar file, within bounds.
 
-    A header may ask for any amount at once. `tarfile` takes the square of the time for
-    records that do not end where they say, and for long rows of digits.
+    A header may request a read of any size. `tarfile` takes quadratic time for records
+    of a wrong length and for long rows of digits.
     """
 
     def __init__(self, file: BinaryIO):
@@ -131,7 +131,7 @@ def _check_records(data: bytes) -> None:
 def _extract(
     asset_id: str, tar: tarfile.TarFile, contents: BinaryIO, folder: Path
 ) -> str:
-    """Gives the sha256 over the files in order: name, zero, length, zero, bytes."""
+    """Returns the sha256 over the files in order: name, zero, length, zero, bytes."""
     digest = hashlib.sha256()
     for count, member in enumerate(tar):
         name = PurePosixPath(member.name)

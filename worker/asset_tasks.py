@@ -1,9 +1,9 @@
 """`python -m dyso.worker.asset_tasks`: converts, fetches and checks untrusted assets.
 
-A request is a line of JSON on standard input, `{"do": "mesh", ...}`, see `_TASKS`; the
+A request is a line of JSON on standard input, `{"do": "mesh", ...}`, see `_TASKS`. The
 answer is a line on standard output, `{"ok": true, "value": ...}`, or `{"ok": false,
-"reason": ..., "message": ...}`. The process ends when its input does. It needs neither
-Blender nor Kubric.
+"reason": ..., "message": ...}`. The process ends at the end of its input. It needs
+neither Blender nor Kubric.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .errors import AssetError, StorageError, blamed
 
 Request = dict[str, Any]
 
-# What a zip's damaged entry brings out of its decoders.
+# Errors that the decoders raise for a damaged entry of a zip.
 _DAMAGED = (
     zipfile.BadZipFile,
     EOFError,
@@ -43,10 +43,10 @@ _DAMAGED = (
 
 
 def main() -> None:
-    """Serves until there is no more input."""
+    """Serves requests until the end of the input."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # Of every face that a mesh lacks.
+    # trimesh warns about every missing face.
     logging.getLogger("trimesh").setLevel(logging.CRITICAL)
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
@@ -66,10 +66,10 @@ def _answer(request: Request) -> dict[str, Any]:
 
 
 def _convert(request: Request) -> dict[str, Any]:
-    """Makes an archive of `source`; gives its entry for the manifest.
+    """Converts `source` to an archive and returns its entry for the manifest.
 
-    The request has `id`, `source`, `root`, `zip` or nothing, `out`, `entry` with what
-    is known of it, and `up` of a mesh or `width` of an HDRI.
+    The request has `id`, `source`, `root`, optionally `zip`, `out`, `entry` with the
+    known part of the entry, and `up` for a mesh or `width` for an HDRI.
     """
     asset_id = request["id"]
     with tempfile.TemporaryDirectory() as temporary:
@@ -78,17 +78,20 @@ def _convert(request: Request) -> dict[str, Any]:
             if request["do"] == "hdri":
                 from .hdri import convert_hdri
 
-                made = convert_hdri(asset_id, path, request["width"])
+                converted = convert_hdri(asset_id, path, request["width"])
             else:
                 from .convert import convert_mesh
 
-                made = convert_mesh(asset_id, path, root, request["up"])
+                converted = convert_mesh(asset_id, path, root, request["up"])
         except OSError as error:
             raise blamed(asset_id, "cannot be read", error) from error
     entry = request["entry"]
-    entry |= {"kwargs": made.kwargs, "metadata": entry["metadata"] | made.metadata}
+    entry |= {
+        "kwargs": converted.kwargs,
+        "metadata": entry["metadata"] | converted.metadata,
+    }
     described = json.dumps(entry, indent=1, sort_keys=True).encode()
-    files = {"data.json": described, **made.files}
+    files = {"data.json": described, **converted.files}
     if sum(map(len, files.values())) > MAX_BYTES or len(files) > MAX_FILES:
         raise AssetError(asset_id, f"is more than {MAX_BYTES} bytes or too many files")
     sha256 = write_archive(Path(request["out"]), files)
@@ -97,21 +100,23 @@ def _convert(request: Request) -> dict[str, Any]:
 
 
 def _source(request: Request, folder: Path) -> tuple[Path, Path]:
-    """Returns the file and the folder that all it refers to must lie in.
+    """Returns the file, and the folder that must contain every file it refers to.
 
     Args:
       request: see `_convert`.
-      folder: an empty one, where what lies in a zip is unpacked.
+      folder: an empty folder, into which files of a zip are unpacked.
     """
     if not request.get("zip"):
         return Path(request["source"]), Path(request["root"])
     left = MAX_BYTES
-    zipped, root = _opened(request["zip"]), request["root"]
+    zipped, root = _open_zip(request["zip"]), request["root"]
     for name in _members(request["zip"]).get(root, ()):
         info = zipped.getinfo(name)
         left -= info.file_size
         if left < 0 or not is_inside(name):
-            raise AssetError(request["id"], "is too large, or lies outside")
+            raise AssetError(
+                request["id"], "is too large, or has a file outside its folder"
+            )
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -123,7 +128,7 @@ def _source(request: Request, folder: Path) -> tuple[Path, Path]:
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(path: str) -> zipfile.ZipFile:
+def _open_zip(path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -135,19 +140,19 @@ _MODEL = re.compile(r"((?:.*?/)?\d{8}/[^/]+)/(?!$)")
 
 @functools.lru_cache(maxsize=2)
 def _members(path: str) -> dict[str, list[str]]:
-    """Gives the files of a zip of ShapeNet by the folders of their models."""
-    found: dict[str, list[str]] = {}
-    for name in _opened(path).namelist():
+    """Returns the files of a ShapeNet zip, grouped by the folder of their model."""
+    members: dict[str, list[str]] = {}
+    for name in _open_zip(path).namelist():
         match = _MODEL.match(name)
-        # What voxels are in is large, and not read.
+        # Voxel files are large and not needed.
         if match and not name.endswith(("/", ".binvox")):
-            found.setdefault(match[1], []).append(name)
-    return found
+            members.setdefault(match[1], []).append(name)
+    return members
 
 
 def _list_zip(request: Request) -> list[dict[str, Any]]:
-    """Gives the models of a zip of ShapeNet: root, files and a checksum."""
-    zipped = _opened(request["zip"])
+    """Returns the models of a ShapeNet zip: root, files and checksums."""
+    zipped = _open_zip(request["zip"])
     return [
         {
             "root": root,
@@ -164,12 +169,12 @@ def _assets(manifest: str) -> Assets:
 
 
 def _prefetch(request: Request) -> None:
-    """Has the asset `id` of `manifest` in the cache."""
+    """Fetches the asset `id` of `manifest` into the cache."""
     _assets(request["manifest"]).prefetch(request["id"])
 
 
 def _verify(request: Request) -> None:
-    """Fetches the asset `id` of `manifest` anew, and checks it."""
+    """Fetches the asset `id` of `manifest` again and checks it."""
     _assets(request["manifest"]).verify(request["id"])
 
 

@@ -1,4 +1,4 @@
-"""Assets by their ids, fetched from strangers' archives with care.
+"""Fetches assets by their ids from untrusted archives.
 
 A manifest says where an archive lies and which of its files to open; nothing else
 that it says reaches Kubric or Blender.
@@ -34,11 +34,11 @@ _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")
 def open_cache() -> Cache:
     """Opens this machine's cache of assets.
 
-    Where that cannot be written, as in a container, it is in a folder for temporary
-    files: in a worker its own, which goes with it.
+    If the cache cannot be written, as in a container, a temporary folder is used; in a
+    worker, it is removed with the worker's scratch folder.
 
     Raises:
-      UserError: neither can be written, or its size is not one.
+      UserError: neither can be written, or `DYSO_CACHE_SIZE` is not a size.
     """
     folder, most = cache_folder() / "assets", cache_bytes()
     with contextlib.suppress(OSError):
@@ -46,7 +46,7 @@ def open_cache() -> Cache:
     private = Path(tempfile.gettempdir()) / f"dyso-assets-{os.getuid()}"
     try:
         private.mkdir(mode=0o700, exist_ok=True)
-        # Others may write where it lies, and make what has its name.
+        # Other users may write to the parent, and create a folder with this name.
         if private.lstat().st_uid == os.getuid() and not private.is_symlink():
             return Cache(private, most)
     except OSError as error:
@@ -95,16 +95,16 @@ class Assets:
         return cls(location, manifest["assets"], data, open_cache())
 
     def create(self, asset_id: str, **kwargs: Any) -> Any:
-        """Makes Kubric's object or texture, fetching its files at first use.
+        """Creates Kubric's object or texture; fetches its files at first use.
 
-        The files are there until `release`.
+        The files stay available until `release`.
 
         Args:
           asset_id: its key in the manifest.
           kwargs: for Kubric.
 
         Raises:
-          AssetError: it is not in the manifest, missing, or not as it should be.
+          AssetError: the asset is not in the manifest, is missing, or is invalid.
           StorageError: the storage or the disk fails.
         """
         import kubric as kb
@@ -127,14 +127,14 @@ class Assets:
         )
 
     def release(self) -> None:
-        """Lets go of all files; for when no scene uses any."""
+        """Releases all files; call it when no scene uses any."""
         while self._copies:
             shutil.rmtree(self._copies.pop(), ignore_errors=True)
         while self._leases:
             self._leases.popitem()[1].close()
 
     def prefetch(self, asset_id: str) -> None:
-        """Has an asset's files in the cache; raises as `create`."""
+        """Fetches an asset's files into the cache; raises the errors of `create`."""
         self._fetch(asset_id, self._entry(asset_id))
         self.release()
 
@@ -156,7 +156,7 @@ class Assets:
         return entry
 
     def _fetch(self, asset_id: str, entry: dict[str, Any]) -> Path:
-        """Gives the folder of an asset's files, unpacked if they were not."""
+        """Returns the folder of an asset's files, and unpacks them if necessary."""
         if asset_id not in self._leases:
             try:
                 key = self._key(asset_id, entry)
@@ -168,7 +168,7 @@ class Assets:
         return _flat(asset_id, self._leases[asset_id].folder.resolve())
 
     def _key(self, asset_id: str, entry: dict[str, Any]) -> str:
-        """Gives the checksum, or without one a hash of which file it is."""
+        """Returns the checksum or, without one, a hash that identifies the file."""
         checksum = _checksum(asset_id, entry)
         if checksum:
             return checksum
@@ -205,7 +205,7 @@ class Assets:
 
     def _blamed(self, asset_id: str, name: str, error: Exception) -> Exception:
         place = f"{self._data}/{name}"
-        # On a disk, a file alone may be to blame; of a bucket it would be said.
+        # On a disk, the error may concern one file; a bucket would report that.
         if not isinstance(self._data, LocalFolder):
             return StorageError(f"{place}: {error}")
         return blamed(asset_id, "cannot be fetched", error, place)
@@ -215,7 +215,7 @@ def _checksum(asset_id: str, entry: dict[str, Any]) -> str:
     metadata = entry.get("metadata")
     checksum = metadata.get("sha256") if isinstance(metadata, dict) else None
     checksum = str(checksum or "")
-    # It becomes the name of a folder.
+    # The checksum becomes the name of a folder.
     if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
         raise AssetError(asset_id, f"its sha256 is {quote(checksum)}, not one")
     return checksum
@@ -229,7 +229,7 @@ def _archive(asset_id: str, entry: dict[str, Any]) -> str:
 
 
 def _flat(asset_id: str, folder: Path) -> Path:
-    """Kubric knows flat archives and those with one folder named by the id."""
+    """Returns the asset's folder: Kubric's archives are flat or have one top folder."""
     nested = folder / Path(asset_id).name
     return nested if os.path.isdir(nested) else folder
 
@@ -246,9 +246,9 @@ def _opened(asset_id: str, entry: dict[str, Any], folder: Path, copy: Path) -> P
 
 
 def _file(asset_id: str, folder: Path, name: Any) -> Path:
-    """Gives the path of a file that the manifest names as `{asset_dir}/...`.
+    """Returns the path of a file that the manifest names as `{asset_dir}/...`.
 
-    Without the prefix too, as in Kubric's manifest of HDRIs.
+    The prefix may be missing, as in Kubric's manifest of HDRIs.
     """
     if not isinstance(name, str):
         raise AssetError(
@@ -263,9 +263,9 @@ def _file(asset_id: str, folder: Path, name: Any) -> Path:
 
 
 def _axes(asset_id: str, described: dict[str, Any]) -> dict[str, str]:
-    """Gives the importer's options that count.
+    """Returns the importer options that are used.
 
-    Kubric undoes what its importer turns, so that z is up where nothing is said.
+    Kubric reverts its importer's rotation, so z is up by default.
     """
     wanted = described.get("render_import_kwargs") or {}
     if not isinstance(wanted, dict):

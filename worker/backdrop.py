@@ -1,11 +1,11 @@
-"""The HDRI as light, and the floor that it is projected on.
+"""The HDRI as the light source, and the floor onto which it is projected.
 
-The dome is a hemisphere with a flat floor at z = 0, on which the HDRI is projected
-from a point above the centre. The world lights the scene with the same HDRI. The
-floor is diffuse, with the albedo that, lit by the whole sky, sends back the HDRI's own
-radiance: so an unshadowed floor looks like the photograph, and shadows and bounced
-light fall on it as on a real one. What is seen past the floor and the objects is
-transparent here: `plates` has it.
+The dome is a hemisphere with a flat floor at z = 0. The HDRI is projected onto it from
+a point above the centre, and the world lights the scene with the same HDRI. The floor
+is diffuse. Its albedo is chosen so that under the whole sky it reflects the radiance of
+the HDRI. An unshadowed floor therefore looks like the photograph, and shadows and
+bounced light fall on it as on a real floor. The rest of the background is transparent
+in Cycles; `plates` adds it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIGHT_WIDTH = 512  # pixels around the horizon that light is sampled from
 
 
 def load_hdri(asset_id: str, path: str) -> tuple[bpy.types.Image, np.ndarray]:
-    """Opens an HDRI; gives the image, and its radiance [H, W, 3] (see `radiance`).
+    """Reads an HDRI; returns the image and its radiance [H, W, 3] (see `radiance`).
 
     Raises:
       AssetError: it cannot be read, is too large, or has values that are not finite
@@ -51,7 +51,7 @@ def load_hdri(asset_id: str, path: str) -> tuple[bpy.types.Image, np.ndarray]:
 
 
 def radiance(image: bpy.types.Image) -> np.ndarray:
-    """Gives the scene-linear radiance [H, W, 3], the first row at the zenith."""
+    """Returns the scene-linear radiance [H, W, 3], the first row at the zenith."""
     width, height = image.size
     values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
@@ -60,7 +60,7 @@ def radiance(image: bpy.types.Image) -> np.ndarray:
 
 
 def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
-    """Gives the irradiance [3] that the sky lays on a level floor.
+    """Returns the irradiance [3] of a level floor under the sky.
 
     Args:
       pixels: [H, W, 3], equirectangular radiance, the first row at the zenith.
@@ -72,7 +72,7 @@ def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
 
 
 def exposure(irradiance: np.ndarray, adaptation: float) -> float:
-    """Gives the exposure in stops for a floor lit by `irradiance` [3].
+    """Returns the exposure in stops for a floor lit by `irradiance` [3].
 
     Args:
       irradiance: see `floor_irradiance`.
@@ -83,7 +83,7 @@ def exposure(irradiance: np.ndarray, adaptation: float) -> float:
 
 
 def light(pixels: np.ndarray, rotation: float) -> np.ndarray:
-    """Gives an HDRI turned about the vertical, and as small as light needs it.
+    """Returns an HDRI rotated about the vertical axis and reduced for sampling light.
 
     Args:
       pixels: [H, W, 3], equirectangular radiance.
@@ -101,7 +101,7 @@ def light(pixels: np.ndarray, rotation: float) -> np.ndarray:
 
 
 def _averages(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Averages values [n, ...], periodic and one a unit of length, between edges."""
+    """Averages values [n, ...], periodic with one per unit of length, between edges."""
     sums = np.cumsum(values, axis=0, dtype=float)
     sums = np.concatenate([np.zeros_like(sums[:1]), sums])
     turns, place = np.divmod(edges, len(values))
@@ -134,10 +134,10 @@ def set_world(light: np.ndarray, world: bpy.types.World) -> None:
     output = tree.nodes.new("ShaderNodeOutputWorld")
     tree.links.new(texture.outputs["Color"], shader.inputs["Color"])
     tree.links.new(shader.outputs[0], output.inputs["Surface"])
-    # The map that Cycles draws light from has one value a pixel. So has the light then,
-    # and a small sun is drawn as often as it is bright; interpolated, its rim would be
-    # drawn too seldom and speckle the image. Cycles' own choice of a size is larger,
-    # and takes longer to build than a view to render.
+    # Cycles samples light from a map with one value per pixel. Without interpolation,
+    # the light has the same values, and a small sun is sampled in proportion to its
+    # brightness; interpolated, its rim would be undersampled and cause speckles. The
+    # map that Cycles chooses is larger and takes longer to build than a view to render.
     texture.interpolation = "Closest"
     world.cycles.sampling_method = "MANUAL"
     world.cycles.sample_map_resolution = width
@@ -183,7 +183,7 @@ def add_floor(
 
 
 def _disc(radius: float) -> tuple[list, list, list]:
-    """Gives the vertices, edges and one face of a disc on the floor."""
+    """Returns the vertices, edges and one face of a disc on the floor."""
     angles = (2 * math.pi * i / 256 for i in range(256))
     ring = [(radius * math.cos(a), radius * math.sin(a), 0.0) for a in angles]
     return ring, [], [tuple(range(len(ring)))]

@@ -1,11 +1,12 @@
-"""Unpacked assets, shared by the workers of a machine, and bounded in size.
+"""A cache of unpacked assets, bounded in size, that a machine's workers share.
 
-    content/KEY/...   an asset's files, under its checksum or a hash of where it lies
-    locks/00 ... ff   held while an asset of such a key is being fetched
-    bytes             of all content, as far as it is known; held while it changes
+    content/KEY/...   an asset's files, under its checksum or a hash of its location
+    locks/00 ... ff   locked while an asset with this key prefix is being fetched
+    bytes             total size of the content, if known; locked while it changes
 
-Whoever uses an asset holds its folder by a shared lock, which the kernel drops with the
-process. What nobody holds goes, the longest unused first, when there is too much.
+A process holds a shared lock on the folder of every asset that it uses. The kernel
+releases the lock when the process ends. When the cache exceeds its bound, assets
+without a lock are removed, the least recently used first.
 """
 
 from __future__ import annotations
@@ -21,25 +22,25 @@ from pathlib import Path
 from dyso.storage import tempdirs
 
 LEAST_SHARE = 0.9
-"""Of the bound, that is left when content has to go."""
+"""Share of the bound to which an eviction reduces the content."""
 WAIT_SECONDS = 300.0
-"""For another process that fetches the same; after that, both do."""
+"""Maximum wait for another process that fetches the same asset; then both fetch it."""
 _PAUSE = 0.05
 
 
 class Lease:
-    """An asset's files, which stay for as long as this is open.
+    """Keeps an asset's files in the cache until it is closed.
 
     Attributes:
-      folder: where they are.
+      folder: the folder of the files.
     """
 
     def __init__(self, folder: Path, descriptor: int):
-        """Takes over a descriptor that holds the folder's lock."""
+        """Takes ownership of a descriptor that holds the folder's lock."""
         self.folder, self._descriptor = folder, descriptor
 
     def close(self) -> None:
-        """Lets go of the files."""
+        """Releases the files."""
         os.close(self._descriptor)
 
 
@@ -47,14 +48,14 @@ class Cache:
     """A folder of content; threads and processes may use it at the same time."""
 
     def __init__(self, folder: Path, most: int):
-        """Makes the folder.
+        """Creates the folder.
 
         Args:
-          folder: where content is.
-          most: bytes that it may take; what is in use may take more.
+          folder: the root of the cache.
+          most: maximum bytes of the content; assets in use may exceed it.
 
         Raises:
-          OSError: it cannot be written.
+          OSError: the folder cannot be written.
         """
         self._folder, self._most = folder, most
         for name in ("content", "locks"):
@@ -64,21 +65,22 @@ class Cache:
         tempdirs.clean(folder)
 
     def take(self, key: str, make: Callable[[Path], None]) -> Lease:
-        """Gives content, after fetching it if it is not there.
+        """Returns a lease of content, which is fetched first if it is missing.
 
         Args:
-          key: its name, hexadecimal.
-          make: fetches it into a folder, which it makes; what it raises is raised.
+          key: the content's name, hexadecimal.
+          make: creates the folder that it is given and fetches the content into it;
+            its errors are passed on.
         """
-        found = self._held(key)
-        if found is not None:
-            return found
+        lease = self._lease(key)
+        if lease is not None:
+            return lease
         with _locked(self._folder / "locks" / key[:2]):
-            found = self._held(key)
-            return found if found is not None else self._add(key, make)
+            lease = self._lease(key)
+            return lease if lease is not None else self._add(key, make)
 
-    def _held(self, key: str) -> Lease | None:
-        """Takes hold of content; None if it is not there, or about to go."""
+    def _lease(self, key: str) -> Lease | None:
+        """Locks content; returns None if it is missing or being removed."""
         folder = self._folder / "content" / key
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -97,27 +99,27 @@ class Cache:
 
     def _add(self, key: str, make: Callable[[Path], None]) -> Lease:
         with tempdirs.tempdir(self._folder) as temporary:
-            made = temporary / "content"
-            make(made)
-            size = _flushed(made)
-            descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+            content = temporary / "content"
+            make(content)
+            size = _flush(content)
+            descriptor = os.open(content, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             try:
                 with _locked(self._folder / "bytes"):
                     self._make_room(size)
                     target = self._folder / "content" / key
-                    found = self._held(key)  # of one who did not wait for us
-                    if found is not None:
+                    lease = self._lease(key)  # of a process that stopped waiting
+                    if lease is not None:
                         os.close(descriptor)
-                        return found
-                    os.rename(made, target)
+                        return lease
+                    os.rename(content, target)
             except BaseException:
                 os.close(descriptor)
                 raise
         return Lease(target, descriptor)
 
     def _make_room(self, size: int) -> None:
-        """Counts what is about to be added, and removes others if it is too much."""
+        """Adds to the total size, and evicts other content if it exceeds the bound."""
         counted = self._folder / "bytes"
         text = counted.read_text()
         total = int(text) + size if text.isdecimal() else self._most + 1
@@ -126,15 +128,15 @@ class Cache:
         counted.write_text(f"{total}")
 
     def _evict(self, most: float) -> int:
-        """Removes what is not in use until there are at most so many bytes; counts."""
-        found = []
+        """Removes unused content until `most` bytes are left; returns the total."""
+        entries = []
         for entry in os.scandir(self._folder / "content"):
             with contextlib.suppress(FileNotFoundError):
                 path = Path(entry.path)
-                found.append((entry.stat().st_mtime_ns, _size(path), path))
-        total = sum(size for _, size, _ in found)
+                entries.append((entry.stat().st_mtime_ns, _size(path), path))
+        total = sum(size for _, size, _ in entries)
         with tempdirs.tempdir(self._folder) as trash:
-            for _, size, path in sorted(found):
+            for _, size, path in sorted(entries):
                 if total <= most:
                     break
                 if _moved(path, trash / path.name):
@@ -143,7 +145,7 @@ class Cache:
 
 
 def _moved(folder: Path, target: Path) -> bool:
-    """Moves a folder that nobody holds; says whether it did."""
+    """Moves a folder unless a process holds its lock; returns whether it was moved."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,8 +157,8 @@ def _moved(folder: Path, target: Path) -> bool:
     return True
 
 
-def _flushed(folder: Path) -> int:
-    """Has the disk keep all files below, lest names outlive contents; gives bytes."""
+def _flush(folder: Path) -> int:
+    """Flushes all files of a folder to the disk; returns their total size in bytes."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -165,7 +167,7 @@ def _flushed(folder: Path) -> int:
 
 
 def _size(folder: Path) -> int:
-    """Gives what the files below take, each at least a block."""
+    """Returns the bytes on disk of the files of a folder, at least a block for each."""
     return sum(
         max(path.lstat().st_blocks * 512, 4096) for path in (folder, *folder.rglob("*"))
     )
@@ -173,7 +175,7 @@ def _size(folder: Path) -> int:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Holds a file's lock; without it, if another holds it for too long."""
+    """Holds a file's lock; continues without it after `WAIT_SECONDS`."""
     deadline = time.monotonic() + WAIT_SECONDS
     with path.open("a") as file:
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What physics needs of a mesh: its bounds, a convex hull, a mass and its inertia."""
+"""Rigid bodies of meshes for physics: bounds, convex hull, mass and inertia."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scipy.spatial import QhullError
 from .errors import AssetError
 from .references import MAX_TRIANGLES
 
-LEAST, MOST = 1e-9, 1e9
-"""Of the longest side; see `worker.meshes`."""
+MIN_SIDE, MAX_SIDE = 1e-9, 1e9
+"""Bounds of the longest side; see `worker.meshes`."""
 _THICKNESS = 1e-3
-"""That a flat mesh is given, as a share of its longest side."""
+"""Thickness given to a flat mesh, as a share of its longest side."""
 _DIRECTIONS = 250
-"""In which the convex hull of a large mesh reaches as far as the mesh."""
+"""Number of directions that approximate the convex hull of a large mesh."""
 
 _URDF = """<robot name="object"><link name="base">
 <contact><lateral_friction value="0.5"/></contact>
@@ -36,10 +36,10 @@ class Solid:
 
     Attributes:
       bounds: [2, 3], lower and upper corner.
-      faces: triangles.
-      vertices: those that belong to a face.
-      volume: of a mesh that encloses one, else of its convex hull; above zero.
-      hull: convex, with a thickness.
+      faces: number of triangles.
+      vertices: number of vertices that belong to a face.
+      volume: the mesh's if it is closed, else its convex hull's; above zero.
+      hull: the convex hull, thickened if it is flat.
     """
 
     bounds: np.ndarray
@@ -50,7 +50,7 @@ class Solid:
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """What Kubric takes; its mass is that of a density of 1."""
+        """The manifest's arguments for Kubric; the mass assumes a density of 1."""
         return {
             "bounds": self.bounds.tolist(),
             "mass": self.volume,
@@ -58,7 +58,7 @@ class Solid:
         }
 
     def files(self, visual: str) -> dict[str, bytes]:
-        """Gives the files that PyBullet reads.
+        """Returns the files that PyBullet reads.
 
         Args:
           visual: the name of the visual mesh.
@@ -78,7 +78,7 @@ class Solid:
 
 
 def solid(asset_id: str, vertices: np.ndarray, faces: np.ndarray) -> Solid:
-    """Looks at a mesh.
+    """Returns the rigid body of a mesh.
 
     Args:
       asset_id: whose it is, for errors.
@@ -91,14 +91,14 @@ def solid(asset_id: str, vertices: np.ndarray, faces: np.ndarray) -> Solid:
     """
     low, high = extent(asset_id, vertices, faces)
     side = (high - low).max()
-    if not LEAST < side < MOST or np.abs((low, high)).max() > MOST:
-        raise AssetError(asset_id, f"has no size between {LEAST:g} and {MOST:g}")
+    if not MIN_SIDE < side < MAX_SIDE or np.abs((low, high)).max() > MAX_SIDE:
+        raise AssetError(asset_id, f"has no size between {MIN_SIDE:g} and {MAX_SIDE:g}")
     used, indices = np.unique(faces, return_inverse=True)
-    # In units of its size: what follows has tolerances.
+    # In units of its size, since the operations below have tolerances.
     points = (vertices[used] - low) / side
     mesh = trimesh.Trimesh(points, indices.reshape(-1, 3), process=True)
     hull = _hull(points)
-    # Of an open mesh, or one that is inside out, it is no number that means anything.
+    # The volume of an open or inverted mesh is meaningless.
     volume = mesh.volume if mesh.is_volume else hull.volume
     hull.apply_scale(side)
     hull.apply_translation(low)
@@ -114,7 +114,7 @@ def solid(asset_id: str, vertices: np.ndarray, faces: np.ndarray) -> Solid:
 def extent(
     asset_id: str, vertices: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives the corners [3] of the box around a mesh's faces; see `solid`."""
+    """Returns the corners [3] of the box around a mesh's faces; see `solid`."""
     if not len(faces):
         raise AssetError(asset_id, "has no faces")
     if len(faces) > MAX_TRIANGLES:
@@ -129,7 +129,7 @@ def extent(
 
 
 def _outer(points: np.ndarray) -> np.ndarray:
-    """Gives the points that are farthest in some direction: those of a small hull."""
+    """Returns the points that are farthest in one of `_DIRECTIONS` directions."""
     if len(points) <= _DIRECTIONS:
         return points
     # Evenly over the sphere, by the golden angle.
@@ -144,7 +144,7 @@ def _outer(points: np.ndarray) -> np.ndarray:
 
 
 def _hull(points: np.ndarray) -> trimesh.Trimesh:
-    """Gives the convex hull of points whose longest side is 1; a flat one is thick."""
+    """Returns the convex hull of points whose longest side is 1, thickened if flat."""
     points = _outer(points)
     try:
         hull = trimesh.convex.convex_hull(points)

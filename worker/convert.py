@@ -1,4 +1,4 @@
-"""Mesh files -> what goes into a Kubric archive, and what its manifest says of it."""
+"""Converts mesh files to the files and manifest entries of Kubric archives."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from .references import plain_file, read_gltf, read_mesh, read_plain
 
 AXES = {"axis_forward": "Y", "axis_up": "Z"}
 PLAIN_SIDES = 1e-3, 1e3
-"""Of a mesh, its own units; others are scaled to 1, which float32 is at ease with."""
+"""Range of the longest side, in the file's units; other meshes are scaled to 1."""
 PLAIN_OFFSET = 100.0
-"""Sides away from its origin; meshes that are farther are moved there."""
+"""Maximum distance from the origin, in longest sides; farther meshes are centred."""
 
 _LINES = re.compile(rb"^[ \t]*((?:v|vt|vn|f|usemtl|s)[ \t][^\n]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """What an archive holds, but for data.json.
+    """The content of an archive, except data.json.
 
     Attributes:
       files: contents by name.
-      kwargs: of the manifest's entry.
-      metadata: likewise.
+      kwargs: the keyword arguments in the manifest's entry.
+      metadata: the metadata in the manifest's entry.
     """
 
     files: dict[str, bytes]
@@ -50,13 +50,13 @@ def convert_mesh(asset_id: str, path: Path, root: Path, up: str) -> Converted:
     Args:
       asset_id: whose it is, for errors.
       path: the file.
-      root: the folder that all that it refers to must lie in.
+      root: the folder that must contain every file it refers to.
       up: the axis of an OBJ that is up, `Y` or `Z`; the archive's has z up.
 
     Raises:
-      AssetError: it cannot be read, or has nothing that can be shown.
+      AssetError: the file cannot be read, or has nothing to show.
     """
-    # The folder that the mesh lies in, and not that of a file that it is a link to.
+    # Resolves the folder only: the mesh itself may be a link to another folder.
     path, root = path.parent.resolve() / path.name, root.resolve()
     data = read_mesh(asset_id, path)
     if mesh_kind(path.name) == ".obj":
@@ -75,24 +75,24 @@ def _convert_obj(
     plain = PLAIN_SIDES[0] <= side <= PLAIN_SIDES[1]
     plain = plain and bool(np.abs(center).max() <= PLAIN_OFFSET * side)
     scale, origin = (1.0, np.zeros(3)) if plain else (1 / side, center)
-    found = _found_materials(asset_id, text, path, root)
-    mesh = b"\n".join(_rewritten(text, scale, origin, turn, bool(found.names)))
+    materials = _find_materials(asset_id, text, path, root)
+    mesh = b"\n".join(_rewrite(text, scale, origin, turn, bool(materials.names)))
     files = {"visual_geometry.obj": mesh + b"\n"}
-    if found.names:
-        files["visual_geometry.mtl"] = found.text.encode()
+    if materials.names:
+        files["visual_geometry.mtl"] = materials.text.encode()
     body = solid(asset_id, (vertices - origin) * scale @ turn.T, faces)
     metadata = {
         "nr_faces": body.faces,
         "nr_vertices": body.vertices,
-        "textured": bool(found.names),
+        "textured": bool(materials.names),
         "volume": body.volume,
     }
-    if found.missing:
-        metadata["missing_textures"] = len(found.missing)
+    if materials.missing:
+        metadata["missing_textures"] = len(materials.missing)
     if not plain:
         metadata |= {"scaled_by": scale, "moved_by": (-origin).tolist()}
     return Converted(
-        files=files | found.textures | body.files("visual_geometry.obj"),
+        files=files | materials.textures | body.files("visual_geometry.obj"),
         kwargs={
             **body.kwargs,
             "render_filename": "{asset_dir}/visual_geometry.obj",
@@ -105,13 +105,13 @@ def _convert_obj(
 def _geometry(
     asset_id: str, file: Any, kind: str, **more: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives vertices [n, 3] and triangles [m, 3]."""
+    """Returns vertices [n, 3] and triangles [m, 3]."""
     try:
         loaded = trimesh.load_scene(file, file_type=kind, process=False, **more)
         mesh = loaded.to_geometry()
     except MemoryError:
         raise
-    except Exception as error:  # Of a damaged file, trimesh raises whatever comes.
+    except Exception as error:  # trimesh raises any exception for damaged files.
         what = f"{type(error).__name__}: {describe(error)}"
         raise AssetError(asset_id, f"cannot be read: {what}") from error
     if not isinstance(mesh, trimesh.Trimesh):
@@ -119,42 +119,42 @@ def _geometry(
     return np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
 
 
-def _rewritten(
+def _rewrite(
     text: bytes, scale: float, origin: np.ndarray, turn: np.ndarray, shown: bool
 ) -> list[bytes]:
-    """Gives the lines of an OBJ that count, in other axes and units.
+    """Returns the relevant lines of an OBJ, in other axes and units.
 
     Args:
       text: the OBJ.
-      scale: of its coordinates.
-      origin: [3], what becomes zero.
-      turn: [3, 3], what turns its axes.
+      scale: the factor for its coordinates.
+      origin: [3], the point that becomes zero.
+      turn: [3, 3], the rotation of its axes.
       shown: whether it has materials.
     """
     lines = [line.rstrip() for line in _LINES.findall(text)]
     if not shown:
         lines = [line for line in lines if not line.startswith(b"usemtl")]
     for key, matrix, zero in ((b"v", turn * scale, origin), (b"vn", turn, np.zeros(3))):
-        own = [i for i, line in enumerate(lines) if line.split(None, 1)[0] == key]
-        tokens = [lines[i].split(None, 4) for i in own]
+        numbers = [i for i, line in enumerate(lines) if line.split(None, 1)[0] == key]
+        tokens = [lines[i].split(None, 4) for i in numbers]
         values = np.array([each[1:4] for each in tokens], "S").astype(float)
         moved = (values.reshape(-1, 3) - zero) @ matrix.T
-        # No face has what is not finite, and Blender reads nonsense there.
+        # No face uses values that are not finite, which Blender would misread.
         moved[~np.isfinite(moved).all(1)] = 0
-        for i, each, point in zip(own, tokens, moved.tolist(), strict=True):
+        for i, each, point in zip(numbers, tokens, moved.tolist(), strict=True):
             lines[i] = b" ".join((key, b"%.9g %.9g %.9g" % tuple(point), *each[4:]))
     return [b"mtllib visual_geometry.mtl"] * shown + lines
 
 
-def _found_materials(asset_id: str, text: bytes, path: Path, root: Path) -> Materials:
+def _find_materials(asset_id: str, text: bytes, path: Path, root: Path) -> Materials:
     used = {
         name.strip().decode(errors="replace")
         for name in re.findall(rb"(?m)^[ \t]*usemtl[ \t]+(.*)$", text)
     }
     libraries: list[Path] = []
     for line in re.findall(rb"(?m)^[ \t]*mtllib[ \t]+(.*)$", text):
-        said = line.strip().decode(errors="replace").replace("\\", "/")
-        for name in (said, *said.split()):
+        value = line.strip().decode(errors="replace").replace("\\", "/")
+        for name in (value, *value.split()):
             library = plain_file(root, path.parent / name)
             if library is not None:
                 libraries.append(library)
@@ -165,7 +165,7 @@ def _found_materials(asset_id: str, text: bytes, path: Path, root: Path) -> Mate
 
 
 class _Files(trimesh.resolvers.Resolver):
-    """Files that a mesh names: those that were read, and no others."""
+    """Resolves the names in a mesh to files that have been read."""
 
     def __init__(self, files: dict[str, bytes]):
         self._files = files
@@ -191,7 +191,7 @@ def _convert_gltf(asset_id: str, data: bytes, path: Path, root: Path) -> Convert
     for entry, file in gltf.external:
         uri = unquote(entry["uri"])
         if not is_inside(uri) or uri in files or file is None:
-            raise AssetError(asset_id, f"refers to {quote(uri)}, which is not there")
+            raise AssetError(asset_id, f"refers to {quote(uri)}, which does not exist")
         files[uri] = read_plain(asset_id, file)
     vertices, faces = _geometry(
         asset_id, io.BytesIO(data), kind[1:], resolver=_Files(files)

@@ -1,4 +1,4 @@
-"""What Cycles renders with: the CPU, or the GPUs of one kind."""
+"""Selects the devices that Cycles renders with: the CPU, or the GPUs of one kind."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from dyso.render import Device
 
 
 class DeviceError(Exception):
-    """There is no device of that kind; the message says what there is instead."""
+    """No device of the requested kind exists; the message lists the available ones."""
 
 
 def select(device: Device) -> str:
-    """Has Cycles use all devices of a kind, and no others, in the present scene.
+    """Makes Cycles use all devices of one kind, and no others, in the current scene.
 
-    Both Blender's preferences, where the kind and its devices stand, and the scene
-    forget it when Blender is reset, so this is for after every reset; it takes about
-    a millisecond.
+    A reset of Blender clears these settings in its preferences and in the scene, so
+    call this function after every reset. It takes about a millisecond.
 
     Returns:
-      The kind and the names of its devices, for `Views.versions`. Of a CPU nothing
-      more is said: its model decides no pixel, and records of one scene are alike.
+      The kind and the names of its devices, for `Views.versions`. For a CPU, only
+      "CPU": its model affects no pixel, and records of one scene stay identical.
 
     Raises:
-      DeviceError: there is none.
+      DeviceError: no device of the kind exists.
     """
     cycles = bpy.context.scene.cycles
     if device == "cpu":
@@ -33,29 +32,29 @@ def select(device: Device) -> str:
         return "CPU"
     preferences = bpy.context.preferences.addons["cycles"].preferences
     kind = device.upper()
-    found = _devices(preferences, kind)
-    if not found:
+    names = _devices(preferences, kind)
+    if not names:
         raise DeviceError(
             f"device {device}: Blender finds none here, only {_others(preferences)}; "
             "choose one of these, or mend the driver"
         )
     preferences.compute_device_type = kind
     for entry in preferences.devices:
-        # The CPU too is among them, and is left out.
+        # Blender lists the CPU as well; it is not used.
         entry.use = entry.type == kind
     cycles.device = "GPU"
-    return f"{kind} {', '.join(found)}"
+    return f"{kind} {', '.join(names)}"
 
 
 def _devices(preferences: Any, kind: str) -> list[str]:
-    """Gives the names of the devices of a kind."""
+    """Returns the names of the devices of a kind."""
     entries = preferences.get_devices_for_type(kind)
     return [entry.name for entry in entries if entry.type == kind]
 
 
 def _others(preferences: Any) -> str:
-    """Says which devices there are, for those who asked for another."""
-    # Only here are all drivers asked; Blender warns that some may crash.
+    """Returns a list of the available devices as text, for an error message."""
+    # Only an error queries all drivers: Blender warns that some may crash.
     return "; ".join(
         f"{kind.lower()} ({', '.join(names)})"
         for kind in ("CPU", "CUDA", "OPTIX", "HIP", "METAL", "ONEAPI")

@@ -1,10 +1,10 @@
-"""What can be wrong with a scene and its assets, and with where they are kept."""
+"""Errors of scenes, of assets, and of the storage that holds them."""
 
 from __future__ import annotations
 
 import errno
 
-# What a file's own name, or its absence, may bring; the rest is the machine's doing.
+# Errors that a file's name or its absence can cause. All others are the machine's.
 _NAMES = {
     errno.EACCES,
     errno.EEXIST,
@@ -20,7 +20,7 @@ _NAMES = {
 }
 
 MESSAGE = 300
-"""Characters of an error's message: parts of it come out of the files themselves."""
+"""Maximum characters of an error's message, which may quote untrusted files."""
 _QUOTED = 80
 
 
@@ -37,18 +37,18 @@ class AssetError(Exception):
 
 
 class StorageError(Exception):
-    """The storage or the disk failed, which is no asset's fault."""
+    """The storage or the disk failed; no asset is at fault."""
 
     def __init__(self, message: str):
         super().__init__(_cut(message, MESSAGE))
 
 
 class UnseenError(Exception):
-    """What physics made of a scene cannot be shown; another may be sampled."""
+    """The poses after physics cannot be shown; another scene can be sampled."""
 
 
-def is_machines(error: BaseException) -> bool:
-    """Says whether an error is the machine's, such as a full disk, not a file's."""
+def is_machine_fault(error: BaseException) -> bool:
+    """Returns whether the machine, not a file, caused an error: a full disk, say."""
     return (
         isinstance(error, OSError)
         and error.errno is not None
@@ -59,16 +59,16 @@ def is_machines(error: BaseException) -> bool:
 def blamed(
     asset_id: str, what: str, error: Exception, place: object = ""
 ) -> AssetError | StorageError:
-    """Returns whose fault an error is that came while an asset was being read.
+    """Returns an error that blames a failed read on the asset or on the storage.
 
     Args:
       asset_id: the asset.
-      what: happened to it, such as "cannot be read".
-      error: why.
-      place: where the asset's file is kept, for errors of the storage.
+      what: what failed, such as "cannot be read".
+      error: the cause.
+      place: the location of the asset's file, for errors of the storage.
     """
     reason = describe(error)
-    if is_machines(error):
+    if is_machine_fault(error):
         where = place or getattr(error, "filename", None) or asset_id
         return StorageError(f"{where}: {what}: {reason}")
     return AssetError(asset_id, f"{what}: {reason}")
@@ -83,7 +83,7 @@ def describe(error: Exception) -> str:
 
 
 def quote(value: object) -> str:
-    """Returns the repr of what a file or manifest says, cut where it is long."""
+    """Returns the repr of a value from a file or manifest, shortened if it is long."""
     text = value[: 2 * _QUOTED] if isinstance(value, (str, bytes)) else value
     return _cut(repr(text), _QUOTED)
 

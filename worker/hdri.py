@@ -1,4 +1,4 @@
-"""HDRI files, checked and made no larger than what the images can show."""
+"""Checks HDRI files and reduces them to the resolution that images can show."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .errors import AssetError
 from .pictures import MAX_HDRI_PIXELS, measure
 
 NAME = "environment.exr"
-LEAST_WIDTH = 64
+MIN_WIDTH = 64
 HALF = 65504.0
-"""The largest number of half precision."""
+"""The largest value of half precision."""
 _ROUND = 0.01
-"""By which a panorama's sides may miss 2:1."""
+"""Tolerance of a panorama's aspect ratio of 2:1."""
 
 
 def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
@@ -35,7 +35,7 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
         values that are not finite.
     """
     with path.open("rb") as file:
-        # Of 4 bytes or more a pixel, it is decoded here, and nothing larger is.
+        # Decoding takes 4 bytes or more per pixel, so larger images are refused.
         measure(asset_id, file, 4 * MAX_HDRI_PIXELS)
         file.seek(0)
         radiance = file.read(2) == b"#?"
@@ -43,31 +43,31 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
         pixels = _radiance(path) if radiance else _openexr(path)
     except (OSError, RuntimeError, TypeError, ValueError, IndexError) as error:
         raise AssetError(asset_id, f"cannot be read: {error}") from error
-    height, found = pixels.shape[:2]
-    if abs(found / height - 2) > 2 * _ROUND or found < LEAST_WIDTH:
+    height, source_width = pixels.shape[:2]
+    if abs(source_width / height - 2) > 2 * _ROUND or source_width < MIN_WIDTH:
         raise AssetError(
             asset_id,
-            f"has {height} x {found} pixels (height x width): a panorama is twice as "
-            f"wide as high, and at least {LEAST_WIDTH} pixels wide",
+            f"has {height} x {source_width} pixels (height x width): a panorama is "
+            f"twice as wide as high, and at least {MIN_WIDTH} pixels wide",
         )
     if not np.isfinite(pixels).all():
         raise AssetError(asset_id, "has pixels that are not finite")
-    pixels = np.maximum(pixels, 0)  # What sharpening filters leave.
+    pixels = np.maximum(pixels, 0)  # Sharpening filters leave negative values.
     if not pixels.max() > 0:
         raise AssetError(asset_id, "is black")
-    if found > width:
-        pixels = _reduced(pixels, width)
+    if source_width > width:
+        pixels = _reduce(pixels, width)
     return Converted(
-        files={NAME: _encoded(pixels)},
+        files={NAME: _encode(pixels)},
         kwargs={"filename": f"{{asset_dir}}/{NAME}"},
         metadata={
             "resolution": [pixels.shape[1], pixels.shape[0]],
-            "source_resolution": [found, height],
+            "source_resolution": [source_width, height],
         },
     )
 
 
-def _reduced(pixels: np.ndarray, width: int) -> np.ndarray:
+def _reduce(pixels: np.ndarray, width: int) -> np.ndarray:
     size = (width, width // 2)
     channels = [
         Image.fromarray(pixels[..., i]).resize(size, Image.Resampling.BOX)
@@ -76,8 +76,8 @@ def _reduced(pixels: np.ndarray, width: int) -> np.ndarray:
     return np.stack([np.asarray(channel) for channel in channels], -1)
 
 
-def _encoded(pixels: np.ndarray) -> bytes:
-    # A sun may be brighter than half precision goes.
+def _encode(pixels: np.ndarray) -> bytes:
+    # A sun may exceed the range of half precision.
     kind = np.float16 if pixels.max() <= HALF else np.float32
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,7 @@ def _encoded(pixels: np.ndarray) -> bytes:
 
 
 def _openexr(path: Path) -> np.ndarray:
-    """Gives [H, W, 3] of the first layer that has colours."""
+    """Returns [H, W, 3] of the first layer that has colours."""
     with OpenEXR.File(str(path), separate_channels=True) as file:
         channels = file.channels()
         for prefix in sorted({name.rpartition(".")[0] for name in channels}):
@@ -102,17 +102,17 @@ def _openexr(path: Path) -> np.ndarray:
 
 
 def _radiance(path: Path) -> np.ndarray:
-    """Gives [H, W, 3] of a Radiance file: RGB with a common exponent, in runs.
+    """Returns [H, W, 3] of a Radiance file: run-length encoded RGB and exponent.
 
-    Radiance's own description of the format: "Radiance File Formats", G. Ward.
+    The format is described in "Radiance File Formats", G. Ward.
     """
     data = path.read_bytes()
     head, _, rest = data.partition(b"\n\n")
     size, _, body = rest.partition(b"\n")
-    found = re.fullmatch(rb"-Y (\d{1,6}) \+X (\d{1,6})\s*", size)
-    if b"32-bit_rle_rgbe" not in head or not found:
+    match = re.fullmatch(rb"-Y (\d{1,6}) \+X (\d{1,6})\s*", size)
+    if b"32-bit_rle_rgbe" not in head or not match:
         raise ValueError("not of rows from the top of RGBE")
-    height, width = int(found[1]), int(found[2])
+    height, width = int(match[1]), int(match[2])
     rows = np.empty((height, width, 4), np.uint8)
     at = 0
     for y in range(height):
@@ -122,14 +122,14 @@ def _radiance(path: Path) -> np.ndarray:
         else:
             flat = np.frombuffer(body, np.uint8, width * 4, at)
             rows[y], at = flat.reshape(width, 4), at + width * 4
-    # The exponent has 128 too much, the mantissa 8 bits after the point.
+    # The exponent has a bias of 128, the mantissa 8 fractional bits.
     scale = np.ldexp(1.0, rows[..., 3].astype(np.int32) - 136)
     scale[rows[..., 3] == 0] = 0
     return (rows[..., :3] * scale[..., None]).astype(np.float32)
 
 
 def _row(body: bytes, at: int, row: np.ndarray) -> int:
-    """Unpacks a row [W, 4], one channel after the other; gives where the next is."""
+    """Unpacks a row [W, 4] channel by channel; returns the offset of the next row."""
     width = len(row)
     for channel in range(4):
         x, values = 0, bytearray()

@@ -1,4 +1,4 @@
-"""Procedural materials for objects that bring none."""
+"""Procedural materials for objects without materials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dyso.sampling.scene import Color, Material
 
 
 def apply(material: Material, target: bpy.types.Object, size: float) -> None:
-    """Replaces the object's materials by a sampled one.
+    """Replaces the object's materials with a sampled one.
 
     The pattern lies in object space, so that it needs no texture coordinates and moves
     with the object.
@@ -18,11 +18,11 @@ def apply(material: Material, target: bpy.types.Object, size: float) -> None:
       target: the Blender object.
       size: metres, the object's size.
     """
-    made = bpy.data.materials.new(material.texture)
-    made.use_nodes = True
+    created = bpy.data.materials.new(material.texture)
+    created.use_nodes = True
     target.data.materials.clear()
-    target.data.materials.append(made)
-    tree = made.node_tree
+    target.data.materials.append(created)
+    tree = created.node_tree
     shader = tree.nodes["Principled BSDF"]
     shader.inputs["Roughness"].default_value = material.roughness
     shader.inputs["Metallic"].default_value = material.metallic
@@ -50,7 +50,7 @@ def apply(material: Material, target: bpy.types.Object, size: float) -> None:
 
 
 def _pattern(texture: str, tree: bpy.types.NodeTree) -> bpy.types.NodeSocket:
-    """Gives the output socket, a factor from 0 to 1, of a new texture node."""
+    """Returns the output socket, a factor from 0 to 1, of a new texture node."""
     match texture:
         case "noise":
             node = tree.nodes.new("ShaderNodeTexNoise")

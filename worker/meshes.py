@@ -1,4 +1,4 @@
-"""Object meshes: brought to their own frame, and as arrays for contact and rays."""
+"""Object meshes, normalized to the object's frame, as arrays for contact and rays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from embreex.rtcore_scene import EmbreeScene
 from .errors import AssetError
 from .references import MAX_TRIANGLES
 
-# Of a mesh's longest side, in units of its own: what float32 can scale.
-LEAST, MOST = 1e-9, 1e9
+# Bounds of a mesh's longest side, in the file's units, that float32 can scale.
+MIN_SIDE, MAX_SIDE = 1e-9, 1e9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ObjectMesh:
-    """A mesh in its object's own frame, in metres.
+    """A mesh in the object's frame, in metres.
 
     Attributes:
       vertices: [n, 3].
@@ -38,7 +38,7 @@ class ObjectMesh:
 
     @cached_property
     def rays(self) -> trimesh.ray.ray_pyembree.RayMeshIntersector:
-        """Casts rays at the mesh."""
+        """The intersector of rays with the mesh."""
         mesh = trimesh.Trimesh(self.vertices, self.triangles, process=False)
         return trimesh.ray.ray_pyembree.RayMeshIntersector(mesh)
 
@@ -49,7 +49,7 @@ class ObjectMesh:
         return scene
 
     def occludes(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Says which rays [n] from [n, 3] in [n, 3] meet the mesh, somewhere."""
+        """Returns which rays [n], with origins and directions [n, 3], hit the mesh."""
         if not len(origins):
             return np.zeros(0, bool)
         rays = origins.astype(np.float32), directions.astype(np.float32)
@@ -66,7 +66,7 @@ def normalize(
 ) -> ObjectMesh:
     """Centres the mesh's bounding box and scales its longest side to `size` metres.
 
-    Changes the mesh data, so that the Blender object's own transform is the pose.
+    Changes the mesh data, so the Blender object's transform is the pose.
 
     Raises:
       AssetError: the mesh has no faces or too many, coordinates that are not finite,
@@ -84,10 +84,10 @@ def normalize(
     if not np.isfinite(used).all():
         raise AssetError(asset_id, "the mesh has coordinates that are not finite")
     low, high = used.min(0).astype(float), used.max(0).astype(float)
-    # Vertices are float32, and so are the steps between them far from the origin.
-    if not LEAST < (high - low).max() < MOST or np.abs(used).max() > MOST:
+    # Vertices are float32, which lose precision far from the origin.
+    if not MIN_SIDE < (high - low).max() < MAX_SIDE or np.abs(used).max() > MAX_SIDE:
         raise AssetError(
-            asset_id, f"the mesh has no size between {LEAST:g} and {MOST:g}"
+            asset_id, f"the mesh has no size between {MIN_SIDE:g} and {MAX_SIDE:g}"
         )
     scale = size / (high - low).max()
     center = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Materials of OBJ files, made such that Blender shows what is meant."""
+"""Rewrites the materials of OBJ files so that Blender shows them as intended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pictures import MAX_PIXELS
 from .references import plain_file, read_plain
 
 MAX_SIDE = 4096
-"""Pixels; larger textures are reduced."""
+"""Maximum side of a texture in pixels; larger ones are reduced."""
 _KEPT = re.compile(r"(?:K[ades]|N[is]|d|illum|P[rmsc]|Pcr|aniso|anisor)\Z")
 _MAPS = re.compile(r"(?:map_\w+|bump|norm|refl|disp)\Z", re.IGNORECASE)
 # A map's option takes numbers, a switch or a channel's name.
@@ -31,9 +31,9 @@ class Materials:
 
     Attributes:
       text: the .mtl file.
-      textures: pictures by their names in it.
-      names: of the materials.
-      missing: names of textures that are not there, or cannot be read.
+      textures: image files by their names in `text`.
+      names: the names of the materials.
+      missing: names of textures that are missing or cannot be read.
     """
 
     text: str = ""
@@ -47,14 +47,14 @@ def read_materials(
 ) -> Materials:
     """Reads .mtl files.
 
-    What is invisible is shown: masks and depth know it as a surface. A texture that is
-    not there leaves the material's own colour.
+    Invisible materials are made visible, because masks and depth treat them as
+    surfaces. A missing texture is replaced by the material's colour.
 
     Args:
       asset_id: whose they are, for errors.
       libraries: the files.
-      root: the folder, resolved, that textures must lie in.
-      used: the names of the materials that count.
+      root: the folder, resolved, that must contain the textures.
+      used: the names of the materials in use.
     """
     read = Materials()
     pictures = _Pictures(asset_id, root)
@@ -115,20 +115,20 @@ class _Pictures:
         self.textures: dict[str, bytes] = {}
         self.missing: set[str] = set()
 
-    def add(self, said: str, library: Path) -> str:
-        """Gives what stands for a texture; nothing if there is no such file."""
-        path = self._find(said, library)
+    def add(self, reference: str, library: Path) -> str:
+        """Returns a placeholder for a texture's name; empty if the file is missing."""
+        path = self._find(reference, library)
         if path is None:
-            self.missing.add(said)
+            self.missing.add(reference)
             return ""
         return f"\0{self._numbers.setdefault(path, len(self._numbers))}"
 
-    def _find(self, said: str, library: Path) -> Path | None:
-        parts = said.strip().strip('"').replace("\\", "/").replace("\0", "")
+    def _find(self, reference: str, library: Path) -> Path | None:
+        parts = reference.strip().strip('"').replace("\\", "/").replace("\0", "")
         path = plain_file(self._root, library.parent / parts)
         if path is not None:
             return path
-        # Moved since, or of a file system that does not tell A from a.
+        # The file may have moved, or come from a case-insensitive file system.
         name = Path(parts).name.lower()
         same = (p for p in self._root.rglob("*") if p.name.lower() == name)
         return min(
@@ -136,11 +136,11 @@ class _Pictures:
         )
 
     def encode(self) -> None:
-        """Reads all textures, together no larger than the worker takes."""
+        """Reads all textures, within the worker's limit on their total size."""
         side = min(MAX_SIDE, math.isqrt(MAX_PIXELS // max(len(self._numbers), 1)))
         for path, number in self._numbers.items():
             try:
-                suffix, data = _encoded(read_plain(self._asset_id, path), side)
+                suffix, data = _encode(read_plain(self._asset_id, path), side)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 self.missing.add(path.name)
                 continue
@@ -148,22 +148,24 @@ class _Pictures:
             self.textures[self._names[number]] = data
 
     def line(self, match: re.Match[str]) -> str:
-        """Gives a line of the file with the texture's name; none if there is none."""
+        """Returns a line with the texture's name; none if the texture is missing."""
         name = self._names.get(int(match[2]))
         return f"{match[1]}{name}\n" if name else ""
 
 
-def _encoded(data: bytes, side: int) -> tuple[str, bytes]:
-    """Returns a picture of at most `side` pixels a side, after its suffix."""
+def _encode(data: bytes, side: int) -> tuple[str, bytes]:
+    """Returns the suffix and content of an image of at most `side` pixels per side."""
     with open_image(io.BytesIO(data)) as image:
         plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
-        kept = image.format in ("PNG", "JPEG") and max(image.size) <= side and plain
+        unchanged = (
+            image.format in ("PNG", "JPEG") and max(image.size) <= side and plain
+        )
         image.load()
-        if kept:
+        if unchanged:
             return {"PNG": ".png", "JPEG": ".jpg"}[str(image.format)], data
         alpha = "A" in image.getbands() or "transparency" in image.info
-        made = image.convert("RGBA" if alpha else "RGB")
-        made.thumbnail((side, side))
+        reduced = image.convert("RGBA" if alpha else "RGB")
+        reduced.thumbnail((side, side))
         file = io.BytesIO()
-        made.save(file, "PNG")
+        reduced.save(file, "PNG")
         return ".png", file.getvalue()

@@ -1,4 +1,4 @@
-"""Ground truth by rays through the pixels' centres: depth, instance, normal, NOCS.
+"""Casts rays through pixel centres for ground truth: depth, instance, normal, NOCS.
 
 Exact to float precision, where a path tracer's own passes stand for whichever point
 of the pixel a sample fell on.
@@ -37,11 +37,11 @@ class Passes:
 def cast(
     empty: EmptyView, meshes: list[ObjectMesh], object_to_world: np.ndarray
 ) -> Passes:
-    """Casts one ray a pixel at the objects.
+    """Casts one ray per pixel at the objects.
 
     Args:
       empty: the view without them.
-      meshes: one an object.
+      meshes: one per object.
       object_to_world: [N, 3, 4].
     """
     directions, resolution = empty.directions, empty.depth.shape
@@ -82,7 +82,7 @@ def cast(
 def _window(
     sizes: np.ndarray, pose: np.ndarray, empty: EmptyView
 ) -> tuple[slice, slice]:
-    """Gives the rows and columns outside of which the object cannot be seen."""
+    """Returns the rows and columns that contain the object."""
     signs = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3)).reshape(3, -1).T
     corners = geometry.transform(pose, signs * sizes)
     pixels, _, z = geometry.project(corners, empty.intrinsics, empty.extrinsics)

@@ -1,4 +1,4 @@
-"""PyBullet, by way of Kubric: objects fall, collide and come to rest."""
+"""Simulates falling and colliding objects with PyBullet, through Kubric."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .meshes import ObjectMesh
 
 FLOOR = 1000.0  # metres, half the side of the floor
 SETTLE_RATE = 24  # frames a second
-SUBSTEPS = 8  # of a step, or what falls fast sinks centimetres deep where it hits
-ROLLING = 0.1  # rolling and spinning friction, or a ball would roll out of sight
+SUBSTEPS = 8  # per step; with one, fast objects sink centimetres deep on impact
+ROLLING = 0.1  # rolling and spinning friction, so a ball does not roll out of sight
 
 _URDF = """<robot name="object"><link name="base">
 <inertial><mass value="1"/>
@@ -37,13 +37,13 @@ def settle(
     seconds: float,
     scratch: Path,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets the objects fall on the floor.
+    """Simulates the objects' fall to the floor.
 
     Args:
-      meshes: one an object.
+      meshes: one per object.
       positions: [N, 3], metres.
       quaternions: [N, 4].
-      seconds: how long.
+      seconds: the simulated time.
       scratch: a folder for the hulls.
 
     Returns:
@@ -67,14 +67,14 @@ def fall(
     physics: Physics,
     scratch: Path,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets the objects move on from where they are and how they move.
+    """Simulates the objects from their given poses and velocities.
 
     Args:
-      meshes: one an object.
+      meshes: one per object.
       positions: [N, 3], metres, at step 0.
       quaternions: [N, 4], at step 0.
       steps: T dynamics steps.
-      physics: how the objects move at step 0, and when the steps are.
+      physics: the velocities at step 0, and the frame rate of the steps.
       scratch: a folder for the hulls.
 
     Returns:
@@ -108,7 +108,7 @@ def fall(
 
 
 def _stage(frames: int, frame_rate: int, scratch: Path) -> tuple[kb.Scene, PyBullet]:
-    """Gives a scene of the floor z = 0 alone, and its simulator."""
+    """Returns a scene with only the floor z = 0, and its simulator."""
     scene = kb.Scene(
         frame_start=0,
         frame_end=frames - 1,
@@ -159,7 +159,7 @@ def _add(
 def _run(
     simulator: PyBullet, objects: list[kb.FileBasedObject], frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives positions [N, frames, 3] and quaternions [N, frames, 4]."""
+    """Returns positions [N, frames, 3] and quaternions [N, frames, 4]."""
     animation, _ = simulator.run(frame_start=0, frame_end=frames - 1)
     return (
         np.array([animation[item]["position"] for item in objects]),
@@ -168,7 +168,7 @@ def _run(
 
 
 def _hull(points: np.ndarray) -> str:
-    """Gives the convex hull of points [k, 3] as OBJ text, a millimetre larger.
+    """Returns the convex hull of points [k, 3] as OBJ text, a millimetre larger.
 
     The millimetre gives a flat mesh the thickness that a hull needs.
     """

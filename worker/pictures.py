@@ -1,4 +1,4 @@
-"""Image files, measured by their headers before Blender decodes them."""
+"""Measures image files by their headers, before Blender decodes them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     import bpy
 
 MAX_PIXELS = 1 << 27
-"""Of an object's textures together: eight of 4096 x 4096, which take half a GB."""
+"""Maximum total of an object's textures: eight of 4096 x 4096, which take 0.5 GB."""
 MAX_HDRI_PIXELS = 1 << 25
-"""4096 x 8192, for which the worker takes 3.5 GB at its peak."""
+"""Maximum of an HDRI: 4096 x 8192, for which the worker takes up to 3.5 GB."""
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA")
 
 
 def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
-    """Looks at the textures of an imported object, which are not decoded yet.
+    """Checks the textures of an imported object before they are decoded.
 
     Args:
       asset_id: whose it is, for errors.
@@ -49,7 +49,9 @@ def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
     left = MAX_PIXELS
     for image in sorted(images, key=lambda image: image.name):
         if image.source not in ("FILE", "GENERATED"):
-            raise AssetError(asset_id, f"its texture {image.name} is no single image")
+            raise AssetError(
+                asset_id, f"its texture {image.name} is not a single image"
+            )
         if image.packed_file is not None:
             data = io.BytesIO(image.packed_file.data)
             left -= measure(asset_id, data, left)
@@ -57,22 +59,22 @@ def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
         path = Path(image.filepath_from_user())
         if path.parent != folder:
             name = quote(image.filepath)
-            raise AssetError(asset_id, f"its texture {name} is outside of it")
+            raise AssetError(asset_id, f"its texture {name} is outside its folder")
         if path.is_file():
             with path.open("rb") as file:
                 left -= measure(asset_id, file, left)
 
 
 def measure(asset_id: str, file: BinaryIO, most: int) -> int:
-    """Gives the number of pixels of an image, of four channels each.
+    """Returns the number of pixels of an image, counted as four channels each.
 
     Args:
       asset_id: whose it is, for errors.
       file: from its start; PNG, JPEG, WebP, TIFF, BMP, TGA, OpenEXR or Radiance HDR.
-      most: how many it may have.
+      most: the maximum number of pixels.
 
     Raises:
-      AssetError: it is none of these, or larger.
+      AssetError: the image has another format, or more pixels.
     """
     magic = file.read(4)
     file.seek(0)
@@ -83,14 +85,14 @@ def measure(asset_id: str, file: BinaryIO, most: int) -> int:
             pixels = _radiance(file)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of sizes and metadata
+                warnings.simplefilter("ignore")  # about sizes and metadata
                 with open_image(file, _FORMATS) as image:
                     pixels = math.prod(image.size)
     except Image.DecompressionBombError as error:
         raise AssetError(asset_id, f"has too large an image: {error}") from error
     except UnidentifiedImageError as error:
         raise AssetError(asset_id, "cannot be read as an image") from error
-    # What damaged headers bring out of the decoders.
+    # Errors that the decoders raise for damaged headers.
     except (OSError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
         raise AssetError(asset_id, f"cannot be read as an image: {error}") from error
     if pixels > most:
@@ -111,9 +113,9 @@ def _openexr(file: BinaryIO) -> int:
 
 
 def _radiance(file: BinaryIO) -> int:
-    # Where Blender looks for the size, and nowhere else.
+    # Blender also reads the size from this position only.
     _, _, size = file.read(1 << 14).partition(b"\n\n")
-    found = re.match(rb"\s*\S+\s+(\d{1,9})\s+\S+\s+(\d{1,9})\s", size)
-    if not found:
+    match = re.match(rb"\s*\S+\s+(\d{1,9})\s+\S+\s+(\d{1,9})\s", size)
+    if not match:
         raise ValueError("has no size")
-    return int(found[1]) * int(found[2])
+    return int(match[1]) * int(match[2])

@@ -1,4 +1,4 @@
-"""Exact object poses: the sampled ones in contact with the floor, or physics' own."""
+"""Computes exact object poses: sampled poses in contact with the floor, or physics."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 def true_poses(
     scene: Scene, meshes: list[ObjectMesh], scratch: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives positions [N, T, 3] and quaternions [N, T, 4] with contact applied.
+    """Returns positions [N, T, 3] and quaternions [N, T, 4] with contact applied.
 
     Args:
-      scene: its poses are exact but for what needs the mesh.
-      meshes: one an object.
+      scene: its poses are exact, except where they depend on the mesh.
+      meshes: one per object.
       scratch: a folder for the physics' files.
 
     Raises:
@@ -36,7 +36,7 @@ def true_poses(
         return _fall(scene, scene.physics, meshes, scratch, positions, quaternions)
     if scene.contact == "settle":
         _settle(scene, meshes, scratch, positions, quaternions)
-        # What lies in a heap stays as physics left it; one object touches exactly.
+        # Objects in a heap stay as physics left them; a single one touches exactly.
         first = 0 if len(meshes) == 1 else 1
     else:
         first = 0
@@ -52,7 +52,7 @@ def true_poses(
 
 
 def _lowest(mesh: ObjectMesh, quaternions: np.ndarray) -> np.ndarray:
-    """Gives the lowest z [T] of a mesh at the origin, turned by each of [T, 4]."""
+    """Returns the lowest z [T] of a mesh at the origin, rotated by each of [T, 4]."""
     return (quaternion_to_matrix(quaternions)[:, 2] @ mesh.points.T).min(-1)
 
 
@@ -64,7 +64,7 @@ def _fall(
     positions: np.ndarray,
     quaternions: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets the objects fall from step 0 on, and sees that they stay in sight."""
+    """Simulates the objects from step 0 on, and checks that they stay in view."""
     from .physics import fall
 
     start = positions[:, 0], quaternions[:, 0]
@@ -86,7 +86,7 @@ def _settle(
     positions: np.ndarray,
     quaternions: np.ndarray,
 ) -> None:
-    """Lets step 0 come to rest, in place; later steps keep their relative motion."""
+    """Settles step 0, in place; later steps keep their relative motion."""
     from .physics import settle
 
     moves = np.diff(positions, axis=1)

@@ -1,4 +1,4 @@
-"""What a camera sees without objects: the same in all dynamics steps.
+"""Renders the view without objects, which is the same in all dynamics steps.
 
 The unshadowed floor and the dome give back the HDRI's own radiance (see `backdrop`),
 so the empty view's image, its plate, needs no path tracing: it is looked up in the
@@ -16,13 +16,13 @@ from dyso import geometry
 from dyso.sampling.scene import Background
 
 FILTER_WIDTH = 3.0  # pixels that Cycles' Blackman-Harris filter spans at width 1.5
-SUBPIXELS = 3  # rays a pixel, along each side; odd, so that one is in the middle
-BAND = 64  # rows of pixels that are looked up at once
+SUBPIXELS = 3  # rays per pixel and side; odd, so that one is central
+BAND = 64  # rows of pixels that are processed at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmptyView:
-    """What a camera sees without objects, through the centres of H x W pixels.
+    """The view of a camera without objects, at the centres of H x W pixels.
 
     Attributes:
       intrinsics: [3, 3].
@@ -52,7 +52,7 @@ def empty_view(
     background: Background,
     pixels: np.ndarray,
 ) -> EmptyView:
-    """Casts rays at the backdrop, and looks up the plate.
+    """Casts rays at the backdrop and looks up the plate in the HDRI.
 
     Args:
       intrinsics: [3, 3].
@@ -103,7 +103,7 @@ def hit_dome(
 def directions_to_sky(
     background: Background, origin: np.ndarray, directions: np.ndarray
 ) -> np.ndarray:
-    """Gives the directions [..., 3] in which the HDRI is seen along rays [..., 3]."""
+    """Returns the directions [..., 3] in which the HDRI is seen along rays [..., 3]."""
     if background.backdrop == "environment":
         return directions
     depth, _ = hit_dome(background, origin, directions)
@@ -143,9 +143,10 @@ def look_up(pixels: np.ndarray, rotation: float, directions: np.ndarray) -> np.n
 
 
 def floor_weights(height: int) -> np.ndarray:
-    """Gives how much the rows [h] of an HDRI count on a level floor, but for a factor.
+    """Returns the relative weights [h] of an HDRI's rows for light on a level floor.
 
-    That is the cosine to the floor, 0 from below, times the row's length on the sphere.
+    The weight is the cosine to the floor, 0 from below, times the row's length on the
+    sphere.
     """
     polar = (np.arange(height) + 0.5) / height * math.pi
     return np.clip(np.cos(polar), 0, None) * np.sin(polar)
@@ -158,10 +159,10 @@ def _plate(
     background: Background,
     pixels: np.ndarray,
 ) -> np.ndarray:
-    """Gives the radiance [H, W, 3] of an empty view; see there."""
+    """Returns the radiance [H, W, 3] of an empty view; see `empty_view`."""
     height, width = resolution
-    # The middle one of a pixel's rays goes through its centre, so that pixels, whose
-    # filters overlap, share rays with their neighbours.
+    # The central ray of a pixel goes through its centre. Pixels, whose filters
+    # overlap, therefore share rays with their neighbours.
     reach = math.ceil(FILTER_WIDTH * SUBPIXELS / 2) - 1
     taps = np.arange(-reach, reach + 1)
     weights = blackman_harris(taps / (FILTER_WIDTH * SUBPIXELS) + 0.5)
@@ -186,6 +187,6 @@ def _plate(
 
 
 def blackman_harris(x: np.ndarray) -> np.ndarray:
-    """Gives the window's weights for x from 0 to 1 (Harris, 1978)."""
+    """Returns the window's weights for x from 0 to 1 (Harris, 1978)."""
     terms = zip((0.35875, -0.48829, 0.14128, -0.01168), range(4), strict=True)
     return np.sum([a * np.cos(2 * math.pi * k * x) for a, k in terms], axis=0)

@@ -1,10 +1,9 @@
-"""What a mesh file asks its importer to open and to make, looked at beforehand.
+"""Checks the files and parts that a mesh file makes its importer open and create.
 
-Blender's importers read whatever text or buffer a file names, and make as many vertices
-as it says. So they are given a copy that was parsed and written here, in which every
-name is that of a link beside it, to a regular file of the asset's own folder. Pictures
-are only opened by them; those are looked at afterwards, before they are decoded (see
-`pictures`).
+Blender's importers open any file that a mesh names, and create as many vertices as it
+requests. Therefore they only open a copy, which is parsed and written by this module.
+In the copy, every name is replaced by a link to a regular file of the asset's folder.
+The importers open images but do not decode them; `pictures` checks these afterwards.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ import numpy as np
 from dyso.assets.manifest import MESH_SUFFIXES, mesh_kind
 
 from .archives import MAX_BYTES
-from .errors import AssetError, describe, is_machines, quote
+from .errors import AssetError, describe, is_machine_fault, quote
 
 MAX_TRIANGLES = 1 << 23
-"""Of an object. ShapeNet's largest meshes have fewer than half as many; Blender and the
-ray caster take some GB for these."""
+"""Maximum triangles of an object, for which Blender and the ray caster take some GB.
+ShapeNet's largest meshes have fewer than half as many."""
 MAX_PARTS = {
     "nodes and instances": 1 << 14,
     "primitives": 1 << 14,
@@ -44,16 +43,16 @@ MAX_PARTS = {
     "animation channels": 1 << 14,
     "animation keys": 1 << 20,
 }
-"""Of a glTF; of an OBJ, its materials. Blender takes seconds for so many of a kind, and
-for joints, materials and scenes the square of the time for more."""
+"""Maximum parts of a glTF, and materials of an OBJ. Blender takes seconds for this
+many; its time is quadratic in the joints, materials and scenes."""
 MAX_LIBRARIES = 256
-"""That an OBJ names."""
+"""Maximum material libraries that an OBJ names."""
 MAX_MATERIALS_BYTES = 16 << 20
-"""Of these libraries together."""
+"""Maximum total size of these libraries."""
 
 _SPACES = bytes(32 if code < 32 and code != 10 else code for code in range(256))
-"""Turns what Blender takes for a blank into one, but for the ends of lines."""
-# Blender joins lines over blanks.
+"""Translates the characters that Blender treats as blanks, except line ends."""
+# Blender allows blanks between the backslash and the end of the line.
 _CONTINUED = re.compile(rb"\\ *\n")
 _NO_GEOMETRY = re.compile(rb"(?m)^(?! *(?:v|vn|vt|f|l|p|s|o|g|usemtl) )[^\n]*(?:\n|\Z)")
 _LIBRARY = re.compile(rb"(?m)^ *mtllib ([^\n]*)")
@@ -65,7 +64,7 @@ _MATERIAL = re.compile(
 _MAP = re.compile(rb" *((?:map_\w+|refl|bump) )(.*)")
 _ARGUMENT = rb" +[^ ]+"
 _NUMBER = rb"(?: +[-+]?[.\d][-+.\deE]*(?= ))"
-# What Blender takes for a map's options, each with its arguments.
+# The options of a map that Blender recognises, with their arguments.
 _OPTIONS = re.compile(
     rb"(?: *(?:-[os]%(n)s{0,3}|-bm%(n)s?|-mm%(a)s%(a)s|-t%(a)s%(a)s%(a)s"
     rb"|-(?:type|blendu|blendv|boost|cc|clamp|imfchan|texres)%(a)s)(?= ))*"
@@ -79,22 +78,22 @@ def plain_file(root: Path, path: Path) -> Path | None:
     Nothing is opened. `root` must be resolved.
 
     Raises:
-      OSError: the machine is at fault.
+      OSError: the machine failed, not the file.
     """
     try:
         real = path.resolve(strict=True)
         regular = stat.S_ISREG(real.lstat().st_mode)
-    except (ValueError, RuntimeError):  # of zeros, and links in a circle
+    except (ValueError, RuntimeError):  # null characters, circular links
         return None
     except OSError as error:
-        if is_machines(error):
+        if is_machine_fault(error):
             raise
         return None
     return real if regular and real.is_relative_to(root) else None
 
 
 def read_plain(asset_id: str, path: Path) -> bytes:
-    """Reads a regular file, and waits for no other: a pipe's end may never come.
+    """Reads a regular file and refuses others: reading a pipe may never end.
 
     Raises:
       AssetError: it is not a regular file, or has more than `MAX_BYTES`.
@@ -102,10 +101,10 @@ def read_plain(asset_id: str, path: Path) -> bytes:
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
     with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise AssetError(asset_id, f"{quote(path.name)} is not a plain file")
-        if found.st_size > MAX_BYTES:
+        if status.st_size > MAX_BYTES:
             raise AssetError(
                 asset_id, f"{quote(path.name)} has more than {MAX_BYTES} bytes"
             )
@@ -113,10 +112,10 @@ def read_plain(asset_id: str, path: Path) -> bytes:
 
 
 def read_mesh(asset_id: str, path: Path) -> bytes:
-    """Reads a mesh file whose content is of the kind that its name says.
+    """Reads a mesh file and checks that its content matches its suffix.
 
     Raises:
-      AssetError: it is of no known kind, or its content is of another.
+      AssetError: the suffix is unknown, or the content does not match it.
       OSError: it cannot be read.
     """
     kind = mesh_kind(path.name)
@@ -126,15 +125,15 @@ def read_mesh(asset_id: str, path: Path) -> bytes:
             asset_id, f"{quote(path.name)} is not OBJ or glTF; expected {expected}"
         )
     data = read_plain(asset_id, path.resolve(strict=True))
-    # By the first bytes, as Blender's importer of glTF chooses.
+    # Blender's glTF importer also decides by the first bytes.
     if (data[:4] == b"glTF") != (kind == ".glb"):
-        what = "is no glTF in binary form" if kind == ".glb" else "is a .glb by content"
+        what = "is not a binary glTF" if kind == ".glb" else "is a .glb by content"
         raise AssetError(asset_id, f"{quote(path.name)} {what}")
     return data
 
 
 def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
-    """Writes what an importer opens in a mesh's place.
+    """Writes the copy of a mesh that an importer opens instead of it.
 
     Args:
       asset_id: whose it is, for errors.
@@ -182,7 +181,7 @@ def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
 
 
 class _Links:
-    """Files of an asset under names of our own, beside the copy."""
+    """Links beside the copy, under generated names, to files of an asset."""
 
     def __init__(self, asset_id: str, root: Path, target: Path):
         self._asset_id, self._root, self._target = asset_id, root, target
@@ -193,7 +192,7 @@ class _Links:
         return plain_file(self._root, _inside(self._asset_id, self._root, folder, name))
 
     def to(self, path: Path | None) -> str:
-        """Returns the name of a link to a file; of nothing, where there is no file."""
+        """Returns the name of a link to a file; for None, a name without a file."""
         if path not in self._names:
             self._names[path] = f"file_{len(self._names)}"
             if path is not None:
@@ -202,12 +201,12 @@ class _Links:
 
 
 def _inside(asset_id: str, root: Path, folder: Path, name: str) -> Path:
-    """Returns the path that a mesh in a folder means by a name.
+    """Resolves a name in a mesh to a path.
 
     Raises:
       AssetError: it leads out of the asset's folder.
     """
-    # Blender takes both kinds of slash.
+    # Blender accepts both kinds of slash.
     path = Path(os.path.normpath(folder / name.replace("\\", "/")))
     if not path.is_relative_to(root):
         raise AssetError(asset_id, f"refers to {quote(name)}, outside its folder")
@@ -217,23 +216,23 @@ def _inside(asset_id: str, root: Path, folder: Path, name: str) -> Path:
 def _clean_obj(
     asset_id: str, data: bytes, mesh: Path, links: _Links
 ) -> tuple[bytes, bytes]:
-    """Returns the lines of an OBJ that make geometry, and of its materials."""
+    """Returns the geometry lines of an OBJ, and the lines of its materials."""
     text = data.removeprefix(b"\xef\xbb\xbf").translate(_SPACES)
     if b"\\" in text:
         text = _CONTINUED.sub(b"  ", text)
-    said = [line.strip() for line in _LIBRARY.findall(text)]
+    values = [line.strip() for line in _LIBRARY.findall(text)]
     names = [
         name[1:-1] if len(name) > 2 and name[:1] == name[-1:] == b'"' else name
-        for name in said
+        for name in values
     ]
-    # Blender reads what has the mesh's own name last, whether it is named or not.
+    # Blender always reads the library with the mesh's name, and reads it last.
     names.append(os.fsencode(mesh.with_suffix(".mtl").name))
     names = list(dict.fromkeys(names))
     _check_count(asset_id, "libraries", len(names), MAX_LIBRARIES)
-    found = [links.find(mesh.parent, os.fsdecode(name)) for name in names]
+    libraries = [links.find(mesh.parent, os.fsdecode(name)) for name in names]
     materials: list[bytes] = []
     size = 0
-    for library in dict.fromkeys(file for file in found if file is not None):
+    for library in dict.fromkeys(file for file in libraries if file is not None):
         described = read_plain(asset_id, library).translate(_SPACES)
         size += len(described)
         _check_count(asset_id, "bytes of materials", size, MAX_MATERIALS_BYTES)
@@ -248,7 +247,7 @@ def _clean_obj(
 
 
 def _clean_materials(text: bytes, folder: Path, links: _Links) -> Iterator[bytes]:
-    """Yields the lines of a library that Blender reads, with names of our own."""
+    """Yields the lines of a library that Blender reads, under generated names."""
     begun = False
     for line in text.split(b"\n"):
         line = line.rstrip(b" ")
@@ -257,21 +256,21 @@ def _clean_materials(text: bytes, folder: Path, links: _Links) -> Iterator[bytes
             continue
         if _MATERIAL.match(line):
             yield line
-        elif found := _MAP.match(line):
-            options = _OPTIONS.match(found[2])
+        elif match := _MAP.match(line):
+            options = _OPTIONS.match(match[2])
             assert options is not None
-            name = os.fsdecode(found[2][options.end() :].strip(b" "))
+            name = os.fsdecode(match[2][options.end() :].strip(b" "))
             if name:
                 file = _texture(name, folder, links)
-                yield found[1] + options[0] + b" " + links.to(file).encode()
+                yield match[1] + options[0] + b" " + links.to(file).encode()
 
 
 def _texture(name: str, folder: Path, links: _Links) -> Path | None:
     """Returns the picture that Blender would find by a name, None if there is none."""
     bare = name.replace('"', "")
     names = name, bare, Path(bare.replace("\\", "/")).name
-    found = (links.find(folder, each) for each in dict.fromkeys(names))
-    return next((file for file in found if file is not None), None)
+    libraries = (links.find(folder, each) for each in dict.fromkeys(names))
+    return next((file for file in libraries if file is not None), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,9 +279,9 @@ class Gltf:
 
     Attributes:
       document: its JSON.
-      chunk: the buffer that a .glb brings; None if it brings none.
-      external: each buffer and image of the document that lies in a file, and the
-        file; None for an image's that is not there.
+      chunk: the buffer in a .glb, or None.
+      external: each buffer and image of the document that refers to a file, with the
+        file; None for the file of a missing image.
     """
 
     document: dict[str, Any]
@@ -291,16 +290,16 @@ class Gltf:
 
 
 def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
-    """Reads a glTF and checks what it asks for.
+    """Reads a glTF and checks its references and its number of parts.
 
     Args:
       asset_id: whose it is, for errors.
       path: the file.
-      root: the folder, resolved, that its buffers and images must lie in.
-      data: what `read_mesh` read.
+      root: the folder, resolved, that must contain its buffers and images.
+      data: the content, from `read_mesh`.
 
     Raises:
-      AssetError: see `clean_copy`; or a buffer is not there.
+      AssetError: see `clean_copy`; or a buffer is missing.
       OSError: a file cannot be read.
     """
     try:
@@ -330,7 +329,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
                 return base64.b64decode(entry["uri"].partition(";base64,")[2])
             return chunk or b""
 
-        # Blender's importer reads what is not finite as 0, without a word.
+        # Blender's importer silently reads values that are not finite as 0.
         if not all(np.isfinite(p).all() for p in _positions(document, buffer)):
             raise AssetError(asset_id, "the mesh has coordinates that are not finite")
     except (
@@ -348,7 +347,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
 
 
 def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """Returns the JSON of a .gltf or .glb, and the buffer that a .glb brings."""
+    """Returns the JSON of a .gltf or .glb, and the buffer in a .glb."""
     text, chunk = data, None
     if data[:4] == b"glTF":
         length, kind = struct.unpack_from("<I4s", data, 12)
@@ -359,7 +358,7 @@ def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:
             size, kind = struct.unpack_from("<I4s", data, 20 + length)
             if kind == b"BIN\0":
                 chunk = data[28 + length : 28 + length + size]
-    # No other encoding, and no NaN: Blender refuses them too.
+    # Other encodings and NaN are refused, as in Blender.
     document = json.loads(text.decode(), parse_constant=_refuse_constant)
     if not isinstance(document, dict):
         raise ValueError("its JSON is no table")
@@ -377,7 +376,7 @@ def _is_inline(uri: str) -> bool:
 def _positions(
     document: dict[str, Any], buffer: Callable[[int], bytes]
 ) -> Iterator[np.ndarray]:
-    """Yields the vertices [n, 3] of all meshes, but for what is compressed."""
+    """Yields the vertices [n, 3] of all meshes, except compressed ones."""
     used = {
         attributes["POSITION"]
         for entry in document.get("meshes", ())
@@ -399,10 +398,10 @@ def _positions(
 
 
 def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
-    """Counts what an importer would have to make.
+    """Checks the number of parts that an importer would create.
 
     Raises:
-      AssetError: there is too much.
+      AssetError: it has too many.
     """
     counts = [int(accessor["count"]) for accessor in document.get("accessors", ())]
     if min(counts, default=0) < 0:
@@ -432,7 +431,7 @@ def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
         kind: len(document.get(kind, ()))
         for kind in ("materials", "textures", "images", "buffers", "scenes")
     }
-    found = {
+    part_counts = {
         "nodes and instances": len(nodes) + instances,
         "primitives": len(primitives),
         "morph targets": sum(len(each.get("targets", ())) for each in primitives),
@@ -449,7 +448,7 @@ def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
         ),
     }
     corners = max(placed, sum(counts))
-    for what, count in found.items():
+    for what, count in part_counts.items():
         _check_count(asset_id, what, count, MAX_PARTS[what])
     _check_count(asset_id, "corners", corners, 3 * MAX_TRIANGLES)
 
@@ -462,7 +461,7 @@ def _check_count(asset_id: str, what: str, count: int, most: int) -> None:
 def _accessors(primitive: dict[str, Any]) -> Iterator[int]:
     if "indices" in primitive:
         yield primitive["indices"]
-    # Each attribute is as long as the positions, which are what takes the room.
+    # All attributes are as long as the positions.
     for attributes in (primitive["attributes"], *primitive.get("targets", ())):
         if "POSITION" in attributes:
             yield attributes["POSITION"]

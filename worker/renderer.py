@@ -1,4 +1,4 @@
-"""Kubric's Blender view on today's bpy, cut down to radiance in a window."""
+"""Renders radiance in a window, with Kubric's Blender view on a current bpy."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ MAX_BOUNCES = 6
 class CyclesView(Blender):
     """Renders the radiance of a Kubric scene's objects and floor with Cycles.
 
-    Kubric's own view also renders depth, segmentation and normals, in a second view
-    layer. Here these come from rays (see `passes`), and what is seen past the objects
-    and the floor from the HDRI (see `plates`), so that a window of one plain image is
-    all that Cycles makes.
+    Kubric's view also renders depth, segmentation and normals, in a second view layer.
+    In DySO, these come from rays (see `passes`), and the rest of the background comes
+    from the HDRI (see `plates`). Cycles therefore renders only one window of colour.
     """
 
     def __init__(self, scene: kb.Scene, settings: Render, scratch: Path):
@@ -59,20 +58,20 @@ class CyclesView(Blender):
         render.use_crop_to_border = True
         cycles = blender.cycles
         cycles.denoiser = "OPENIMAGEDENOISE"
-        # At these samples the guides have little noise, and filtering them costs more.
+        # The guides have little noise at these samples; a filter would only cost time.
         cycles.denoising_prefilter = "NONE"
         cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
         cycles.max_bounces = MAX_BOUNCES
         cycles.caustics_reflective = False
         cycles.caustics_refractive = False
-        cycles.use_light_tree = False  # there is one light, the world
+        cycles.use_light_tree = False  # the world is the only light
 
     def radiance(self, window: Window, seed: int) -> np.ndarray:
         """Renders a window of the scene's camera.
 
         Args:
           window: the pixels to render.
-          seed: of the path tracer.
+          seed: the seed of the path tracer.
 
         Returns:
           Scene-linear RGBA [h, w, 4], premultiplied: alpha is 0 where neither objects
@@ -81,8 +80,8 @@ class CyclesView(Blender):
         width, height = self.scene.resolution
         render = self.blender_scene.render
         render.use_border = window.area < width * height
-        # Blender counts rows from below, and cuts off what is left of a pixel: a
-        # hundredth more, or rounding loses a row or column at sizes such as 224.
+        # Blender counts rows from below and truncates to whole pixels. Without the
+        # added hundredth, rounding loses a row or column at sizes such as 224.
         render.border_min_x = (window.left + 0.01) / width
         render.border_max_x = min(1.0, (window.right + 0.01) / width)
         render.border_min_y = (height - window.bottom + 0.01) / height
@@ -104,7 +103,7 @@ class CyclesView(Blender):
         return image
 
     def display(self, radiance: np.ndarray) -> np.ndarray:
-        """Turns radiance into what a screen shows: exposure and view transform.
+        """Converts radiance to display colour: exposure and view transform.
 
         Args:
           radiance: scene-linear [H, W, 3].

@@ -1,10 +1,10 @@
-"""Where objects change a view, and how to put it together.
+"""Finds the pixels that objects change, and composes the image.
 
-Objects change a view where they are seen, and where they keep light from the floor or
-send some to it. What is seen of them, and the floor close to them, is path traced, in
-one window. Elsewhere the floor is its plate, less the light that rays towards the
-HDRI's light find blocked, plus what the objects send back, which is fitted to the path
-traced floor.
+Objects change the pixels that show them, and the floor where they block or reflect
+light. The objects and the floor close to them are path traced, in one window. Elsewhere
+the floor is its plate, minus the light that is blocked along rays towards the HDRI,
+plus the light that the objects reflect. The amount of reflected light is fitted to the
+path traced floor.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dyso import geometry
 from .meshes import ObjectMesh
 from .plates import FILTER_WIDTH, EmptyView, blackman_harris, floor_weights
 
-SKY_LIGHTS = 128  # directions that stand for the HDRI's light on the floor
-EVEN_LIGHTS = 32  # directions that stand for an even sky
-CELLS = 32  # a side of the grid of cells in which shade is looked for
-CHUNK = 4096  # points on the floor that are held at once
-STEP = 0.08  # the difference of shade over a cell that asks for its pixels' own
+SKY_LIGHTS = 128  # directions that sample the HDRI's light on the floor
+EVEN_LIGHTS = 32  # directions that sample a uniform sky
+CELLS = 32  # per side of the coarse grid on which shade is computed
+CHUNK = 4096  # floor points that are processed at once
+STEP = 0.08  # difference of shade above which a cell is computed per pixel
 COVERED = 0.25  # floor that sees more than this of the objects is path traced
 WHOLE = 0.7  # a window above this share of the image is the whole image
 
@@ -40,7 +40,7 @@ class Window:
 
     @classmethod
     def whole(cls, height: int, width: int) -> Window:
-        """Gives the window of a whole image."""
+        """Returns the window of a whole image."""
         return cls(top=0, bottom=height, left=0, right=width)
 
     @property
@@ -56,7 +56,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lights:
-    """Directions that stand for the light that falls on the floor.
+    """Directions that sample the light on the floor.
 
     Attributes:
       directions: [K, 3], unit, upwards.
@@ -69,14 +69,12 @@ class Lights:
 
 
 def floor_lights(light: np.ndarray) -> Lights:
-    """Draws directions by their light on the floor, evenly spread; and an even sky's.
+    """Samples directions by their light on the floor, and those of a uniform sky.
 
     Args:
       light: [h, w, 3], see `backdrop.light`.
     """
-    light = (
-        np.maximum(light, 0) + 1e-9
-    )  # some everywhere, or there is none to divide by
+    light = np.maximum(light, 0) + 1e-9  # avoids division by zero
     height, width = light.shape[:2]
     weight = floor_weights(height)
     density = light.mean(-1) * weight[:, None]
@@ -101,14 +99,14 @@ def floor_lights(light: np.ndarray) -> Lights:
 
 
 def _hammersley(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gives points spread evenly over the unit square (Hammersley, 1960)."""
+    """Returns evenly spread points of the unit square (Hammersley, 1960)."""
     numbers = np.arange(count)
     bits = (numbers[:, None] >> np.arange(16)) & 1
     return (numbers + 0.5) / count, (bits * 0.5 ** np.arange(1, 17)).sum(-1)
 
 
 def _invert(density: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverts a piecewise constant distribution: gives cells and places in them."""
+    """Inverts a piecewise constant distribution; returns cells and offsets in them."""
     edges = np.concatenate([[0.0], np.cumsum(density)])
     wanted = u * edges[-1]
     cells = (np.searchsorted(edges, wanted, side="right") - 1).clip(0, len(density) - 1)
@@ -117,7 +115,7 @@ def _invert(density: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shade:
-    """What objects keep from the floor, in each pixel of a view.
+    """The light that objects block from the floor, in each pixel of a view.
 
     Attributes:
       lost: [H, W, 3], the share of red, green and blue light; 0 past the floor.
@@ -138,19 +136,19 @@ def shade(
     object_to_world: np.ndarray,
     lights: Lights,
 ) -> Shade:
-    """Casts rays from the floor to the lights: in cells, and pixels where they differ.
+    """Casts rays from the floor to the lights: per cell, and per pixel at edges.
 
     Args:
       empty: the view without objects.
       instance: [H, W], which pixels show objects.
-      meshes: one an object.
+      meshes: one per object.
       object_to_world: [N, 3, 4].
       lights: see `floor_lights`.
     """
     resolution = int(instance.shape[0]), int(instance.shape[1])
 
     def cast(at: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Gives values [n, 4] at rows and columns of pixels that show the floor."""
+        """Returns values [n, 4] at rows and columns of pixels that show the floor."""
         points = empty.origin + empty.depth[at][:, None] * empty.directions[at]
         return _blocked(points, meshes, object_to_world, lights)
 
@@ -172,7 +170,7 @@ def shade(
 
 
 def _nodes(size: int) -> np.ndarray:
-    """Gives the pixels at the corners of cells, the first and the last among them."""
+    """Returns the pixels at the corners of cells, including the first and last."""
     return np.unique(np.linspace(0, size - 1, CELLS + 1).astype(int))
 
 
@@ -193,7 +191,7 @@ def _interpolate(
 def _uneven(
     values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """Says which pixels lie in cells whose corners [r, c, n] differ by over STEP."""
+    """Returns which pixels lie in cells whose corners [r, c, n] differ by > STEP."""
     corners = [values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]]
     uneven = np.ptp(corners, axis=0).max(-1) > STEP
     cell = [
@@ -216,7 +214,7 @@ def _blocked(
             [_blocked(chunk, meshes, object_to_world, lights) for chunk in chunks]
         )
     hit = np.zeros((len(points), len(lights.directions)), bool)
-    # Off the floor by a hair, where the object touches it.
+    # Slightly above the floor, for objects that touch it.
     starts = points + np.array([0.0, 0.0, 1e-4])
     for mesh, pose in zip(meshes, object_to_world, strict=True):
         inverse = geometry.invert(pose)
@@ -224,14 +222,14 @@ def _blocked(
         slopes = lights.directions @ inverse[:, :3].T
         near, light = np.nonzero(_meets_box(origins, slopes, mesh.sizes / 2) & ~hit)
         hit[near, light] = mesh.occludes(origins.take(near, 0), slopes.take(light, 0))
-    # Not by BLAS, whose order of sums may depend on the number of CPUs.
+    # Not with BLAS, whose summation order may depend on the number of CPUs.
     return np.einsum("nk,ck->nc", hit.astype(float), lights.weights.T.copy())
 
 
 def _meets_box(
     origins: np.ndarray, directions: np.ndarray, half: np.ndarray
 ) -> np.ndarray:
-    """Says which rays [n, k], from [n, 3] in all of [k, 3], meet a box (slab test)."""
+    """Returns which rays [n, k], from [n, 3] along [k, 3], hit a box (slab test)."""
     enter = np.zeros((len(origins), len(directions)), np.float32)
     leave = np.full_like(enter, np.inf)
     for axis in range(3):
@@ -278,10 +276,10 @@ def compose(
     traced: np.ndarray,
     instance: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    """Puts what was path traced on the shaded plate.
+    """Composes the path traced window and the shaded plate.
 
-    What the objects send back to the floor is taken to be even over each of them; how
-    much it is follows from the floor inside the window.
+    The light that an object reflects to the floor is assumed uniform over the object;
+    its amount is fitted to the floor inside the window.
 
     Args:
       plate: [H, W, 3].
@@ -303,10 +301,10 @@ def compose(
     bounce = np.zeros(3)
     if lit.sum() >= 30:
         seen = covered[lit][:, None]
-        # Medians, for a glint or a dark crack in the plate must not decide.
+        # Medians, because glints and dark cracks in the plate are outliers.
         bounce = np.clip(np.median(ratio[lit] / seen, axis=0), 0, 1)
-    kept = 1 - shade.lost + bounce * shade.covered[..., None]
-    image = plate * kept
+    factor = 1 - shade.lost + bounce * shade.covered[..., None]
+    image = plate * factor
     difference = (traced[..., :3] - image[inside]).mean(-1) / under.mean(-1)
     edges = []
     whole = plate.shape[:2]

@@ -1,4 +1,4 @@
-"""Scene -> Kubric scene -> Views."""
+"""Renders a Scene to Views, through a Kubric scene."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .assets import Assets
 from .placement import true_poses
 from .renderer import CyclesView
 
-# A seam between path traced and looked up pixels that is larger, as a share of their
-# value, has the whole view path traced.
+# If the seam between path traced and looked-up pixels exceeds this share of their
+# value, the whole view is path traced.
 SEAM = 0.1
 
 # Turns OpenCV's camera axes into Blender's: half a turn about x.
@@ -45,24 +45,25 @@ class Stage:
         Args:
           objects: the object manifest's path or URL.
           backgrounds: the HDRI manifest's.
-          scratch: a folder of our own, for rendered images.
+          scratch: a private folder for rendered images.
           renders_with: what Cycles renders with.
         """
         self._scratch, self._device = scratch, renders_with
-        # Kubric's own lock is one of processes, and needs a /dev/shm to write to.
+        # Kubric's lock is a multiprocessing lock, which needs a writable /dev/shm.
         next_global_count.counter = collections.defaultdict(int)
         next_global_count.lock = threading.Lock()
         self._objects = Assets.open(objects)
         self._backgrounds = Assets.open(backgrounds)
 
     def render(
-        self, scene: Scene, between: Callable[[int], None] = lambda views: None
+        self, scene: Scene, before_view: Callable[[int], None] = lambda views: None
     ) -> Views:
         """Renders all views of a scene.
 
         Args:
           scene: what to render.
-          between: called before each view with how many there are; may raise to stop.
+          before_view: called before each view with the number of finished views; it may
+            raise to stop.
 
         Raises:
           AssetError: an asset is missing or cannot be used.
@@ -87,7 +88,7 @@ class Stage:
             shutil.rmtree(files, ignore_errors=True)
         layout = scene.layout
         layers = _empty_layers(scene)
-        made_views = 0
+        finished_views = 0
         poses = geometry.pose_matrix(positions, quaternions)
         for c, seen_by in enumerate(scene.cameras):
             matrices = camera_matrices(seen_by, scene.resolution)
@@ -97,8 +98,8 @@ class Stage:
                     *matrices, scene.resolution, scene.background, pixels
                 )
             for step in layout.steps_of(c):
-                between(made_views)
-                made_views += 1
+                before_view(finished_views)
+                finished_views += 1
                 index = layout.view(step, c)
                 _move(items, positions[:, step], quaternions[:, step])
                 pose = poses[:, step]
@@ -122,9 +123,9 @@ class Stage:
                             view.radiance(everywhere, seed), empty.plate
                         )
                 with clock("display"):
-                    made = vars(seen) | {"color": view.display(image)}
+                    rendered = vars(seen) | {"color": view.display(image)}
                 for name, images in layers.items():
-                    images[index] = made[name]
+                    images[index] = rendered[name]
         categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
         layers["category"] = categories[layers["instance"]]
 
@@ -146,14 +147,14 @@ class Stage:
         )
 
     def close(self) -> None:
-        """Lets go of the assets."""
+        """Releases the assets."""
         self._objects.release()
         self._backgrounds.release()
 
     def _surround(
         self, scene: Scene, view: CyclesView
     ) -> tuple[np.ndarray, shadows.Lights]:
-        """Sets light, exposure and floor; gives the HDRI's pixels and its lights."""
+        """Sets light, exposure and floor; returns the HDRI's pixels and its lights."""
         background = scene.background
         texture = self._backgrounds.create(background.asset_id)
         image, pixels = backdrop.load_hdri(background.asset_id, texture.filename)
@@ -184,9 +185,9 @@ class Stage:
 
 
 def _empty_layers(scene: Scene) -> dict[str, np.ndarray]:
-    """Makes arrays [V, H, W, ...] for the layers of `Views`, but category.
+    """Returns empty arrays [V, H, W, ...] for the layers of `Views`, except category.
 
-    There may be thousands of views, of which no more can be kept than `Views` takes.
+    Only the layers that `Views` needs: there may be thousands of views.
     """
     pixels = (scene.layout.views, *scene.resolution)
     kinds: dict[str, tuple[tuple[int, ...], type]] = {
@@ -206,7 +207,7 @@ def _empty_layers(scene: Scene) -> dict[str, np.ndarray]:
 def camera_matrices(
     camera: Camera, resolution: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives intrinsics [3, 3] and extrinsics [3, 4] of a sampled camera."""
+    """Returns intrinsics [3, 3] and extrinsics [3, 4] of a sampled camera."""
     intrinsics = geometry.intrinsics(
         camera.focal_length, camera.sensor_width, *resolution
     )

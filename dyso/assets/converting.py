@@ -1,12 +1,12 @@
-"""The job that makes archives and a manifest; the same call goes on after a stop.
+"""Converts assets to archives and a manifest; the same call resumes a stopped job.
 
-    OUT/manifest.json   last, when all archives are there
-    OUT/broken.json     what could not become an asset, and why
-    OUT/ID.tar.gz       Kubric's archives
-    OUT/journal.jsonl   what is done: a line for each archive
+    OUT/manifest.json   written last, after all archives
+    OUT/broken.json     files that could not be converted, with reasons
+    OUT/ID.tar.gz       archives in Kubric's format
+    OUT/journal.jsonl   one line per finished archive
 
-Neither the number of processes nor stops change a byte of the manifest. A later call
-makes what is new in the source, what has changed, and tries again what was broken.
+The manifest is identical for any number of processes and interruptions. A later call
+converts new and changed files, and retries those that failed.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ FORMAT = "dyso assets 1"
 ARCHIVE = ".tar.gz"
 MAX_CATEGORIES = 255
 MAX_FILE_NAME = 255
-"""Bytes that a file system takes for a name."""
+"""Maximum bytes of a file's name."""
 
 Say = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a job made.
+    """The result of a job.
 
     Attributes:
-      manifest: its path.
-      assets: in the manifest.
-      made: by this call.
-      categories: how many assets each has; empty for HDRIs.
-      bytes: of all archives.
+      manifest: the manifest's path.
+      assets: number of assets in the manifest.
+      made: number of archives written by this call.
+      categories: number of assets by category; empty for HDRIs.
+      bytes: total size of the archives.
       broken: reasons by id.
       ignored: see `Listing`.
-      skipped: likewise.
-      unlicensed: assets without a licence.
-      missing_textures: assets that lack some.
+      skipped: see `Listing`.
+      unlicensed: number of assets without a licence.
+      missing_textures: number of assets that lack textures.
     """
 
     manifest: Path
@@ -78,16 +78,16 @@ def convert(
     timeout: float = 120.0,
     say: Say = lambda done, planned, broken: None,
 ) -> Summary:
-    """Makes archives of files, and their manifest.
+    """Converts files to archives and writes their manifest.
 
     Args:
       listing: the files.
-      out: a folder.
-      name: the manifest's.
-      options: what the archives depend on but the files.
-      workers: processes; None is one a core.
-      timeout: seconds that a file may take.
-      say: is told how many are done, how many there are, and how many are broken.
+      out: the output folder.
+      name: the manifest's name.
+      options: the settings that the archives depend on.
+      workers: number of processes; None for one per core.
+      timeout: maximum seconds per file.
+      say: called with the numbers of finished, planned and broken files.
 
     Raises:
       UserError: nothing could be made, `out` holds something else, another job
@@ -111,7 +111,7 @@ def convert(
 
 
 def _check(listing: Listing) -> Listing:
-    """Finds names that cannot become an archive's: those are broken, no others.
+    """Marks items whose names cannot be an archive's name.
 
     Raises:
       UserError: there are too many categories.
@@ -147,7 +147,7 @@ def _name_fault(item: Item) -> str:
 
 class _Job:
     def __init__(self, folder: Path, options: dict[str, Any]):
-        """Reads what is done.
+        """Reads the journal.
 
         Raises:
           UserError: the folder holds something else.
@@ -175,7 +175,7 @@ class _Job:
         with contextlib.suppress(FileNotFoundError):
             text = (self._folder / JOURNAL).read_bytes()
             whole = text[: text.rfind(b"\n") + 1]
-            if whole != text:  # A line that was cut when the job was killed.
+            if whole != text:  # The job was killed while it wrote the last line.
                 os.truncate(self._folder / JOURNAL, len(whole))
             yield from map(json.loads, whole.splitlines())
 
@@ -187,7 +187,7 @@ class _Job:
         limits: tuple[int, float],
         say: Say,
     ) -> Summary:
-        """Makes what is missing, then the manifest."""
+        """Converts the missing items, then writes the manifest."""
         missing = [item for item in listing.items if not self._has(item)]
         broken = {item.id: item.fault for item in missing if item.fault}
         wanted = [item for item in missing if not item.fault]
@@ -258,36 +258,36 @@ class _Job:
         broken: dict[str, str],
         made: int,
     ) -> Summary:
-        own = [i.id for i in listing.items if i.id not in broken]
-        if not own:
+        finished = [i.id for i in listing.items if i.id not in broken]
+        if not finished:
             first, reason = next(iter(broken.items()))
             raise UserError(
                 f"{folder}: none of {len(broken)} files became an asset; the first, "
                 f"{first}: {reason}"
             )
-        lines = [self._done[asset_id] for asset_id in own]
+        lines = [self._done[asset_id] for asset_id in finished]
         entries = {line["id"]: line["entry"] for line in lines}
         broken = dict(sorted(broken.items()))
         folder.write(BROKEN, _json(broken))
         folder.write(MANIFEST, _json({"name": name, "assets": entries}))
         folder.clean()
-        found = [entry["metadata"] for entry in entries.values()]
+        metadata = [entry["metadata"] for entry in entries.values()]
         return Summary(
             manifest=self._folder / MANIFEST,
-            assets=len(own),
+            assets=len(finished),
             made=made,
-            categories=Counter(m["category"] for m in found if "category" in m),
+            categories=Counter(m["category"] for m in metadata if "category" in m),
             bytes=sum(line["bytes"] for line in lines),
             broken=broken,
             ignored=listing.ignored,
             skipped=listing.skipped,
             unlicensed=sum(not entry["license"] for entry in entries.values()),
-            missing_textures=sum("missing_textures" in m for m in found),
+            missing_textures=sum("missing_textures" in m for m in metadata),
         )
 
 
 def _origin(item: Item) -> str:
-    """Gives a hash of what an archive is made of."""
+    """Returns a hash of an archive's inputs."""
     text = json.dumps([item.entry, list(item.stamp)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Whose the assets of a dataset are: ATTRIBUTION.md."""
+"""Collects the credits of a dataset's assets for ATTRIBUTION.md."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LENGTH = 300
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credit:
-    """What is to be said of an asset that is passed on; texts may be empty.
+    """The credits of an asset; texts may be empty.
 
     Attributes:
-      source: where it is from: a name or an address.
-      license: its name or address.
-      author: who made it.
+      source: its origin, as a name or an address.
+      license: the licence's name or address.
+      author: its author.
     """
 
     source: str = ""
@@ -32,9 +32,9 @@ class Credit:
 
 
 def credit_of(entry: Mapping[str, Any]) -> Credit:
-    """Gives what a manifest's entry says, by Kubric's keys or by ours.
+    """Reads the credits of a manifest's entry, by Kubric's keys or DySO's.
 
-    Kubric has `license` beside the metadata, and there `authors`, a list, and `url`.
+    Kubric puts `license` beside the metadata, and `authors`, a list, and `url` into it.
     """
     metadata = entry.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
@@ -46,7 +46,7 @@ def credit_of(entry: Mapping[str, Any]) -> Credit:
 
 
 def read_credits(location: str, wanted: Collection[str]) -> dict[str, Credit]:
-    """Gives the credits of assets of a manifest by their ids.
+    """Returns the credits of assets of a manifest by their ids.
 
     Raises:
       UserError: see `dyso.assets.manifest.read_manifest`.
@@ -62,14 +62,14 @@ def read_credits(location: str, wanted: Collection[str]) -> dict[str, Credit]:
 def attribution(
     resolved: ResolvedSpec, objects: Collection[int], backgrounds: Collection[int]
 ) -> str:
-    """Gives the text of ATTRIBUTION.md.
+    """Returns the text of ATTRIBUTION.md.
 
-    A manifest that cannot be read any more takes nothing from the list but the credits.
+    If a manifest is no longer readable, its assets are listed without credits.
 
     Args:
       resolved: the dataset.
       objects: indices in the catalog of the objects that scenes show.
-      backgrounds: likewise of the HDRIs.
+      backgrounds: indices in the catalog of the HDRIs that scenes show.
     """
     catalogs: tuple[Catalog | ProceduralCatalog, Catalog] = (
         resolved.objects,
@@ -117,8 +117,8 @@ def _section(
 
 
 def _text(value: Any) -> str:
-    """Gives one line of what a stranger wrote."""
-    if isinstance(value, Mapping):  # Poly Haven: what each author did.
+    """Returns an untrusted text as one line."""
+    if isinstance(value, Mapping):  # Poly Haven: contributions by author
         value = list(value)
     if isinstance(value, list):
         value = ", ".join(each for each in value if isinstance(each, str))
@@ -129,5 +129,5 @@ def _text(value: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Lets a text be itself in a Markdown table."""
+    """Escapes a text for a Markdown table."""
     return re.sub(r"([\\`*\[\]<>|&#])", r"\\\1", text)

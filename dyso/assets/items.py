@@ -1,4 +1,4 @@
-"""What is to become assets, as it lies in people's folders."""
+"""Lists the files of a folder that can be converted to assets."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ OTHER_MESHES = (
     ".wrl",
     ".x3d",
 )
-"""Of formats of meshes that are not read, of which the user is told."""
+"""Suffixes of unsupported mesh formats, which are counted for the user."""
 PLAIN = "object"
-"""The category of meshes that lie in no folder and are not in the table."""
-# Names that say nothing of what a file shows.
+"""The category of meshes at the top level that are not in the table."""
+# Generic names, which do not describe the content.
 _EMPTY = {"mesh", "meshes", "model", "models", "scene", "textured", "visual_geometry"}
 _LICENSES = ("license.txt", "LICENSE.txt", "LICENSE", "license.md", "LICENSE.md")
-_MOST_TEXT = 1 << 20  # bytes of a sidecar or licence file that are read
+_MOST_TEXT = 1 << 20  # maximum bytes read from a sidecar or licence file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A file that is to become an asset.
+    """A file to convert to an asset.
 
     Attributes:
-      id: the asset's.
-      entry: what is known of its entry in the manifest.
-      request: what the converter needs, see `dyso.worker.asset_tasks`.
+      id: the asset's id.
+      entry: the known part of its entry in the manifest.
+      request: the request for the converter, see `dyso.worker.asset_tasks`.
       stamp: changes when the file does.
-      fault: why it cannot become one, if that is known without opening it.
+      fault: why it cannot be converted, if known without opening it; else empty.
     """
 
     id: str
@@ -64,18 +64,18 @@ class Item:
     fault: str = ""
 
     def at(self, paths: Mapping[str, str], stamp: Sequence[int]) -> Item:
-        """Says where the file lies."""
+        """Returns a copy with the file's paths and stamp."""
         return replace(self, request={**self.request, **paths}, stamp=list(stamp))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What a folder holds.
+    """The files of a folder.
 
     Attributes:
       items: in the order of their ids.
-      ignored: files that are nothing of the kind, counted by the reason.
-      skipped: files of formats that are not read, counted by the suffix.
+      ignored: unrelated files, counted by the reason.
+      skipped: files of unsupported formats, counted by suffix.
     """
 
     items: Sequence[Item]
@@ -89,11 +89,11 @@ def list_meshes(
     """Finds the .glb, .gltf and .obj files below a folder.
 
     Args:
-      source: the folder. A file's category is the topmost folder that it lies in.
+      source: the folder. A file's category is its topmost folder.
       up: the axis of OBJ files that is up, `Y` or `Z`; glTF has y up.
-      categories: a table that goes before that, see `read_categories`.
-      license: of those files that have none beside them.
-      author: likewise.
+      categories: a table with precedence over the folders, see `read_categories`.
+      license: the licence of files without a sidecar.
+      author: the author of files without a sidecar.
 
     Raises:
       UserError: there are none, two have the same id, or the table cannot be read.
@@ -105,13 +105,13 @@ def list_meshes(
         asset_id = _id(path.relative_to(source))
         top, _, rest = asset_id.partition("/")
         name = asset_id.rpartition("/")[2]
-        found = table.get(asset_id) or table.get(name) or (top if rest else PLAIN)
-        # A model's folder is its own: what it refers to may lie anywhere in it.
-        own = source / asset_id
-        root = own if path.is_relative_to(own) else path.parent
+        category = table.get(asset_id) or table.get(name) or (top if rest else PLAIN)
+        # A model may refer to any file of the folder that has its id.
+        model = source / asset_id
+        root = model if path.is_relative_to(model) else path.parent
         item = _item(path, asset_id, source, license, author)
         item.entry["asset_type"] = "FileBasedObject"
-        item.entry["metadata"]["category"] = found
+        item.entry["metadata"]["category"] = category
         items.append(
             replace(item, request={"do": "mesh", "up": up}).at(
                 {"source": str(path), "root": str(root)}, _stamp(path)
@@ -126,8 +126,8 @@ def list_hdris(source: Path, *, width: int, license: str, author: str) -> Listin
     Args:
       source: the folder.
       width: pixels; wider ones are reduced to it.
-      license: of those files that have none beside them.
-      author: likewise.
+      license: the licence of files without a sidecar.
+      author: the author of files without a sidecar.
 
     Raises:
       UserError: there are none, or two have the same id.
@@ -159,12 +159,12 @@ def read_categories(path: Path) -> dict[str, str]:
         if path.suffix.lower() != ".json":
             rows = [row for row in csv.reader(text.splitlines()) if row]
             return {row[0].strip(): row[1].strip() for row in rows}
-        found: dict[str, str] = {}
+        category_of: dict[str, str] = {}
         for key, value in json.loads(text).items():
-            found |= (
+            category_of |= (
                 {key: value} if isinstance(value, str) else dict.fromkeys(value, key)
             )
-        return found
+        return category_of
     except (OSError, ValueError, IndexError, AttributeError, TypeError) as error:
         raise UserError(
             f"{path}: expected a .csv of id and category, or a .json of them: {error}"
@@ -175,19 +175,19 @@ def _files(source: Path, suffixes: Sequence[str]) -> tuple[list[Path], Counter[s
     """Returns the files of a format below a folder, and counts those of others."""
     if not source.is_dir():
         raise UserError(f"{source}: no such folder")
-    found, skipped = [], Counter[str]()
+    files, skipped = [], Counter[str]()
     for path in source.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
         suffix = path.suffix.lower()
         if not hidden and suffix in suffixes and path.is_file():
-            found.append(path)
+            files.append(path)
         elif not hidden and suffix in OTHER_MESHES and path.is_file():
             skipped[suffix] += 1
-    return sorted(found), skipped
+    return sorted(files), skipped
 
 
 def _id(path: Path) -> str:
-    """Gives what a path says of a model: shoes/left/meshes/model.obj is shoes/left."""
+    """Returns a model's id from its path: shoes/left/meshes/model.obj is shoes/left."""
     parts = list(path.with_suffix("").parts)
     while len(parts) > 1 and parts[-1].lower() in _EMPTY:
         parts.pop()
@@ -212,20 +212,20 @@ def _item(path: Path, asset_id: str, source: Path, license: str, author: str) ->
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
-    """Reads the .json beside a file; one that is of something else says nothing."""
+    """Reads the .json beside a file; empty if it is missing or not an object."""
     for name in (path.with_suffix(".json"), path.with_name(f"{path.name}.json")):
         try:
             with name.open("rb") as file:
-                found = json.loads(file.read(_MOST_TEXT))
+                content = json.loads(file.read(_MOST_TEXT))
         except (OSError, ValueError, RecursionError):
             continue
-        if isinstance(found, dict):
-            return found
+        if isinstance(content, dict):
+            return content
     return {}
 
 
 def _license_beside(path: Path, source: Path) -> str:
-    """Gives the first line of the nearest licence file, up to the source folder."""
+    """Returns the first line of the nearest licence file, up to the source folder."""
     for folder in path.parents:
         for name in _LICENSES:
             try:

@@ -1,4 +1,4 @@
-"""Kubric asset manifests, read as catalogs of plain data.
+"""Reads Kubric asset manifests as catalogs of plain data.
 
 A manifest is JSON: `{"name", "data_dir", "assets": {id: {"asset_type", "kwargs",
 "metadata", "path", "license", ...}}}`, as Kubric's `AssetSource.from_manifest` reads
@@ -19,11 +19,11 @@ from dyso.spec.catalog import Vector
 from dyso.storage import open_source
 
 MAX_BYTES = 512 << 20
-"""Of a manifest: ShapeNet's 50,000 entries have about 40 MB."""
+"""Maximum bytes of a manifest; ShapeNet's 50,000 entries have about 40 MB."""
 MAX_SIDE = 1e30
-"""Of an object's bounds, in its own units; one over it is the least."""
+"""Maximum side of an object's bounds, in its units; the minimum is the inverse."""
 MAX_NAME = 256
-"""Characters of an id, a category and a name."""
+"""Maximum characters of an id, a category and a name."""
 MESH_SUFFIXES = (".glb", ".gltf", ".obj")
 
 
@@ -38,7 +38,7 @@ def mesh_kind(name: str) -> str:
 
 
 def is_inside(path: str) -> bool:
-    """Says whether a relative path stays in the folder that it starts from."""
+    """Returns whether a relative path stays inside its base folder."""
     parts = PurePosixPath(path).parts
     return "\0" not in path and not path.startswith("/") and ".." not in parts
 
@@ -146,14 +146,14 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
 
 
 def _is_blend(entry: Mapping[str, Any]) -> bool:
-    """Says whether it is a .blend file, which is never opened: KuBasic has its dome."""
+    """Returns whether it is a .blend file, such as KuBasic's dome; none is opened."""
     kwargs = entry.get("kwargs")
     named = kwargs.get("render_filename") if isinstance(kwargs, Mapping) else None
     return isinstance(named, str) and named.endswith(".blend")
 
 
 def _is_y_up(kwargs: Mapping[str, Any]) -> bool:
-    """Says whether bounds, which are in the file's own axes, have y up."""
+    """Returns whether bounds, which are in the file's axes, have y up."""
     axes = kwargs.get("render_import_kwargs")
     turned = isinstance(axes, Mapping) and axes.get("axis_up") == "Y"
     return turned or mesh_kind(str(kwargs.get("render_filename"))) in (".glb", ".gltf")
@@ -167,7 +167,7 @@ def _table(where: str, entry: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _text(where: str, what: str, value: Any) -> str:
-    """Gives a text that can be shown on a terminal as it is."""
+    """Returns a text that is safe to print on a terminal."""
     if not isinstance(value, str) or len(value) > MAX_NAME or not value.isprintable():
         raise UserError(
             f"{where}: {what} must be text of at most {MAX_NAME} printable characters"

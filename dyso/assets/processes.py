@@ -1,4 +1,4 @@
-"""Processes that work on strangers' files."""
+"""Runs tasks on untrusted files in separate processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TASKS = ("-m", "dyso.worker.asset_tasks")
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What became of a chore.
+    """The result of a task.
 
     Attributes:
-      value: what it gave.
-      reason: why it could not be done, in one word: `broken` is the asset's fault,
-        `timeout`, `crash` and `memory` may be; `storage` is not. Empty if it was done.
-      message: likewise, for people.
+      value: the task's result.
+      reason: why the task failed, in one word, or empty. `broken` is the asset's fault,
+        `timeout`, `crash` and `memory` may be, and `storage` is not.
+      message: the reason as a sentence.
     """
 
     value: Any = None
@@ -38,8 +38,8 @@ def do_all(
 
     Args:
       requests: see `dyso.worker.asset_tasks`.
-      workers: processes.
-      timeout: seconds that a chore may take.
+      workers: number of processes.
+      timeout: maximum seconds per task.
 
     Raises:
       UserError: the storage failed, or a process could not be started.
@@ -65,8 +65,8 @@ def do_all(
 
 
 def _read(stdout: IO[bytes]) -> Answer:
-    found = subprocess_pool.read_line(stdout)
-    if found["ok"]:
-        return Answer(value=found["value"])
-    message = subprocess_pool.one_line(found["message"])
-    return Answer(reason=str(found["reason"]), message=message)
+    response = subprocess_pool.read_line(stdout)
+    if response["ok"]:
+        return Answer(value=response["value"])
+    message = subprocess_pool.one_line(response["message"])
+    return Answer(reason=str(response["reason"]), message=message)

@@ -1,4 +1,4 @@
-"""Turns the catalogs that a spec names into plain data."""
+"""Resolves the catalogs that a spec names to plain data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dyso.spec import (
 from dyso.spec.procedural import VERSION
 from dyso.spec.schema import Procedural
 
-# By the type of a catalog's assets: what makes one.
+# How to create a catalog, by the type of its assets.
 _MAKERS = {
     "FileBasedObject": "`dyso assets shapenet` makes one of a download of "
     "ShapeNetCore.v2, `dyso assets meshes` of other meshes",
@@ -94,8 +94,8 @@ def _unknown(
 def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
     """Returns the manifests of a dataset's objects and HDRIs on this machine.
 
-    A job may have been planned on another machine, where the starter assets lie
-    elsewhere. Every other manifest is where the spec says it is, on all machines.
+    A job may have been planned on another machine, where the starter assets are
+    elsewhere. All other manifests have the same location on every machine.
 
     Raises:
       UserError: this machine's starter assets are not those of the dataset.
@@ -129,14 +129,14 @@ def _made(catalog: ProceduralCatalog) -> str:
 def _manifest(catalog: Catalog, name: str, asset_type: str) -> str:
     if name != "starter":
         return catalog.manifest
-    found = _catalog(name, Path(), asset_type)
-    if found.assets != catalog.assets:
+    installed = _catalog(name, Path(), asset_type)
+    if installed.assets != catalog.assets:
         raise UserError(
-            f"{found.manifest}: the starter assets of this machine are not those that "
-            "the dataset was begun with; install the same versions of bpy and pybullet "
-            "on all machines"
+            f"{installed.manifest}: the starter assets of this machine are not those "
+            "that the dataset was begun with; install the same versions of bpy and "
+            "pybullet on all machines"
         )
-    return found.manifest
+    return installed.manifest
 
 
 def _catalog(name: str, folder: Path, asset_type: str) -> Catalog:

@@ -1,4 +1,4 @@
-"""ShapeNetCore, version 1 or 2, as folders or as its zip files."""
+"""Lists the models of ShapeNetCore, version 1 or 2, in folders or zip files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dyso.assets.processes import do_all
 from dyso.spec import UserError
 
 # In the order of the synset ids, by which the official release numbers them from 1.
-# The names, those of Kubric's manifest, are in the same order, so that a catalog that
-# has all of them numbers them likewise.
+# The names are those of Kubric's manifest, in the same order. A complete catalog
+# therefore has the same numbers.
 CATEGORIES = {
     "02691156": "airplane",
     "02747177": "ashcan",
@@ -90,20 +90,20 @@ def list_shapenet(source: Path) -> Listing:
       UserError: there is no model in it, or a zip file is damaged.
     """
     ignored: Counter[str] = Counter()
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     try:
         folders = [source, *(p for p in source.iterdir() if p.is_dir())]
     except OSError as error:
         raise UserError(f"{source}: {error.strerror}") from error
     zips = sorted(path for folder in folders for path in folder.glob("*.zip"))
     for item in (*_in_folders(folders, ignored), *_in_zips(zips, ignored)):
-        found.setdefault(item.id, item)
-    if not found:
+        items.setdefault(item.id, item)
+    if not items:
         raise UserError(
             f"{source}: no models in it; expected SYNSET/MODEL/models/"
             "model_normalized.obj, SYNSET/MODEL/model.obj or SYNSET.zip"
         )
-    return Listing(items=sorted(found.values(), key=lambda i: i.id), ignored=ignored)
+    return Listing(items=sorted(items.values(), key=lambda i: i.id), ignored=ignored)
 
 
 def _in_folders(folders: Iterable[Path], ignored: Counter[str]) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Starter assets: objects and HDRIs that come with the worker's dependencies.
+"""Starter assets: objects and HDRIs from the worker's dependencies.
 
 Meshes and textures from `pybullet_data`, photographic HDRIs from Blender's studio
 lights, laid out once in the cache folder as Kubric archives with two manifests. So a
@@ -33,7 +33,7 @@ AXES = {"axis_forward": "Y", "axis_up": "Z"}
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """Where an object comes from, relative to pybullet_data."""
+    """The source of an object, relative to pybullet_data."""
 
     mesh: str
     category: str
@@ -99,7 +99,7 @@ def _objects() -> dict[str, _Source]:
 
 
 def build(cache: Path | None = None) -> dict[str, Path]:
-    """Lays out the starter assets in the cache, unless they are there already.
+    """Writes the starter assets to the cache, unless they exist.
 
     Args:
       cache: the cache folder; default `cache_folder()`.

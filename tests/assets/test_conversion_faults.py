@@ -92,7 +92,7 @@ def test_a_relative_source_is_converted_but_for_what_is_broken(source) -> None:
         "bad/piped": "has no file 'pipe.bin'",
         f"bad/{'n' * 250}": "has more than 255 bytes; rename it",
         "bad/line\nfeed": "printable characters; rename the file",
-        "bad/not_glb": "'not_glb.glb' is no glTF in binary form",
+        "bad/not_glb": "'not_glb.glb' is not a binary glTF",
         "bad/is_glb": "'is_glb.obj' is a .glb by content",
     }.items():
         assert reason in broken(source, "made").pop(name)

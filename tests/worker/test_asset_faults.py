@@ -250,7 +250,7 @@ MESHES: dict[str, tuple[Files, str]] = {
     "no_suffix": ({"mesh": OBJ}, "'mesh' is not OBJ or glTF"),
     "glb_as_obj": ({"m.obj": glb(gltf())}, "'m.obj' is a .glb by content"),
     "glb_as_gltf": ({"m.gltf": glb(gltf())}, "'m.gltf' is a .glb by content"),
-    "gltf_as_glb": ({"m.glb": gltf()}, "'m.glb' is no glTF in binary form"),
+    "gltf_as_glb": ({"m.glb": gltf()}, "'m.glb' is not a binary glTF"),
     "gltf_image_outside": (
         {"m.gltf": with_more(images=[{"uri": f"{OUT}dev/zero"}])},
         "refers to .* outside",

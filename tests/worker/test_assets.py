@@ -106,7 +106,7 @@ def test_a_flat_mesh_renders(render) -> None:
         ("not_finite", "not finite"),
         ("no_size", "no size"),
         ("not_a_mesh", "no mesh|cannot be read|no faces"),
-        ("truncated", "no whole .tar.gz"),
+        ("truncated", "not a complete .tar.gz"),
         ("escapes", "outside its folder"),
         ("absent", "there is no absent.tar.gz"),
         ("unheard_of", "not in the manifest"),
