@@ -205,19 +205,19 @@ class Closing(InstantRenderer):
         self.closed = True
 
 
-def test_a_lent_renderer_serves_again_and_ends_when_idle(tiny, monkeypatch):
-    lent = functools.partial(workers.pooled_renderer, tiny, pin=True, device="cpu")
-    lent = functools.partial(lent, timeout=60.0, renderer=Closing)
-    with lent() as first, lent() as second:
+def test_a_pooled_renderer_serves_again_and_ends_when_idle(tiny, monkeypatch):
+    pooled = functools.partial(workers.pooled_renderer, tiny, pin=True, device="cpu")
+    pooled = functools.partial(pooled, timeout=60.0, renderer=Closing)
+    with pooled() as first, pooled() as second:
         assert first is not second
     for _ in range(3):
-        with lent() as again:
+        with pooled() as again:
             assert again in (first, second) and not again.closed
-    with lent(timeout=61.0) as other:
+    with pooled(timeout=61.0) as other:
         assert other not in (first, second)
-    # Lent once more, each ends this long after it was given back, and not before.
+    # Used once more, each ends this long after it was returned, and not before.
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.1)
-    with lent(), lent(), lent(timeout=61.0):
+    with pooled(), pooled(), pooled(timeout=61.0):
         time.sleep(0.5)
         assert not (first.closed or second.closed or other.closed)
     wait_for(lambda: first.closed and second.closed and other.closed, "all end")
