@@ -351,7 +351,7 @@ def test_ten_thousand_scenes_are_filtered_paged_and_never_all_there(large, opene
     assert thumbs(browser) == []
     assert text_of(browser, "#none") == "No scene matches these filters."
     browser.click("#clear")
-    waited(browser, "found.length === scenes.length")
+    waited(browser, "matching.length === scenes.length")
     assert text_of(browser, "#count") == "10,000 scenes"
     choose_option(browser, "split", "test")
     assert thumbs(browser) == [f"test {i}" for i in range(10)]
