@@ -24,7 +24,7 @@ from dyso.storage import Folder, LocalFolder, open_source
 
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
-from .errors import AssetError, StorageError, blamed, quote
+from .errors import AssetError, StorageError, blamed, is_machine_fault, quote
 from .references import clean_copy, plain_file
 
 _IN_ASSET = "{asset_dir}/"
@@ -242,6 +242,9 @@ def _opened(asset_id: str, entry: dict[str, Any], folder: Path, copy: Path) -> P
     try:
         return clean_copy(asset_id, file, folder, copy)
     except OSError as error:
+        # A full scratch folder is no fault of the asset, nor of its storage.
+        if is_machine_fault(error):
+            raise
         raise blamed(asset_id, "cannot be read", error) from error
 
 
