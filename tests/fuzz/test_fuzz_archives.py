@@ -151,7 +151,7 @@ def test_a_good_archive_unpacks(base) -> None:
         (member("x", kind=tarfile.CHRTYPE), "not a plain file"),
         (member("x", kind=tarfile.BLKTYPE), "not a plain file"),
         (member("x", kind=tarfile.FIFOTYPE), "not a plain file"),
-        (member("thing", b"not a folder"), "whole"),
+        (member("thing", b"not a folder"), "complete"),
     ],
 )
 def test_what_is_no_plain_file_inside_is_refused(base, bad, message) -> None:
