@@ -159,7 +159,7 @@ def test_its_scene_json_renders_larger_with_the_same_geometry(
     path = tmp_path / "scene.json"
     monkeypatch.setattr(bar, "LINE_SECONDS", 0.0)
     assert main(demo, out=out, scene=path, resolution=192, samples=1) == 0
-    views = re.findall(r" (\d+)/25 \[", capsys.readouterr().err)
+    views = re.findall(r"(?m)^(\d+)/25 views", capsys.readouterr().err)
     assert views[0] == "0" and views[-1] == "25" and len(views) > 2
     record = Dataset(rendered)["train"][1]
     image = Image.open(out / "depth" / "step01_camera02.png")

@@ -38,7 +38,7 @@ def test_every_script_is_on_the_page_and_tested():
 def test_training_loop(example):
     out = example("training_loop")
     assert out.count("(2, 5, 64, 64, 3)") == 4
-    assert out.endswith("a new loader goes on with the same batch\n")
+    assert out.endswith("a new loader continues with the same batch\n")
 
 
 def test_point_cloud(example, tmp_path):
