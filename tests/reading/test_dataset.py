@@ -67,7 +67,7 @@ def test_what_is_not_there_is_one_line(dataset, folder, tmp_path):
         dataset["train"].read(0, fields=["colour"])
     with pytest.raises(UserError, match="one of 0 to 5, got 6"):
         dataset["train"].read(0, views=[6])
-    with pytest.raises(UserError, match="not a finished dataset"):
+    with pytest.raises(UserError, match="none: does not exist"):
         Dataset(tmp_path / "none")
     with pytest.raises(UserError, match="not a finished dataset"):
         Dataset(tmp_path)
