@@ -16,7 +16,7 @@ from jaxtyping import install_import_hook
 # Before anything of these packages is imported: shapes and types in the signatures are
 # checked in every call that a test makes.
 install_import_hook(
-    ["dyso.geometry", "dyso.sampling", "dyso.records"], "beartype.beartype"
+    ["dyso.geometry", "dyso.sampling", "dyso.records"], "typecheck.check"
 )
 
 from dyso.assets import resolve

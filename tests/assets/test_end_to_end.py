@@ -43,7 +43,7 @@ def test_shapenet_and_hdris_are_rendered(tree, tmp_path, serve, capsys) -> None:
     # What the cache has by its checksum is not asked for again.
     (skies / "sky.tar.gz").unlink()
     scene = sample_scene(resolved, "train", 0)
-    pose = dataclasses.replace(scene.objects[0].poses[0], quaternion=(1.0, 0.0, 0.0, 0.0))
+    pose = dataclasses.replace(scene.objects[0].poses[0], quaternion=(1, 0, 0, 0))
 
     with Renderer(
         objects=resolved.objects.manifest,

@@ -559,7 +559,7 @@ def test_what_a_manifest_says_is_held_to_its_folder(
 
 @pytest.mark.parametrize("name", ["blend", "blend_as_obj", "blend_as_gltf"])
 def test_no_script_of_a_blend_file_ever_runs(worker, render, trap, name) -> None:
-    assert_named(worker, render, "not OBJ|no mesh|no faces|is no glTF", name)
+    assert_named(worker, render, "not OBJ|no mesh|no faces|is not a binary glTF", name)
     assert not trap[1].exists()
 
 
