@@ -106,15 +106,14 @@ class Assets:
         Raises:
           AssetError: the asset is not in the manifest, is missing, or is invalid.
           StorageError: the storage or the disk fails.
+          OSError: the scratch folder is full or gone.
         """
         import kubric as kb
 
         entry = self._entry(asset_id)
         folder = self._fetch(asset_id, entry)
-        try:
-            self._copies.append(Path(tempfile.mkdtemp(prefix="mesh-")))
-        except OSError as error:
-            raise StorageError(f"the folder for copies: {error}") from error
+        # An error here is the scratch folder's, which the caller examines.
+        self._copies.append(Path(tempfile.mkdtemp(prefix="mesh-")))
         file = _opened(asset_id, entry, folder, self._copies[-1] / "copy")
         if entry.get("asset_type") == "Texture":
             return kb.Texture(filename=str(file), **kwargs)
