@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -158,15 +158,7 @@ class Patterns:
 
     def weights(self) -> dict[str, float]:
         """Returns each pattern's weight by its name, in the order of the fields."""
-        return {
-            "shift": self.shift.weight,
-            "pan": self.pan.weight,
-            "zoom": self.zoom.weight,
-            "random": self.random.weight,
-            "shell": self.shell.weight,
-            "handheld": self.handheld.weight,
-            "rig": self.rig.weight,
-        }
+        return {each.name: getattr(self, each.name).weight for each in fields(self)}
 
 
 @dataclass(frozen=True)

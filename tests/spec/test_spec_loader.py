@@ -230,7 +230,7 @@ render: {layers: [color, depth]}
             (
                 MINIMAL + f"cameras: {{patterns: {names}}}",
                 "3: cameras.patterns: must be a mapping, or a list of distinct names "
-                "among shift, pan, zoom, random, shell, handheld, rig, got [",
+                f"among {', '.join(Patterns().weights())}, got [",
             )
             for names in ("[pan, tilt]", "[pan, pan]", "[[pan], {}]")
         ),
