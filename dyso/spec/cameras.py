@@ -21,6 +21,7 @@ from dyso.spec.values import (
     PositiveDegreesRange,
     PositiveMetres,
     PositiveMetresRange,
+    Shorthand,
     Weight,
 )
 
@@ -162,7 +163,7 @@ class Patterns:
 
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Shorthand):
     """Has pydantic read a list of names as the patterns with weight 1."""
 
     def _read(self, value: Any) -> Any:
@@ -176,14 +177,6 @@ class Selection:
                 {"names": ", ".join(names)},
             )
         return {name: {"weight": float(name in value)} for name in names}
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: pydantic.GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Reads a value before it is checked as a mapping."""
-        return core_schema.no_info_before_validator_function(
-            self._read, handler(source)
-        )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: pydantic.GetJsonSchemaHandler

@@ -53,8 +53,24 @@ def asked(check: Callable[..., bool]) -> str:
     return text[:1].lower() + text[1:]
 
 
+class Shorthand:
+    """Marks a type that a spec may also write in a shorter form; see `_read`."""
+
+    def _read(self, value: Any) -> Any:
+        """Returns the long form of a value."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Reads a value before it is checked by its type."""
+        return core_schema.no_info_before_validator_function(
+            self._read, handler(source)
+        )
+
+
 @dataclass(frozen=True)
-class Pair:
+class Pair(Shorthand):
     """Two numbers; a single number stands for both.
 
     Attributes:
@@ -70,14 +86,6 @@ class Pair:
             return tuple(value)
         raise PydanticCustomError(
             "pair", "two numbers [{names}], or one for both", {"names": self.names}
-        )
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: pydantic.GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Reads a value before it is checked as a tuple."""
-        return core_schema.no_info_before_validator_function(
-            self._read, handler(source)
         )
 
     def __get_pydantic_json_schema__(

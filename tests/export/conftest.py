@@ -44,6 +44,12 @@ def dataset(folder):
     return Dataset(folder)
 
 
+@pytest.fixture(scope="session")
+def video(videos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset") / "data"
+    return Dataset(write_dataset(folder, videos, synthetic_views))["train"]
+
+
 @pytest.fixture
 def small_shards(monkeypatch):
     """At most two scenes per shard."""

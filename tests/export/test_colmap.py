@@ -34,12 +34,6 @@ def folder(split, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def video(videos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dataset") / "data"
-    return Dataset(write_dataset(folder, videos, synthetic_views))["train"]
-
-
-@pytest.fixture(scope="module")
 def video_folder(video, tmp_path_factory):
     return written("colmap", video, tmp_path_factory.mktemp("out") / "scene")
 
