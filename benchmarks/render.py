@@ -45,7 +45,7 @@ import served
 
 from dyso import assets
 from dyso.assets.starter import cache_folder
-from dyso.render.system import claimed_cpu, usable_cpus
+from dyso.render.resources import claimed_cpu, usable_cpus
 from dyso.sampling import Scene, sample_scene
 
 # Fields of dyso.spec.Render by preset.

@@ -25,7 +25,7 @@ from kubric.renderer.blender import Blender
 
 from dyso import geometry
 from dyso.sampling import Camera, Scene
-from dyso.worker import backdrop, materials, meshes
+from dyso.worker import backdrop, materials, meshes, view_transform
 from dyso.worker.assets import Assets
 from dyso.worker.placement import true_poses
 
@@ -99,7 +99,7 @@ class _Stage:
         self.view._set_ambient_light_hdri(path, rotation)
         self.view._set_background_hdri(path, rotation)
         irradiance = backdrop.floor_irradiance(pixels)
-        self.view.blender_scene.view_settings.exposure = backdrop.exposure(
+        self.view.blender_scene.view_settings.exposure = view_transform.exposure(
             irradiance, self.described.render.auto_exposure
         )
         if background.backdrop == "dome":

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TextIO, get_args
 
 from dyso.render import Device
-from dyso.render.system import end_with_parent, scratch_parent
+from dyso.render.resources import end_with_parent, scratch_parent
 
 _ROOM = 1_000_000  # bytes that must be free in addition to the size of an image
 

@@ -25,7 +25,7 @@ from dyso.storage import Folder, LocalFolder, open_source
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
 from .errors import AssetError, StorageError, blamed, is_machine_fault, quote
-from .references import clean_copy, plain_file
+from .untrusted_meshes import clean_copy, plain_file
 
 _IN_ASSET = "{asset_dir}/"
 _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")

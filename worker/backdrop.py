@@ -5,7 +5,7 @@ a point above the centre, and the world lights the scene with the same HDRI. The
 is diffuse. Its albedo is chosen so that under the whole sky it reflects the radiance of
 the HDRI. An unshadowed floor therefore looks like the photograph, and shadows and
 bounced light fall on it as on a real floor. The rest of the background is transparent
-in Cycles; `plates` adds it.
+in Cycles; `empty_view` adds it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ import numpy as np
 
 from dyso.sampling.scene import Background
 
+from .empty_view import floor_weights
 from .errors import AssetError
 from .pictures import MAX_HDRI_PIXELS, measure
-from .plates import floor_weights
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (Rec. 709)
-# The radiance of a white card on the floor that looks well exposed through Filmic.
-NORMAL_WHITE = 1.5
 LIGHT_WIDTH = 512  # pixels around the horizon that light is sampled from
 
 
@@ -69,17 +66,6 @@ def floor_irradiance(pixels: np.ndarray) -> np.ndarray:
     weight = floor_weights(height)
     area = (math.pi / height) * (2 * math.pi / width)
     return np.einsum("h,hwc->c", weight * area, pixels)
-
-
-def exposure(irradiance: np.ndarray, adaptation: float) -> float:
-    """Returns the exposure in stops for a floor lit by `irradiance` [3].
-
-    Args:
-      irradiance: see `floor_irradiance`.
-      adaptation: `dyso.spec.Render.auto_exposure`.
-    """
-    white = float(irradiance @ LUMINANCE) / math.pi
-    return adaptation * math.log2(NORMAL_WHITE / max(white, 1e-6))
 
 
 def light(pixels: np.ndarray, rotation: float) -> np.ndarray:

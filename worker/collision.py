@@ -1,4 +1,9 @@
-"""Rigid bodies of meshes for physics: bounds, convex hull, mass and inertia."""
+"""Converts meshes to Kubric's rigid bodies: bounds, convex hull, mass and inertia.
+
+The hull is a file of a converted asset, in the mesh's units and perhaps simplified. It
+is there for everyone who simulates the catalog with Kubric. DySO's own simulation does
+not read it, since not every catalog has one: `physics` computes one as it simulates.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ import trimesh
 from scipy.spatial import QhullError
 
 from .errors import AssetError
-from .references import MAX_TRIANGLES
+from .untrusted_meshes import MAX_TRIANGLES
 
 MIN_SIDE, MAX_SIDE = 1e-9, 1e9
 """Bounds of the longest side; see `worker.meshes`."""
@@ -144,7 +149,7 @@ def _outer(points: np.ndarray) -> np.ndarray:
 
 
 def _hull(points: np.ndarray) -> trimesh.Trimesh:
-    """Returns the convex hull of points whose longest side is 1, thickened if flat."""
+    """Returns the hull of points whose longest side is 1, thickened if it is flat."""
     points = _outer(points)
     try:
         hull = trimesh.convex.convex_hull(points)

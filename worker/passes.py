@@ -13,8 +13,8 @@ import trimesh
 
 from dyso import geometry
 
+from .empty_view import EmptyView
 from .meshes import ObjectMesh
-from .plates import EmptyView
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,4 +1,9 @@
-"""Simulates falling and colliding objects with PyBullet, through Kubric."""
+"""Simulates falling and colliding objects with PyBullet, through Kubric.
+
+Objects collide as convex hulls of the rendered meshes, in metres. Therefore any catalog
+can be simulated. The hulls that `collision` writes into converted assets are not read:
+they are for other users of Kubric.
+"""
 
 from __future__ import annotations
 

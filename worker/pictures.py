@@ -32,7 +32,7 @@ def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
 
     Args:
       asset_id: whose it is, for errors.
-      folder: that of the imported copy, see `references.clean_copy`.
+      folder: that of the imported copy, see `untrusted_meshes.clean_copy`.
       item: the object.
 
     Raises:

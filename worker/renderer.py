@@ -13,7 +13,6 @@ from kubric.renderer.blender import AttributeSetter, Blender, register_object3d_
 from kubric.renderer.blender_utils import prepare_blender_object
 
 from dyso.assets.manifest import mesh_kind
-from dyso.images import open_image
 from dyso.spec import Render
 
 from .errors import AssetError
@@ -28,7 +27,8 @@ class CyclesView(Blender):
 
     Kubric's view also renders depth, segmentation and normals, in a second view layer.
     In DySO, these come from rays (see `passes`), and the rest of the background comes
-    from the HDRI (see `plates`). Cycles therefore renders only one window of colour.
+    from the HDRI (see `empty_view`). Cycles therefore renders colour only, and only in
+    one window.
     """
 
     def __init__(self, scene: kb.Scene, settings: Render, scratch: Path):
@@ -101,31 +101,6 @@ class CyclesView(Blender):
         if image.shape != expected:
             raise RuntimeError(f"rendered {image.shape}, not {expected}")
         return image
-
-    def display(self, radiance: np.ndarray) -> np.ndarray:
-        """Converts radiance to display colour: exposure and view transform.
-
-        Args:
-          radiance: scene-linear [H, W, 3].
-
-        Returns:
-          sRGB uint8 [H, W, 3].
-        """
-        height, width = radiance.shape[:2]
-        values = np.ones((height, width, 4), np.float32)
-        values[..., :3] = radiance[::-1]
-        image = bpy.data.images.new("display", width, height, float_buffer=True)
-        image.pixels.foreach_set(values.ravel())
-        settings = self.blender_scene.render.image_settings
-        settings.file_format = "PNG"
-        settings.color_mode = "RGB"
-        settings.color_depth = "8"
-        settings.compression = 0
-        file = Path(self.scratch_dir) / "display.png"
-        image.save_render(str(file), scene=self.blender_scene)
-        bpy.data.images.remove(image)
-        with open_image(file, ("PNG",)) as shown:
-            return np.asarray(shown)
 
     def add_asset(self, asset: kb.Asset) -> Any:
         """Adds an asset; meshes differ from Kubric's."""

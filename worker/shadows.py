@@ -17,8 +17,8 @@ from scipy import ndimage
 
 from dyso import geometry
 
+from .empty_view import FILTER_WIDTH, EmptyView, blackman_harris, floor_weights
 from .meshes import ObjectMesh
-from .plates import FILTER_WIDTH, EmptyView, blackman_harris, floor_weights
 
 SKY_LIGHTS = 128  # directions that sample the HDRI's light on the floor
 EVEN_LIGHTS = 32  # directions that sample a uniform sky

@@ -21,8 +21,9 @@ from dyso import geometry
 from dyso.render import Device, Views
 from dyso.sampling.scene import Camera, Pose, Scene
 
-from . import backdrop, device, materials, meshes, passes, plates, shadows
+from . import backdrop, device, materials, meshes, passes, shadows, view_transform
 from .assets import Assets
+from .empty_view import empty_view
 from .placement import true_poses
 from .renderer import CyclesView
 
@@ -94,7 +95,7 @@ class Stage:
             matrices = camera_matrices(seen_by, scene.resolution)
             _aim(camera, seen_by)
             with clock("plates"):
-                empty = plates.empty_view(
+                empty = empty_view(
                     *matrices, scene.resolution, scene.background, pixels
                 )
             for step in layout.steps_of(c):
@@ -123,7 +124,10 @@ class Stage:
                             view.radiance(everywhere, seed), empty.plate
                         )
                 with clock("display"):
-                    rendered = vars(seen) | {"color": view.display(image)}
+                    color = view_transform.display(
+                        image, view.blender_scene, self._scratch
+                    )
+                    rendered = vars(seen) | {"color": color}
                 for name, images in layers.items():
                     images[index] = rendered[name]
         categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
@@ -161,7 +165,7 @@ class Stage:
         light = backdrop.light(pixels, background.rotation)
         backdrop.set_world(light, view.blender_scene.world)
         irradiance = backdrop.floor_irradiance(light)
-        view.blender_scene.view_settings.exposure = backdrop.exposure(
+        view.blender_scene.view_settings.exposure = view_transform.exposure(
             irradiance, scene.render.auto_exposure
         )
         if background.backdrop == "dome":

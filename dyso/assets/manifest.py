@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dyso.spec import Asset, Catalog, UserError
-from dyso.spec.catalog import Vector
+from dyso.spec.asset import Vector
 from dyso.storage import open_source
 
 MAX_BYTES = 512 << 20

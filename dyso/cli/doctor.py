@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dyso.render import system
+from dyso.render import resources
 from dyso.spec import UserError
 
 IMPORT_SECONDS = 180
@@ -94,7 +94,7 @@ def check_packages() -> Finding:
 def check_libraries() -> Finding:
     """Checks the system libraries that bpy loads."""
     try:
-        system.require_system_libraries()
+        resources.require_system_libraries()
     except UserError as error:
         return Finding(ok=False, text=str(error))
     return Finding(ok=True, text="bpy finds all it loads")
@@ -122,17 +122,17 @@ def check_bpy() -> Finding:
 
 def check_cores() -> Finding:
     """Counts cores."""
-    count = len(system.usable_cpus())
+    count = len(resources.usable_cpus())
     return Finding(ok=True, text=f"{count}, so at most {count} workers")
 
 
 def check_memory() -> Finding:
     """Checks that at least one worker has room."""
-    free = system.usable_memory()
-    text = f"{free / 1e9:.1f} GB free, {system.WORKER_BYTES / 1e9:.1f} GB a worker"
-    if free < system.WORKER_BYTES:
+    free = resources.usable_memory()
+    text = f"{free / 1e9:.1f} GB free, {resources.WORKER_BYTES / 1e9:.1f} GB a worker"
+    if free < resources.WORKER_BYTES:
         return Finding(ok=False, text=f"{text}; end other programs or add memory")
-    return Finding(ok=True, text=f"{text}: {system.default_workers()} workers")
+    return Finding(ok=True, text=f"{text}: {resources.default_workers()} workers")
 
 
 def check_shared_memory() -> Finding:
@@ -142,7 +142,7 @@ def check_shared_memory() -> Finding:
         return Finding(ok=True, text=f"{folder} is not there; the disk serves instead")
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e6:.0f} MB free in {folder}"
-    if free < SHARED_BYTES * system.default_workers():
+    if free < SHARED_BYTES * resources.default_workers():
         need = f"{SHARED_BYTES / 1e6:.0f} MB a worker are needed"
         return Finding(ok=False, text=f"{text}; {need} (docker run --shm-size=1g)")
     return Finding(ok=True, text=text)

@@ -17,7 +17,7 @@ from dyso.cli.bar import Bar
 from dyso.pipeline.estimate import CONFIDENCE, Cost, Estimate, estimate
 from dyso.pipeline.pilot import run_pilot
 from dyso.render import Device, image_bytes
-from dyso.render.system import default_workers, require_system_libraries, usable_cpus
+from dyso.render.resources import default_workers, require_system_libraries, usable_cpus
 from dyso.spec import ResolvedSpec, Spec, UserError
 
 # By name of an estimate: what it is of, and its unit.

@@ -20,7 +20,7 @@ from dyso.cli.arguments import Overrides
 from dyso.cli.bar import Bar
 from dyso.reading import Dataset
 from dyso.render import Device, Renderer, RenderError, Views
-from dyso.render.system import require_system_libraries
+from dyso.render.resources import require_system_libraries
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
 from dyso.spec import Catalog, ProceduralCatalog, ResolvedSpec, UserError

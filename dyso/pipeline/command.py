@@ -16,7 +16,7 @@ from dyso.pipeline.job import Job, run
 from dyso.pipeline.runners import register_options
 from dyso.pipeline.shard_report import say_failures
 from dyso.render import Device, image_bytes
-from dyso.render.system import default_workers
+from dyso.render.resources import default_workers
 from dyso.spec import ResolvedSpec, Spec, UserError
 from dyso.storage import open_folder
 from dyso.terminal import say_error

@@ -19,6 +19,7 @@ from typing import Any
 import apache_beam as beam
 
 from dyso.pipeline.cancellation import new_cancellation
+from dyso.pipeline.failures import FailedScenes, check_failures
 from dyso.pipeline.output_layout import (
     METADATA,
     WORK_FOLDER,
@@ -28,14 +29,14 @@ from dyso.pipeline.output_layout import (
     open_output,
     shards_of,
 )
-from dyso.pipeline.pack import FailedScenes, check_failures, finish
+from dyso.pipeline.pack import finish
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
 from dyso.pipeline.runners import Runner, RunningPipeline, find_runner
 from dyso.pipeline.transforms import CheckFailures, Finish, PackShard, RenderPart
 from dyso.pipeline.workers import StartRenderer, new_renderer, pooled_renderer
 from dyso.render import Device
-from dyso.render.system import require_system_libraries
+from dyso.render.resources import require_system_libraries
 from dyso.spec import ResolvedSpec, UserError
 from dyso.storage import Folder
 

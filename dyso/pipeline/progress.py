@@ -14,6 +14,7 @@ from typing import Any
 
 import pydantic
 
+from dyso.pipeline.failures import FailedScenes
 from dyso.pipeline.output_layout import (
     COMPLETED,
     METADATA,
@@ -21,7 +22,6 @@ from dyso.pipeline.output_layout import (
     OutputLayout,
     report_files,
 )
-from dyso.pipeline.pack import FailedScenes
 from dyso.pipeline.plan import Shard
 from dyso.pipeline.shard_report import ShardReport, to_json
 from dyso.storage import Folder

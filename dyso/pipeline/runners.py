@@ -23,7 +23,7 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import create_runner
 
-from dyso.render.system import usable_cpus
+from dyso.render.resources import usable_cpus
 from dyso.spec import UserError
 
 # These run DoFns in threads of this process; the others in processes on any machine.

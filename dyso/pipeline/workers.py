@@ -12,7 +12,7 @@ from typing import Any
 from dyso import assets
 from dyso.pipeline.cancellation import SceneRenderer
 from dyso.render import Device, Renderer
-from dyso.render.system import claimed_cpu
+from dyso.render.resources import claimed_cpu
 from dyso.spec import ResolvedSpec
 
 StartRenderer = Callable[..., SceneRenderer]

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dyso.render.system import Activity, activity, process_memory, scratch_folder
+from dyso.render.resources import Activity, activity, process_memory, scratch_folder
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 

@@ -2,7 +2,7 @@
 
 from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
-from dyso.spec.catalog import Catalog, ResolvedSpec
+from dyso.spec.catalog import Catalog
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError, UserError
 from dyso.spec.layout import Layout
@@ -14,6 +14,7 @@ from dyso.spec.loader import (
     save_resolved,
 )
 from dyso.spec.procedural import ProceduralCatalog
+from dyso.spec.resolved import ResolvedSpec
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
     Backgrounds,

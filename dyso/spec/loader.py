@@ -16,9 +16,9 @@ import pydantic
 import yaml
 
 from dyso.spec import cameras, dynamics, schema, values
-from dyso.spec.catalog import ResolvedSpec
 from dyso.spec.errors import SpecError, UserError
 from dyso.spec.renamed import CURRENT, current_name, rename
+from dyso.spec.resolved import ResolvedSpec
 from dyso.spec.schema import Spec
 
 MAX_BYTES = 1 << 18

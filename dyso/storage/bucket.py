@@ -12,8 +12,8 @@ from pathlib import Path
 
 from dyso.spec import UserError
 from dyso.storage import retries, tempdirs
+from dyso.storage.bucket_lock import locked
 from dyso.storage.folder import Folder
-from dyso.storage.lease import leased
 from dyso.storage.service import SCHEMES, Service, connect, require_library
 
 THREADS = 16
@@ -151,7 +151,7 @@ class BucketFolder(Folder):
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[Callable[[], None]]:
         """See `Folder.hold`."""
-        with leased(self._service(), self._key(name), self) as check:
+        with locked(self._service(), self._key(name), self) as check:
             yield check
 
 

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 import pytest
 
 from dyso.cli import doctor
-from dyso.render.system import (
+from dyso.render.resources import (
     PACKAGES,
     claimed_cpu,
     require_system_libraries,
@@ -50,7 +50,7 @@ def test_doctor_says_what_to_do_and_fails(bare_system, capsys):
 
 
 def test_every_cpu_is_claimed_once_and_given_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("dyso.render.system.CLAIM", str(tmp_path))
+    monkeypatch.setattr("dyso.render.resources.CLAIM", str(tmp_path))
     cpus = usable_cpus()
     with ExitStack() as stack:
         claims = [stack.enter_context(claimed_cpu()) for _ in [*cpus, "one more"]]

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dyso.render.system import PACKAGES
+from dyso.render.resources import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "docker/worker.Dockerfile").read_text()

@@ -24,7 +24,7 @@ from dyso.worker import archives
 from dyso.worker.archives import MAX_BYTES, MAX_DEPTH, unpack
 from dyso.worker.errors import AssetError
 from dyso.worker.pictures import MAX_PIXELS, measure
-from dyso.worker.references import clean_copy
+from dyso.worker.untrusted_meshes import clean_copy
 
 KINDS = [
     tarfile.REGTYPE,

@@ -12,7 +12,7 @@ import emulators
 import pytest
 from emulators import Proxy, Request, speak_to
 
-from dyso.storage import Folder, Held, lease, open_folder, retries
+from dyso.storage import Folder, Held, bucket_lock, open_folder, retries
 
 SIZE = 12_000_000
 
@@ -245,8 +245,8 @@ def test_no_keys_are_told_at_once(
 
 @pytest.fixture
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.4)
-    monkeypatch.setattr(lease, "STALE_SECONDS", 4.0)
+    monkeypatch.setattr(bucket_lock, "BEAT_SECONDS", 0.4)
+    monkeypatch.setattr(bucket_lock, "STALE_SECONDS", 4.0)
 
 
 @pytest.fixture
@@ -282,15 +282,15 @@ def test_a_silent_holder_is_taken_over_and_told(
 ) -> None:
     folder, _ = proxied
     asleep = threading.Event()
-    look = lease._Lease._read
+    look = bucket_lock._Lock._read
 
-    def sleepy(self: lease._Lease) -> object:
+    def sleepy(self: bucket_lock._Lock) -> object:
         if threading.current_thread().name.startswith("holds"):
             asleep.wait(30)
         return look(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lease._Lease, "_read", sleepy)
+        patched.setattr(bucket_lock._Lock, "_read", sleepy)
         first = folder.hold("lock")
         check = first.__enter__()
         elsewhere()
@@ -329,7 +329,7 @@ def test_beats_come_again_after_an_outage(proxied: tuple[Folder, Proxy]) -> None
         check()
 
 
-def test_a_lease_is_made_only_where_there_is_none(
+def test_a_lock_object_is_written_only_if_there_is_none(
     proxied: tuple[Folder, Proxy],
 ) -> None:
     """The emulator of Google's does not know the condition; the real service does."""

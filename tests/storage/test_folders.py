@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dyso.spec import UserError
-from dyso.storage import Folder, Held, LocalFolder, lease, open_folder, retries
+from dyso.storage import Folder, Held, LocalFolder, bucket_lock, open_folder, retries
 
 
 def make(path: Path, size: int, seed: int = 0) -> tuple[Path, str]:
@@ -167,8 +167,8 @@ def in_other_process(folder: Folder, code: str) -> tuple["subprocess.Popen[str]"
         [
             sys.executable,
             "-c",
-            "from dyso.storage import open_folder, lease\n"
-            f"lease.BEAT_SECONDS = {lease.BEAT_SECONDS}\n"
+            "from dyso.storage import open_folder, bucket_lock\n"
+            f"bucket_lock.BEAT_SECONDS = {bucket_lock.BEAT_SECONDS}\n"
             f"folder = open_folder({str(folder)!r})\n{code}",
         ],
         stdin=subprocess.PIPE,

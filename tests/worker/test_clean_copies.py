@@ -15,7 +15,7 @@ from PIL import Image
 
 from dyso.assets import starter
 from dyso.worker.errors import AssetError
-from dyso.worker.references import clean_copy, plain_file, read_plain
+from dyso.worker.untrusted_meshes import clean_copy, plain_file, read_plain
 
 BALL = trimesh.creation.icosphere(1, 0.3)
 UV = np.random.default_rng(0).random((len(BALL.vertices), 2))

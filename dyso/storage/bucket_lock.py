@@ -22,21 +22,21 @@ _TRIES = 5
 
 
 @contextlib.contextmanager
-def leased(service: Service, key: str, folder: Folder) -> Iterator[Callable[[], None]]:
+def locked(service: Service, key: str, folder: Folder) -> Iterator[Callable[[], None]]:
     """Locks a folder by an object; see `Folder.hold`."""
-    lease = _Lease(service, key, folder)
-    lease.take()
-    beats = threading.Thread(target=lease.keep, name=f"holds {folder}", daemon=True)
+    lock = _Lock(service, key, folder)
+    lock.take()
+    beats = threading.Thread(target=lock.keep, name=f"holds {folder}", daemon=True)
     beats.start()
     try:
-        yield lease.check
-        lease.check()
+        yield lock.check
+        lock.check()
     finally:
-        lease.release()
+        lock.release()
         beats.join(BEAT_SECONDS)
 
 
-class _Lease:
+class _Lock:
     def __init__(self, service: Service, key: str, folder: Folder):
         self._service, self._key, self._folder = service, key, folder
         self._me = LockOwner.this_process()
