@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import emulators
 import hypothesis
 import pytest
-from jaxtyping import install_import_hook
 
-# Before anything of these packages is imported: shapes and types in the signatures are
-# checked in every call that a test makes.
-install_import_hook(
-    ["dyso.geometry", "dyso.sampling", "dyso.records"], "typecheck.check"
-)
+from helpers import emulators, typecheck
+
+# Before anything of the packages is imported.
+typecheck.install()
 
 from dyso.assets import resolve
 from dyso.render import Renderer

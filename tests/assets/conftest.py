@@ -7,10 +7,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import trees
 
 from dyso.assets.converting import Summary, convert
 from dyso.assets.shapenet import list_shapenet
+from helpers import trees
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import trees
 import trimesh
 
 from dyso.assets.converting import convert
 from dyso.assets.shapenet import list_shapenet
+from helpers import trees
 
 BOX = trees.box(0.2, 0.8, 0.4)
 TEXT = trees.obj(BOX, "a", library="m.mtl")

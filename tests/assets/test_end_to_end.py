@@ -4,16 +4,15 @@ import dataclasses
 import json
 from pathlib import Path
 
-import made_hdri
 import numpy as np
 import pytest
-import trees
 
 from dyso import assets
 from dyso.cli.assets import hdris, prefetch, shapenet, show, verify
 from dyso.render import Renderer
 from dyso.sampling import sample_scene
 from dyso.spec import Backgrounds, Objects, Spec, UserError
+from helpers import hdri_files, trees
 
 SPEC = """name: mine
 splits: {train: 1}
@@ -28,7 +27,7 @@ render: {samples: 4, denoise: false}
 
 @pytest.mark.slow
 def test_shapenet_and_hdris_are_rendered(tree, tmp_path, serve, capsys) -> None:
-    made_hdri.write_hdr(tmp_path / "in" / "sky.hdr", made_hdri.sky() * 0 + 0.5)
+    hdri_files.write_hdr(tmp_path / "in" / "sky.hdr", hdri_files.sky() * 0 + 0.5)
     out, skies = tmp_path / "objects", tmp_path / "skies"
     assert shapenet(source=tree, out=out) == 0
     assert hdris(source=tmp_path / "in", out=skies, license="CC0") == 0

@@ -5,17 +5,16 @@ import json
 import tarfile
 from pathlib import Path
 
-import made_hdri
 import numpy as np
 import OpenEXR
 import pytest
-import trees
 import trimesh
 
 from dyso.assets.converting import Summary, convert
 from dyso.assets.items import list_hdris, list_meshes, read_categories
 from dyso.assets.manifest import read_catalog
 from dyso.spec import UserError
+from helpers import hdri_files, trees
 
 NOBODY = {"license": "", "author": ""}
 MESHES = {"up": "Y", "categories": None, **NOBODY}
@@ -36,22 +35,22 @@ def image(summary: Summary, asset_id: str, tmp_path: Path) -> np.ndarray:
 def hdris(tmp_path_factory) -> Summary:
     source = tmp_path_factory.mktemp("hdris")
     (source / "poly").mkdir()
-    pixels = made_hdri.sky()
-    made_hdri.write_hdr(source / "poly" / "packed.hdr", pixels)
-    made_hdri.write_hdr(source / "flat.hdr", pixels, packed=False)
-    made_hdri.write_exr(source / "plain.exr", pixels)
-    made_hdri.write_exr(source / "layer.exr", pixels, "View.")
-    made_hdri.write_exr(source / "bright.exr", pixels * 1000)
+    pixels = hdri_files.sky()
+    hdri_files.write_hdr(source / "poly" / "packed.hdr", pixels)
+    hdri_files.write_hdr(source / "flat.hdr", pixels, packed=False)
+    hdri_files.write_exr(source / "plain.exr", pixels)
+    hdri_files.write_exr(source / "layer.exr", pixels, "View.")
+    hdri_files.write_exr(source / "bright.exr", pixels * 1000)
     dark = pixels.copy()
     dark[0, 0] = -1
-    made_hdri.write_exr(source / "negative.exr", dark)
+    hdri_files.write_exr(source / "negative.exr", dark)
     for name, value in {"nan": np.nan, "inf": np.inf}.items():
         bad = pixels.copy()
         bad[3, 3] = value
-        made_hdri.write_exr(source / f"bad_{name}.exr", bad)
-    made_hdri.write_exr(source / "bad_black.exr", pixels * 0)
-    made_hdri.write_exr(source / "bad_shape.exr", pixels[:50])
-    made_hdri.write_exr(source / "bad_small.exr", pixels[:16, :32])
+        hdri_files.write_exr(source / f"bad_{name}.exr", bad)
+    hdri_files.write_exr(source / "bad_black.exr", pixels * 0)
+    hdri_files.write_exr(source / "bad_shape.exr", pixels[:50])
+    hdri_files.write_exr(source / "bad_small.exr", pixels[:16, :32])
     (source / "bad_text.hdr").write_bytes(b"no picture")
     cut = (source / "poly" / "packed.hdr").read_bytes()
     (source / "bad_cut.hdr").write_bytes(cut[: len(cut) // 2])
@@ -68,7 +67,7 @@ def hdris(tmp_path_factory) -> Summary:
 
 
 def test_hdris_are_reduced_and_keep_their_light(hdris, tmp_path) -> None:
-    small = made_hdri.sky().reshape(32, 2, 64, 2, 3).mean((1, 3))
+    small = hdri_files.sky().reshape(32, 2, 64, 2, 3).mean((1, 3))
     for name in ("poly/packed", "flat", "plain", "layer"):
         found = image(hdris, name, tmp_path)
         assert found.shape == (32, 64, 3) and found.dtype == np.float16

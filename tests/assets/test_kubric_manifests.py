@@ -5,10 +5,7 @@ from collections.abc import Callable
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
-import emulators
-import made_hdri
 import pytest
-import trees
 import trimesh
 
 from dyso.assets.credits import Credit, read_credits
@@ -18,6 +15,7 @@ from dyso.spec import UserError
 from dyso.storage import open_folder, open_source, retries, web
 from dyso.worker.assets import Assets
 from dyso.worker.errors import AssetError, StorageError
+from helpers import emulators, hdri_files, trees
 
 SHAPE = "02691156/1021a0914a7207aff927ed529ad90a11"
 SHOE = "Olive_Kids_Birdie_Lunch_Box"
@@ -106,7 +104,7 @@ def bucket(tmp_path_factory) -> Path:
     """What Kubric's bucket has: archives in a folder for each source."""
     root = tmp_path_factory.mktemp("kubric")
     box = trimesh.creation.box((0.2, 0.8, 0.4))
-    made_hdri.write_hdr(root / "sky.hdr", made_hdri.sky())
+    hdri_files.write_hdr(root / "sky.hdr", hdri_files.sky())
     for source, assets in MANIFESTS.items():
         for name, entry in assets.items():
             mesh = {

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import trees
 import trimesh
 from PIL import Image
 
@@ -18,6 +17,7 @@ from dyso.assets.items import Listing
 from dyso.assets.manifest import read_catalog
 from dyso.assets.shapenet import CATEGORIES, list_shapenet
 from dyso.spec import Asset, Catalog, UserError
+from helpers import trees
 
 
 def unpacked(summary, asset_id: str) -> dict[str, bytes]:

@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from made import write_dataset
 
 from dyso import assets
 from dyso.render import Renderer
 from dyso.spec import Render
+from helpers.dataset_writer import write_dataset
 
 DEMO = Path(__file__).parents[2] / "specs" / "demo.yaml"
 

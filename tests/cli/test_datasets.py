@@ -1,13 +1,13 @@
 """What is the same in all commands that open a dataset."""
 
 import pytest
-from commands import Command
 
 from dyso import terminal
 from dyso.cli import evaluate, export, preview, render, show, stats, status, validate
 from dyso.cli import train as training
 from dyso.reading import Dataset
 from dyso.spec import UserError
+from helpers.commands import Command
 
 
 @pytest.mark.parametrize(

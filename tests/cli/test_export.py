@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import Command
 
 from dyso.cli import export
 from dyso.cli.export import main
 from dyso.export import FORMATS, format_named
 from dyso.reading import Dataset
 from dyso.spec import UserError
+from helpers.commands import Command
 
 
 def test_help_teaches_the_formats():

@@ -6,22 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import Command
 
 from dyso import records
 from dyso.cli import generate
 from dyso.spec import UserError
+from helpers.commands import SPEC, Command, dyso
 
 ROOT = Path(__file__).parents[2]
-SPEC = """
-name: tiny
-splits: {train: 5, test: 1}
-resolution: [16, 16]
-objects: {held_out: 0.2}
-dynamics: {steps: 2}
-cameras: {count: 2}
-render: {samples: 1, denoise: false}
-"""
 
 
 @pytest.fixture
@@ -45,7 +36,7 @@ def all_records(out):
 @pytest.mark.slow
 def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    status, out, err = Command("generate", spec, "--out", whole, "--workers", 1).end()
+    status, out, err = dyso("generate", spec, "--out", whole, "--workers", 1)
     assert status == 0, err
     assert "6 of 6 scenes rendered, 0 failed" in out
     assert f"next: dyso preview {whole}" in out
@@ -61,10 +52,7 @@ def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
     assert run.workers()
     run.process.kill()
     run.end()
-    deadline = time.monotonic() + 30
-    while run.workers() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not run.workers()
+    run.wait_for_workers_to_end()
     assert not list(broken.glob("*.array_record*"))
 
     # Told to end: prompt, and it says how to go on.

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from commands import Command
 
 from dyso import __version__, cli
 from dyso.cli import assets
+from helpers.commands import Command
 
 COMMANDS = [
     *([name] for name in cli.COMMANDS),

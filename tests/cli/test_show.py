@@ -3,13 +3,13 @@ import re
 
 import numpy as np
 import pytest
-from made import write_dataset
 
 from dyso import geometry
 from dyso.cli.show import main
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
+from helpers.dataset_writer import write_dataset
 
 
 def test_it_prints_what_a_record_holds(synthetic, capsys):

@@ -12,26 +12,10 @@ import pytest
 from dyso.cli import status
 from dyso.pipeline import Job, local_flags, run
 from dyso.pipeline.output_layout import open_output, shards_of
-from dyso.records.synthetic import synthetic_views
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
-
-
-class Slow:
-    """Renders when there is a file that lets it."""
-
-    def __init__(self, *, cpu, gate):
-        self.gate = gate
-
-    def render(self, scene, watch=None):
-        deadline = time.monotonic() + 120
-        while not self.gate.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        return synthetic_views(scene)
-
-    def close(self):
-        pass
+from helpers.instant_renderer import InstantRenderer
+from helpers.waiting import wait_for
 
 
 @pytest.fixture
@@ -44,16 +28,13 @@ def small(make_resolved):
 def test_a_job_is_seen_from_another_process_until_it_is_complete(
     small, tmp_path, capsys
 ):
-    output, gate = tmp_path / "data", tmp_path / "gate"
-    renderer = functools.partial(Slow, gate=gate)
+    output = tmp_path / "data"
+    renderer = functools.partial(InstantRenderer, gate=tmp_path)
     job = Job(resolved=small, output=open_folder(output), renderer=renderer)
     thread = threading.Thread(target=run, args=(job, local_flags(1)))
     thread.start()
     try:
-        deadline = time.monotonic() + 30
-        while not (output / ".work" / "progress.json").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for((output / ".work" / "progress.json").exists)
         command = [sys.executable, "-c", "from dyso.cli import main; main()"]
         seen = subprocess.run(
             [*command, "status", output], capture_output=True, text=True, timeout=60
@@ -64,7 +45,7 @@ def test_a_job_is_seen_from_another_process_until_it_is_complete(
         assert second == "0 of 4 scenes (0.0%), 0 failed, 0.00 GB"
         assert by.startswith(f"by process {os.getpid()} on {socket.gethostname()}, ")
     finally:
-        gate.touch()
+        (tmp_path / "go").touch()
         thread.join(60)
     assert status.main(str(output)) == 0
     assert f"{output}: complete\n4 of 4 scenes (100.0%), 0 failed" in (

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import write_dataset
 from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso import records
@@ -22,6 +21,7 @@ from dyso.reading import Dataset
 from dyso.records.images import encode_image
 from dyso.records.synthetic import synthetic_views
 from dyso.terminal import printable
+from helpers.dataset_writer import write_dataset
 
 EVIL = "a\x1b[2J\x1b]0;owned\x07\r\nb\u202e\x9bc"
 # Its own peak in kB; what `getrusage` says of a child counts its parent's too.

@@ -5,10 +5,11 @@ import sys
 import urllib.request
 
 import pytest
-from commands import Command, wait_until
 
 from dyso.cli.view import main
 from dyso.spec import UserError
+from helpers.commands import Command
+from helpers.waiting import wait_for
 
 pytest.importorskip("rerun")
 
@@ -78,6 +79,6 @@ def test_a_browser_is_served_on_this_machine_alone_until_ctrl_c(synthetic):
         assert not served(address.replace("127.0.0.1", "127.0.0.2", 1))
         command.process.send_signal(signal.SIGINT)
         assert command.end(30) == (0, "", "")
-        wait_until(lambda: not served())
+        wait_for(lambda: not served())
     finally:
         command.process.kill()

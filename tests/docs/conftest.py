@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import trimesh
 import yaml
-from manual import FIRST, ROOT, go_through
+
+from helpers.manual import FIRST, ROOT, go_through
 
 # What the first tutorial renders is smaller, so that it takes seconds.
 SMALL = {

@@ -7,12 +7,12 @@ import io
 import re
 
 import pytest
-from manual import PAGES, ROOT, blocks, commands
 
 from dyso import cli
 from dyso.cli import arguments
 from dyso.pipeline.command import _parser
 from dyso.pipeline.runners import register_options
+from helpers.manual import PAGES, ROOT, blocks, commands
 
 ELSEWHERE = {"source", "printf", "rm", "dask", "pytest", "tensorboard"}
 """Programs that are not this project's, and whose options it cannot know."""

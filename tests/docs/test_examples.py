@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 import trimesh
-from manual import ROOT
+
+from helpers.manual import ROOT
 
 EXAMPLES = ROOT / "docs/examples"
 pytestmark = pytest.mark.slow

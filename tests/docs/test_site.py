@@ -11,9 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from manual import ROOT
 
 from dyso import cli, geometry, reading
+from helpers.browser import Browser, find_chromium
+from helpers.manual import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -124,10 +125,7 @@ def test_a_broken_link_is_an_error(tmp_path):
     assert [link for link in broken if f"'{link}'" not in done.stderr] == []
 
 
-def test_the_search_works_from_files(site, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tests/visualization")
-    from browser import Browser, find_chromium
-
+def test_the_search_works_from_files(site, tmp_path):
     program = find_chromium()
     if program is None:
         pytest.skip("no Chromium here")

@@ -7,9 +7,9 @@ import sys
 import jsonschema
 import pytest
 import yaml
-from manual import ROOT
 
 from dyso.spec.json_schema import json_schema
+from helpers.manual import ROOT
 
 
 @pytest.fixture(scope="module")

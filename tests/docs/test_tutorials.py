@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from manual import FIRST, PAGES, ROOT, blocks, go_through
+
+from helpers.manual import FIRST, PAGES, ROOT, blocks, go_through
 
 TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
 EXPLAINING = [ROOT / "docs/flow.md", *(ROOT / "docs/explanations").glob("*.md")]

@@ -6,9 +6,10 @@ import shlex
 import subprocess
 
 import pytest
-from faults import SPEC, dyso, files, shards
 
 from dyso import records
+from helpers.commands import SPEC, dyso
+from helpers.job_processes import files, shards
 
 
 @pytest.fixture(scope="module")

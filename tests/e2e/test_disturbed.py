@@ -8,13 +8,13 @@ import threading
 
 import numpy as np
 import pytest
-from faults import Process, accounts, files, scenes, shards
 
 from dyso.assets import resolve
 from dyso.pipeline import Job, local_flags, run
 from dyso.render import Renderer
 from dyso.spec import Cameras, Dynamics, Render, Spec
 from dyso.storage import open_folder
+from helpers.job_processes import Process, accounts, files, scenes, shards
 
 SEED = 4
 TIMEOUT = 12.0  # seconds for a scene whose worker is stopped

@@ -11,7 +11,8 @@ import sys
 import time
 
 import pytest
-from faults import (
+
+from helpers.job_processes import (
     AtStep,
     Process,
     accounts,
@@ -19,8 +20,8 @@ from faults import (
     made_at_once,
     scenes,
     shards,
-    wait_until,
 )
+from helpers.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,9 @@ def lines(log):
 
 
 def finished(folder):
-    """Gives the scenes of parts that have their accounts, as a log has them."""
+    """Returns the scenes of parts that have their accounts, as a log has them."""
     return {
-        f"{path.parent.name.partition('-')[0]} {int(path.stem.partition('-')[0])}"
+        f"{path.parent.name.partition('-')[0]} {int(path.stem.partition('-')[0])} 0"
         for path in accounts(folder)
     }
 
@@ -58,7 +59,7 @@ def check_goes_on(folder, whole, log):
     kept = finished(folder)
     if (folder / "COMPLETED").exists():
         assert shards(folder) == wanted
-        kept = {"train 0", "train 1", "train 2", "test 0"}
+        kept = {"train 0 0", "train 1 0", "train 2 0", "test 0 0"}
     assert Process(made_at_once, folder, log).end() == 0
     assert shards(folder) == wanted
     assert files(folder) == files(whole)
@@ -97,7 +98,7 @@ def test_told_to_end_at_any_step_it_ends_and_goes_on(whole, tmp_path, sent):
 def test_a_second_job_is_told_and_the_first_completes(whole, tmp_path):
     folder, err = tmp_path / "data", tmp_path / "err"
     first = Process(made_at_once, folder, tmp_path / "first", gate=tmp_path)
-    wait_until((tmp_path / "waits").exists)
+    wait_for((tmp_path / "waits").exists)
     second = Process(made_at_once, folder, tmp_path / "second", err=err)
     assert second.end() == 2
     told = lines(err)

@@ -9,8 +9,6 @@ import sys
 import time
 
 import pytest
-import standin
-from faults import SPEC, Command, accounts, dyso, shards, small
 
 from dyso.cli import validate
 from dyso.pipeline import Job, local_flags, run, scenes
@@ -18,6 +16,9 @@ from dyso.render import Renderer, RenderError
 from dyso.sampling import sample_scene
 from dyso.spec import UserError
 from dyso.storage import open_folder
+from helpers import faulty_worker
+from helpers.commands import SPEC, Command, dyso
+from helpers.job_processes import accounts, shards, small
 
 SCENES = 4
 TRIES = 1 + len(scenes.PAUSES)
@@ -29,7 +30,7 @@ def at_once(monkeypatch):
 
 
 def stand_in(kind, *arguments, cpu=None, **options):
-    command = (sys.executable, standin.__file__, kind, *map(str, arguments))
+    command = (sys.executable, faulty_worker.__file__, kind, *map(str, arguments))
     return Renderer(objects="o", backgrounds="h", command=command, cpu=cpu, **options)
 
 

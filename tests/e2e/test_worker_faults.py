@@ -9,10 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import faults
 import pytest
-import standin
-from faults import SPEC, Command, dyso, scenes, shards, small
 
 from dyso.pipeline import Job, local_flags, run
 from dyso.records.synthetic import synthetic_views
@@ -20,6 +17,9 @@ from dyso.render import Renderer, RenderError
 from dyso.sampling import sample_scene
 from dyso.spec import Cameras
 from dyso.storage import open_folder
+from helpers import faulty_worker
+from helpers.commands import SPEC, Command, dyso
+from helpers.job_processes import accounts, scenes, shards, small
 
 REASONS = {
     "crash": {"crash"},
@@ -29,7 +29,7 @@ REASONS = {
     "endless views": {"timeout", "machine"},
     "memory": {"memory"},
 }
-COMMAND = (sys.executable, standin.__file__)
+COMMAND = (sys.executable, faulty_worker.__file__)
 
 
 def stand_in(kind, **options):
@@ -45,7 +45,7 @@ def open_files():
     return {(fd, name) for fd, name in names if not name.startswith("socket:")}
 
 
-@pytest.mark.parametrize("kind", standin.KINDS)
+@pytest.mark.parametrize("kind", faulty_worker.KINDS)
 def test_what_is_no_answer_is_one_failure_and_nothing_is_left(kind):
     resolved, before = small(), open_files()
     # Time for imports on a busy machine, but where it is to run out.
@@ -112,9 +112,9 @@ def test_a_scene_that_always_ends_its_worker_is_one_failure(tmp_path, kind):
         output=open_folder(output),
         renderer=functools.partial(pinned_stand_in, kind, memory=400_000_000),
     )
-    accounts = run(job, local_flags(1))
-    assert (accounts["planned"], accounts["rendered"]) == (4, 3)
-    assert accounts["failed"] == {kind: 1}
+    metadata = run(job, local_flags(1))
+    assert (metadata["planned"], metadata["rendered"]) == (4, 3)
+    assert metadata["failed"] == {kind: 1}
     [failure] = json.loads((output / "metadata.json").read_text())["failures"]
     assert (failure["split"], failure["index"]) == ("train", 1)
     if kind == "crash":
@@ -153,11 +153,11 @@ def test_real_workers_are_harmed_and_no_byte_changes(spec, tmp_path):
         (signal.SIGSTOP, 0),
     ):
         # In a scene: one that serves goes from scene to scene without a pause.
-        run.wait_for(lambda n=wanted: len(faults.accounts(harmed)) >= n)
+        run.wait_for(lambda n=wanted: len(accounts(harmed)) >= n)
         [worker] = run.wait_for(lambda: set(run.workers()) - gone)
         os.kill(worker, harm)
         gone.add(worker)
-        wanted = len(faults.accounts(harmed)) + more
+        wanted = len(accounts(harmed)) + more
     status, out, err = run.end()
     assert status == 0, err
     assert "12 of 12 scenes rendered, 0 failed" in out
@@ -175,10 +175,10 @@ def test_no_worker_and_no_folder_outlives_a_killed_job(spec, tmp_path):
     os.kill(worker, signal.SIGSTOP)
     first.process.kill()
     first.end()
-    assert first.is_gone()
+    first.wait_for_workers_to_end()
     second = Command("generate", spec, "--out", output, "--workers", 1)
     second.wait_for(second.workers)
     assert not scratch.exists()
     second.process.send_signal(signal.SIGTERM)
     assert second.end()[0] == 130
-    assert second.is_gone(0)
+    assert not second.workers()

@@ -1,12 +1,12 @@
 """A dataset folder without a renderer, and exports of it in several small shards."""
 
 import pytest
-from made import write_dataset
 
 from dyso.export import Export, job
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, Dynamics, Objects, Render
+from helpers.dataset_writer import write_dataset
 
 SCENES = {"train": 5, "validation": 2}
 

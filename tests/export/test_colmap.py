@@ -3,14 +3,14 @@
 import numpy as np
 import pycolmap
 import pytest
-from made import write_dataset
 from PIL import Image
-from scenes import files, known_points, written
 
 from dyso.export import colmap
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, Dynamics, Objects, UserError
+from helpers.dataset_writer import write_dataset
+from helpers.exported_scenes import files, known_points, written
 
 STEPS, CAMERAS = 2, 4
 

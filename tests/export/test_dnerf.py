@@ -5,14 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from made import write_dataset
 from PIL import Image
-from scenes import files, known_points, written
 
 from dyso.export import dnerf
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, Dynamics, Objects, Patterns, UserError
+from helpers.dataset_writer import write_dataset
+from helpers.exported_scenes import files, known_points, written
 
 SIZE = 24
 

@@ -6,13 +6,13 @@ import av
 import numpy as np
 import pytest
 import trimesh
-from made import write_dataset
-from scenes import files, known_points, written
 
 from dyso.export import dynerf
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, Dynamics, Objects, Patterns, UserError
+from helpers.dataset_writer import write_dataset
+from helpers.exported_scenes import files, known_points, written
 
 STEPS = 3
 ORDER = [3, 0, 1, 2]

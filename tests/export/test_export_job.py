@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from made import write_dataset
 from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso import records
 from dyso.export import FORMATS, Export, format_named
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, UserError
+from helpers.dataset_writer import write_dataset
+from helpers.waiting import wait_for
 
 # tfds and TensorFlow warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -99,10 +100,7 @@ def test_processes_die_with_a_killed_export_which_goes_on_to_the_same_bytes(
     finally:
         process.kill()
         process.wait(10)
-    deadline = time.monotonic() + 30
-    while any(map(alive, helpers)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: not any(map(alive, helpers)))
     whole = tree(exported("webdataset"))
     done = {name: data for name, data in tree(out).items() if ".partial" not in name}
     assert done.items() <= whole.items()

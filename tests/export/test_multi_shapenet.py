@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from made import write_dataset
 
 from dyso.export import Export, multi_shapenet
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, Dynamics, Objects, UserError
+from helpers.dataset_writer import write_dataset
 
 # tfds, TensorFlow and sunds warn of their own parts.
 pytestmark = [

@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made import write_dataset
 from PIL import Image
-from scenes import files, known_points, written
 
 from dyso import geometry
 from dyso.export import nsff
 from dyso.reading import Dataset, flow
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Patterns, UserError
+from helpers.dataset_writer import write_dataset
+from helpers.exported_scenes import files, known_points, written
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 7
 

@@ -144,9 +144,8 @@ def test_classes_are_the_official_55_or_more(own):
 
 
 def test_two_splits_of_one_official_name_are_refused(make_resolved, tmp_path):
-    from made import write_dataset
-
     from dyso.records.synthetic import synthetic_views
+    from helpers.dataset_writer import write_dataset
 
     own = make_resolved(splits={"val": 1, "validation": 1}, resolution=(8, 8))
     source = write_dataset(tmp_path / "data", own, synthetic_views)

@@ -15,7 +15,6 @@ import hypothesis
 import numpy as np
 import OpenEXR
 import pytest
-from hostile import DEEP, NAMES, VALUES, damaged, edited
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,6 +24,7 @@ from dyso.worker.archives import MAX_BYTES, MAX_DEPTH, unpack
 from dyso.worker.errors import AssetError
 from dyso.worker.pictures import MAX_PIXELS, measure
 from dyso.worker.untrusted_meshes import clean_copy
+from helpers.hostile_input import DEEP, NAMES, VALUES, damaged, edited
 
 KINDS = [
     tarfile.REGTYPE,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import Quiet, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,6 +18,7 @@ from dyso.records.synthetic import synthetic_views
 from dyso.sampling import Scene, sample_scene
 from dyso.spec import ResolvedSpec, UserError
 from dyso.validation.record import check_record
+from helpers.hostile_input import Quiet, damaged
 
 
 @pytest.fixture(scope="module")

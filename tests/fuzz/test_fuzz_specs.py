@@ -11,10 +11,8 @@ import hypothesis
 import numpy as np
 import pytest
 import yaml
-from hostile import DEEP, NAMES, VALUES, damaged, edited
 from hypothesis import given
 from hypothesis import strategies as st
-from made import write_dataset
 
 from dyso.assets import manifest
 from dyso.assets.manifest import is_inside, read_catalog
@@ -25,6 +23,8 @@ from dyso.sampling import Scene, UnseenScene, sample_scene
 from dyso.spec import Spec, UserError, load_resolved, load_spec, save_resolved
 from dyso.spec.json_schema import json_schema
 from dyso.validation import Validation
+from helpers.dataset_writer import write_dataset
+from helpers.hostile_input import DEEP, NAMES, VALUES, damaged, edited
 
 SPECS = Path(__file__).parents[2] / "specs"
 

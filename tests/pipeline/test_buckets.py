@@ -4,15 +4,15 @@ import functools
 import itertools
 import uuid
 
-import emulators
 import pytest
-from instant import InstantRenderer
 
 from dyso.cli import status
 from dyso.pipeline import Job, is_complete, local_flags, run
 from dyso.pipeline.output_layout import open_output
 from dyso.spec import UserError
 from dyso.storage import open_folder, service
+from helpers import emulators
+from helpers.instant_renderer import InstantRenderer
 
 
 def make(resolved, output, renderer=InstantRenderer, **options):

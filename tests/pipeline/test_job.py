@@ -6,10 +6,8 @@ import json
 import re
 import shutil
 import threading
-import time
 
 import pytest
-from instant import InstantRenderer
 
 import dyso
 from dyso import records
@@ -26,6 +24,8 @@ from dyso.pipeline.output_layout import open_output
 from dyso.pipeline.shard_report import ShardReport, shown_assets
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
+from helpers.instant_renderer import InstantRenderer
+from helpers.waiting import wait_for
 
 
 def make(resolved, output, *, workers=2, renderer=InstantRenderer, **options):
@@ -359,26 +359,27 @@ def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path, monkeypatch):
 class Halfway(InstantRenderer):
     """Goes on with scene 1 when there is a file that lets it."""
 
-    def __init__(self, *, gate, **options):
+    def __init__(self, *, go, **options):
         super().__init__(**options)
-        self.gate = gate
+        self.go = go
 
     def render(self, scene, watch):
-        deadline = time.monotonic() + 60
-        while (scene.split, scene.index) == ("train", 1) and not self.gate.exists():
-            assert time.monotonic() < deadline
+        def released():
             watch(scene.layout.views // 2)
-            time.sleep(0.05)
+            return self.go.exists()
+
+        if (scene.split, scene.index) == ("train", 1):
+            wait_for(released)
         return super().render(scene)
 
 
 def test_progress_counts_the_scene_in_the_making(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(scenes, "PROGRESS_SECONDS", 0.01)
-    gate = tmp_path / "gate"
+    go = tmp_path / "go"
     job = Job(
         resolved=tiny,
         output=open_folder(tmp_path / "data"),
-        renderer=functools.partial(Halfway, gate=gate),
+        renderer=functools.partial(Halfway, go=go),
         scenes_per_part=5,
     )
     seen = []
@@ -386,7 +387,7 @@ def test_progress_counts_the_scene_in_the_making(tiny, tmp_path, monkeypatch):
     def watch(progress):
         seen.append(progress.read())
         if seen[-1].making:
-            gate.touch()
+            go.touch()
 
     run(job, local_flags(1), watch)
     assert {each.worked - each.done for each in seen} == {0.0, 0.5}

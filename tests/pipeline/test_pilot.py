@@ -7,7 +7,6 @@ import itertools
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
-from instant import InstantRenderer
 
 from dyso import records
 from dyso.pipeline.pilot import choose, run_pilot
@@ -16,6 +15,7 @@ from dyso.render import RenderError
 from dyso.render.client import RECYCLE
 from dyso.sampling import sample_scene
 from dyso.spec import UserError
+from helpers.instant_renderer import InstantRenderer
 
 START, CPU = 600.0, 30.0
 

@@ -13,8 +13,6 @@ import time
 
 import pytest
 from apache_beam.options.pipeline_options import PortableOptions
-from clusters import SECONDS, Dask, Noting, job_service, notes, processes, wait_for
-from instant import InstantRenderer
 
 from dyso import assets
 from dyso.pipeline import Job, build, local_flags, run, workers
@@ -23,6 +21,9 @@ from dyso.pipeline.output_layout import open_output, shards_of
 from dyso.pipeline.runners import find_runner
 from dyso.spec import Dynamics, Render, UserError
 from dyso.storage import open_folder
+from helpers.clusters import Dask, Noting, job_service, notes, processes
+from helpers.instant_renderer import InstantRenderer
+from helpers.waiting import SECONDS, wait_for
 
 pytestmark = pytest.mark.filterwarnings(
     # Of Dask's client, in the process that runs the tests.

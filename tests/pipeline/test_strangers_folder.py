@@ -4,13 +4,13 @@ import json
 import shutil
 
 import pytest
-from instant import InstantRenderer
 
 from dyso import records
 from dyso.pipeline import Job, local_flags, run, scenes
 from dyso.pipeline.output_layout import WORK_FOLDER
 from dyso.spec import UserError
 from dyso.storage import open_folder
+from helpers.instant_renderer import InstantRenderer
 
 PER_SHARD = 4
 

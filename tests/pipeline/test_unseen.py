@@ -1,10 +1,9 @@
 """Scenes that physics moves out of sight, which the worker refuses to render."""
 
-from instant import InstantRenderer
-
 from dyso import records
 from dyso.pipeline.scenes import RENDER_ATTEMPTS, SceneMaker
 from dyso.spec import Visibility
+from helpers.instant_renderer import InstantRenderer
 
 
 def maker(make_resolved, reason: str, attempts: int) -> SceneMaker:

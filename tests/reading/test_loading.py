@@ -5,7 +5,6 @@ import json
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 
 from dyso.reading import Source, loader
 from dyso.spec import UserError
+from helpers.waiting import wait_for
 
 
 @pytest.fixture
@@ -168,7 +168,4 @@ def test_workers_end_with_the_process_that_they_read_for(folder, tmp_path):
     assert len(workers) >= 2
     process.kill()
     process.communicate(timeout=60)
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))

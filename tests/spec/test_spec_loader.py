@@ -9,7 +9,6 @@ import yaml
 from datasets import NamedSplit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import write_dataset
 
 from dyso.reading import Dataset
 from dyso.records import shard_name
@@ -32,6 +31,7 @@ from dyso.spec import (
 )
 from dyso.spec.cameras import Zoom
 from dyso.spec.renamed import FORMER, rename
+from helpers.dataset_writer import write_dataset
 
 SPECS = Path(__file__).parents[2] / "specs"
 MINIMAL = "name: a\nsplits: {train: 1}\n"

@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import emulators
 import pytest
-from emulators import speak_to
 
 from dyso.storage import Folder, open_folder, service
+from helpers import emulators
+from helpers.emulators import speak_to
 
 
 @pytest.fixture(params=["local", "s3", "gs"])

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-import emulators
 import pytest
-from emulators import Proxy, Request, speak_to
 
 from dyso.storage import Folder, Held, bucket_lock, open_folder, retries
+from helpers import emulators
+from helpers.emulators import Proxy, Request, speak_to
+from helpers.waiting import wait_for
 
 SIZE = 12_000_000
 
@@ -322,10 +323,7 @@ def test_beats_come_again_after_an_outage(proxied: tuple[Folder, Proxy]) -> None
         proxy.break_next(emulators.unavailable, 5)
         time.sleep(1.5)
         folder.remove("lock")
-        end = time.monotonic() + 10
-        while "lock" not in folder.sizes():
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_for(lambda: "lock" in folder.sizes())
         check()
 
 

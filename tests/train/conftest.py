@@ -6,10 +6,10 @@ import sys
 
 import jax
 import pytest
-from made import write_dataset
 
 from dyso.records.synthetic import synthetic_views
 from dyso.train.presets import Config, Model, Training
+from helpers.dataset_writer import write_dataset
 
 SMALL = Config(
     model=Model(

@@ -14,7 +14,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from made import write_dataset
 from PIL import Image
 
 from dyso.reading import Dataset
@@ -25,6 +24,7 @@ from dyso.train.data import Scenes
 from dyso.train.labels import LINE
 from dyso.train.run import is_video, train
 from dyso.train.step import devices_mesh, init_state, make_step, place
+from helpers.dataset_writer import write_dataset
 
 
 def lines(workdir):

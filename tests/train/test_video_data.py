@@ -5,8 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from filmed import film, numbered, numbers_of
-from made import write_dataset
 
 from dyso.reading import Dataset, loader
 from dyso.records.synthetic import synthetic_views
@@ -16,6 +14,8 @@ from dyso.train.presets import PRESETS
 from dyso.train.run import train
 from dyso.train.video_data import Clips
 from dyso.videos import Options, ingest
+from helpers.dataset_writer import write_dataset
+from helpers.video_files import film, numbered, numbers_of
 
 
 @pytest.fixture(scope="module")

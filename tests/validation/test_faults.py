@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-from made import write_dataset
 from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso import records
@@ -16,6 +15,7 @@ from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
 from dyso.spec import UserError
 from dyso.validation import Validation, chosen
+from helpers.dataset_writer import write_dataset
 
 SHARD = "test-train.array_record-00000-of-00001"
 

@@ -1,9 +1,9 @@
 """Folders of videos."""
 
 import pytest
-from filmed import NAMES, film, numbered
 
 from dyso.videos import Options, ingest
+from helpers.video_files import NAMES, film, numbered
 
 SMALL = Options(resolution=(16, 16), clips_per_shard=3)
 

@@ -6,8 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from filmed import numbers_of
-from made import write_dataset
 from PIL import Image
 
 from dyso.records import RecordError
@@ -15,6 +13,8 @@ from dyso.records.clips import Clip, decode_clip, encode_clip, encode_frame
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import Cameras, Dynamics, UserError
 from dyso.videos import ClipFolder, open_clips
+from helpers.dataset_writer import write_dataset
+from helpers.video_files import numbers_of
 
 
 def clip_of(frames, **fields):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from filmed import film, numbered, numbers_of
 
 from dyso.videos import Options
 from dyso.videos.decoding import MAX_SIDE, VideoError, read_frames
+from helpers.video_files import film, numbered, numbers_of
 
 SMALL = Options(resolution=(16, 16))
 

@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from filmed import NAMES, film, numbered, numbers_of
 
 from dyso.records import checksum
 from dyso.spec import UserError
 from dyso.videos import Options, Video, ingest, list_videos, open_clips
 from dyso.videos.process import decode_all
+from helpers.video_files import NAMES, film, numbered, numbers_of
 
 
 def content(folder):

@@ -3,12 +3,9 @@
 import dataclasses
 import io
 import os
-import time
 
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
-from made import write_dataset
 from PIL import Image
 
 from dyso.reading import Dataset
@@ -17,6 +14,9 @@ from dyso.spec import Render
 from dyso.visualization.browsing import Entry, prepare, write
 from dyso.visualization.page import SCENES, page
 from dyso.visualization.scenes import choose, load
+from helpers.browser import Browser, find_chromium
+from helpers.dataset_writer import write_dataset
+from helpers.waiting import wait_for
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;{{data}}"
 
@@ -92,10 +92,7 @@ def text_of(browser, selector):
 
 def waited(browser, condition):
     """Waits until the page has loaded the files that it shows."""
-    deadline = time.monotonic() + 30
-    while not browser.run(condition):
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.02)
+    wait_for(lambda: browser.run(condition), condition)
 
 
 def facts(browser):

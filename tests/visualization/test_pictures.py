@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made import write_dataset
 from PIL import Image
 
 from dyso.reading import Dataset
@@ -23,6 +22,7 @@ from dyso.visualization.scenes import (
     tiled,
 )
 from dyso.visualization.sheets import contact_sheet, overview
+from helpers.dataset_writer import write_dataset
 
 
 @pytest.fixture(scope="module")

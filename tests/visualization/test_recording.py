@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import write_dataset
 
 from dyso import geometry
 from dyso.reading import Dataset
@@ -13,6 +12,7 @@ from dyso.records.synthetic import synthetic_views
 from dyso.spec import Layout, Objects, UserError
 from dyso.visualization import recording
 from dyso.visualization.recording import TIMELINE, shown_cameras, write_recording
+from helpers.dataset_writer import write_dataset
 
 pytest.importorskip("rerun")
 

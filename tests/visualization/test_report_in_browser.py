@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
 
 from dyso.train.evaluation import Evaluation, Example
 from dyso.train.latent_sources import ways
 from dyso.train.presets import PRESETS
 from dyso.train.report import page
+from helpers.browser import Browser, find_chromium
 
 
 @pytest.fixture(scope="module")

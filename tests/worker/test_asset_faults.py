@@ -14,7 +14,6 @@ import threading
 import zlib
 from pathlib import Path
 
-import emulators
 import numpy as np
 import OpenEXR
 import pytest
@@ -26,6 +25,7 @@ from dyso.render import Renderer, RenderError
 from dyso.sampling import sample_scene
 from dyso.spec import ResolvedSpec
 from dyso.storage import open_folder
+from helpers import emulators
 
 pytestmark = pytest.mark.slow
 

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
+import helpers
 from dyso.assets import starter
 from dyso.worker.errors import AssetError
 from dyso.worker.untrusted_meshes import clean_copy, plain_file, read_plain
@@ -136,7 +136,7 @@ def imported(tmp_path_factory) -> dict[str, list]:
             tar.extractall(base / name, filter="data")
         mesh = base / name / "visual_geometry.obj"
         paths[name] = (mesh, clean_copy(name, mesh, base / name, base / f"{name}_copy"))
-    script = Path(__file__).with_name("imported.py")
+    script = helpers.FOLDER / "imported_meshes.py"
     command = [
         sys.executable,
         script,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import helpers
 from dyso import records
 from dyso.assets import resolve
 from dyso.geometry import rotation_angle
@@ -25,8 +26,8 @@ GRAVITY, RATE = 10.0, 30
 
 @pytest.fixture(scope="module")
 def fallen(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, np.ndarray]:
-    """What `falling.py` writes: a ball that drops, and several objects that meet."""
-    script, out = Path(__file__).with_name("falling.py"), tmp_path_factory.mktemp("f")
+    """What `falling_bodies.py` writes: a ball that drops, several objects that meet."""
+    script, out = helpers.FOLDER / "falling_bodies.py", tmp_path_factory.mktemp("f")
     command = [sys.executable, str(script), str(out / "fallen.npz")]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     with np.load(out / "fallen.npz") as arrays:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import helpers
 from dyso.render import Renderer
 from dyso.sampling import sample_scene
 from dyso.spec import ResolvedSpec
@@ -57,7 +58,7 @@ def test_shortcuts_show_in_no_picture(
         ),
     )
     (tmp_path / "scene.json").write_text(scene.to_json())
-    script = Path(__file__).with_name("shortcut.py")
+    script = helpers.FOLDER / "shortcut_pixels.py"
     command = [sys.executable, str(script), str(tmp_path / "scene.json")]
     command += [starter.objects.manifest, starter.backgrounds.manifest]
     command += [str(tmp_path / "out.npz")]

@@ -10,13 +10,13 @@ import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
-from instant import InstantRenderer
-
 import dyso
+import helpers
 from dyso.spec import UserError
+from helpers.instant_renderer import InstantRenderer
+from helpers.waiting import SECONDS, wait_for
 
 MARK = "DYSO_TEST_ENGINE"
-SECONDS = 180  # for anything to happen, on a machine with much else to do
 
 
 class Noting(InstantRenderer):
@@ -59,15 +59,6 @@ def notes(path):
     return [(int(pid), what if what == "start" else int(what)) for pid, what in pairs]
 
 
-def wait_for(condition, what, seconds=SECONDS):
-    """Waits until a condition holds, and gives its value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what} within {seconds} s"
-        time.sleep(0.05)
-    return value
-
-
 class Processes:
     """Processes with a mark that all they start inherits."""
 
@@ -76,7 +67,7 @@ class Processes:
 
     def start(self, *arguments, log):
         """Starts `python` with arguments; its output goes to a file of the folder."""
-        paths = [Path(__file__).parent, Path(dyso.__file__).parent.parent]
+        paths = [helpers.FOLDER.parent, Path(dyso.__file__).parent.parent]
         path = os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")])
         with (self.folder / log).open("wb") as file:
             process = subprocess.Popen(
@@ -108,7 +99,9 @@ class Processes:
         """Starts a process that runs a job, as the command line does."""
         path = self.folder / f"{log}.pickle"
         path.write_bytes(pickle.dumps((job, flags)))
-        return self.start(Path(__file__), path, log=log)
+        # Not as a script: classes are found by their module's name on every machine.
+        code = f"from {__name__} import main; main()"
+        return self.start("-c", code, path, log=log)
 
     def end(self):
         """Kills everything with the mark."""
@@ -195,10 +188,3 @@ def main():
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    # Classes are found by their module's name on every machine.
-    import clusters
-
-    clusters.main()

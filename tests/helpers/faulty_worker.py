@@ -1,8 +1,9 @@
-"""`python standin.py KIND [FILE TIMES] ...`: a process that goes wrong as a worker may.
+"""A process that goes wrong as a worker may.
 
-It answers requests as a worker does, with made-up views, but for scenes 1 of a split:
-what it does with those is the KIND. Kinds that begin with `start-` go wrong at once.
-With a FILE, which counts, that happens so many TIMES in all, and then no more.
+Run as `python faulty_worker.py KIND [FILE TIMES] ...`. It answers requests as a worker
+does, with made-up views, except for scenes 1 of a split: the KIND says what it does
+with those. Kinds that begin with `start-` go wrong at once. With a FILE, in which it
+counts, that happens so many TIMES in all and then no more.
 """
 
 import json

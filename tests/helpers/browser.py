@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from helpers.waiting import wait_for
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
     "--headless",
@@ -127,10 +129,7 @@ class Browser:
 
     def open(self, path: Path) -> None:
         self.call("Page.navigate", url=path.as_uri())
-        deadline = time.monotonic() + TIMEOUT
-        while self.run("document.readyState") != "complete":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: self.run("document.readyState") == "complete", str(path))
 
     def run(self, script: str) -> Any:
         answer = self.call(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 FIRST = ROOT / "docs/tutorials/make-a-dataset.md"
 PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 

@@ -7,11 +7,8 @@ import os
 import signal
 import sys
 
-from commands import Command, wait_until
-
 from dyso import records
 from dyso.pipeline import Job, local_flags, run
-from dyso.records.synthetic import synthetic_views
 from dyso.spec import (
     Asset,
     Cameras,
@@ -23,22 +20,7 @@ from dyso.spec import (
     UserError,
 )
 from dyso.storage import open_folder
-
-SPEC = """
-name: tiny
-splits: {train: 5, test: 1}
-resolution: [16, 16]
-objects: {held_out: 0.2}
-dynamics: {steps: 2}
-cameras: {count: 2}
-render: {samples: 1, denoise: false}
-max_failed: 0.5
-"""
-
-
-def dyso(*args):
-    """Runs a command to its end."""
-    return Command(*args).end()
+from helpers.instant_renderer import InstantRenderer
 
 
 def accounts(folder):
@@ -99,24 +81,6 @@ def small(**fields):
     )
 
 
-class Instant:
-    """Renders at once, or from when a folder has a file `go`, and notes it."""
-
-    def __init__(self, *, cpu=None, log, gate=None):
-        self._log, self._gate = log, gate
-
-    def render(self, scene, watch=None):
-        if self._gate is not None:
-            (self._gate / "waits").touch()
-            wait_until((self._gate / "go").exists)
-        with open(self._log, "a") as log:
-            log.write(f"{scene.split} {scene.index}\n")
-        return synthetic_views(scene)
-
-    def close(self):
-        pass
-
-
 def made_at_once(output, log, before=None, gate=None):
     """Makes `small()`, in this process; exits as the command does.
 
@@ -124,14 +88,14 @@ def made_at_once(output, log, before=None, gate=None):
       output: the dataset's folder.
       log: gets a line for every scene that is rendered.
       before: called first.
-      gate: a folder; what is rendered waits for its file `go`, and makes `waits`.
+      gate: see `InstantRenderer`.
     """
     if before:
         before()
     job = Job(
         resolved=small(),
         output=open_folder(output),
-        renderer=functools.partial(Instant, log=log, gate=gate),
+        renderer=functools.partial(InstantRenderer, log=log, gate=gate),
         scenes_per_part=1,
         scenes_per_shard=2,
     )
@@ -148,7 +112,9 @@ def made_at_once(output, log, before=None, gate=None):
 def _processes():
     context = multiprocessing.get_context("forkserver")
     # Imported once, so that a process starts at once.
-    context.set_forkserver_preload(["faults", "dyso.pipeline", "tensorflow_datasets"])
+    context.set_forkserver_preload(
+        ["helpers.job_processes", "dyso.pipeline", "tensorflow_datasets"]
+    )
     return context
 
 

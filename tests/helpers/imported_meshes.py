@@ -1,7 +1,7 @@
 """Imports meshes with Blender, and prints what came of each as a line of JSON.
 
-Run as `python imported.py MESH ...`: pixels follow from vertices, faces, normals,
-coordinates and materials, nodes and pictures included.
+Run as `python imported_meshes.py MESH ...`: pixels follow from vertices, faces,
+normals, coordinates and materials, nodes and pictures included.
 """
 
 import hashlib

@@ -4,17 +4,21 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
+from helpers.waiting import SECONDS, wait_for
 
-def wait_until(condition, seconds=120):
-    """Waits until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+SPEC = """
+name: tiny
+splits: {train: 5, test: 1}
+resolution: [16, 16]
+objects: {held_out: 0.2}
+dynamics: {steps: 2}
+cameras: {count: 2}
+render: {samples: 1, denoise: false}
+max_failed: 0.5
+"""
 
 
 class Command:
@@ -40,7 +44,7 @@ class Command:
         )
 
     def workers(self):
-        """Gives the ids of its worker processes."""
+        """Returns the ids of its worker processes."""
         parents = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -52,17 +56,19 @@ class Command:
         # What a worker starts is named as it until it has become another program.
         return [each for each, parent in parents.items() if parent not in parents]
 
-    def wait_for(self, condition, seconds=180):
-        """Waits while it runs."""
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, "it takes too long"
-            assert self.process.poll() is None, self.process.communicate(timeout=5)
-            time.sleep(0.05)
-        return found
+    def wait_for(self, condition, seconds=SECONDS):
+        """Waits while it runs until a condition holds and returns its value."""
+
+        def met():
+            found = condition()
+            ended = not found and self.process.poll() is not None
+            assert not ended, self.process.communicate(timeout=5)
+            return found
+
+        return wait_for(met, seconds=seconds)
 
     def end(self, seconds=300):
-        """Waits for its end; gives the status and what it wrote."""
+        """Waits for its end; returns the status and what it wrote."""
         try:
             out, err = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -70,9 +76,11 @@ class Command:
             raise
         return self.process.returncode, out, err
 
-    def is_gone(self, seconds=15):
-        """Says whether none of its worker processes outlives it for long."""
-        deadline = time.monotonic() + seconds
-        while self.workers() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return not self.workers()
+    def wait_for_workers_to_end(self, seconds=30):
+        """Waits until none of its worker processes is left."""
+        wait_for(lambda: not self.workers(), "its workers end", seconds)
+
+
+def dyso(*args):
+    """Runs a command to its end; returns the status and what it wrote."""
+    return Command(*args).end()

@@ -1,7 +1,7 @@
 """Run as a script: objects that fall, by the worker's physics alone.
 
-`python falling.py OUTPUT.npz` writes positions [N, T, 3] and quaternions [N, T, 4] by
-name, and `lowest_...`, the height [N, T] of each object's lowest vertex.
+`python falling_bodies.py OUTPUT.npz` writes positions [N, T, 3] and quaternions
+[N, T, 4] by name, and `lowest_...`, the height [N, T] of each object's lowest vertex.
 """
 
 import sys

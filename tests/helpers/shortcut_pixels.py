@@ -1,6 +1,6 @@
 """Run as a script: a scene as the worker renders it, and with every pixel path traced.
 
-`python shortcut.py SCENE.json OBJECTS BACKGROUNDS OUTPUT.npz`
+`python shortcut_pixels.py SCENE.json OBJECTS BACKGROUNDS OUTPUT.npz`
 """
 
 import sys

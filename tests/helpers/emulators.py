@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from dyso.storage import service
+from helpers.waiting import wait_for
 
 BUCKET = "dyso-test"
 
@@ -57,18 +57,20 @@ def served(command: list[str], port: int) -> Iterator[str]:
             [sys.executable, "-m", *command], stdout=log, stderr=log
         )
         try:
-            end = time.monotonic() + 60
-            while True:
-                assert process.poll() is None, f"{command[0]} ended"
-                assert time.monotonic() < end, f"{command[0]} does not answer"
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                time.sleep(0.05)
+            wait_for(lambda: answers(process, port), f"{command[0]} answers")
             yield url
         finally:
             process.kill()
             process.wait(timeout=10)
+
+
+def answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Says whether a process that runs has opened its port."""
+    assert process.poll() is None, f"{process.args} ended"
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
 
 
 def speak_to(monkeypatch: pytest.MonkeyPatch, scheme: str, url: str) -> None:
