@@ -5,7 +5,7 @@ import pytest
 
 from dyso.pipeline.command import load, local_flags, main
 from dyso.records.synthetic import synthetic_views
-from dyso.render import image_bytes, system
+from dyso.render import image_bytes, resources
 from dyso.render.client import scene_seconds
 from dyso.sampling import sample_scene
 from dyso.spec import REQUIRED_LAYERS, Render, UserError
@@ -69,13 +69,13 @@ def test_workers_are_counted_from_one():
 
 
 def test_workers_are_as_many_as_memory_is_there_for(spec, monkeypatch):
-    monkeypatch.setattr(system, "usable_cpus", lambda: range(16))
-    monkeypatch.setattr(system, "usable_memory", lambda: 24_000_000_000)
+    monkeypatch.setattr(resources, "usable_cpus", lambda: range(16))
+    monkeypatch.setattr(resources, "usable_memory", lambda: 24_000_000_000)
     large = load(ROOT / "specs" / "panoptic.yaml").spec
     assert "--direct_num_workers=16" in local_flags(None, load(spec).spec)
     assert "--direct_num_workers=2" in local_flags(None, large)
     assert "--direct_num_workers=16" in local_flags(16, large)
-    monkeypatch.setattr(system, "usable_memory", lambda: 0)
+    monkeypatch.setattr(resources, "usable_memory", lambda: 0)
     assert "--direct_num_workers=1" in local_flags(None, large)
 
 
