@@ -60,10 +60,10 @@ def flops(config: Config) -> dict[str, float]:
     training, (height, width) = config.training, config.model.resolution
     inputs = jnp.zeros((1, training.inputs, height, width, 3))
     targets = jnp.zeros((1, training.targets, height, width, 3))
-    pixels = training.pixels // training.targets
-    places = jnp.zeros((1, training.targets, pixels, 2))
+    owners = jnp.zeros((1, training.pixels), jnp.int32)
+    positions = jnp.zeros((1, training.pixels, 2))
     params = jax.eval_shape(
-        lambda: model.init(jax.random.key(0), inputs, targets, places[:, :, :1])
+        lambda: model.init(jax.random.key(0), inputs, targets, owners, positions)
     )
     tokens = config.model.tokens_a_view * training.inputs
     scene = jnp.zeros((1, tokens, config.model.width))
@@ -84,7 +84,7 @@ def flops(config: Config) -> dict[str, float]:
     return {
         "encoder": count("encode", inputs),
         "estimator": count("estimate", targets, scene),
-        "decoder": count("decode", latents, places, scene),
+        "decoder": count("decode", latents, owners, positions, scene),
     }
 
 

@@ -131,9 +131,14 @@ def patches(p: Any, views: Tensor, blocks: int, width: int) -> Tensor:
 
 
 def forward(
-    params: Any, config: Config, inputs: Tensor, targets: Tensor, positions: Tensor
+    params: Any,
+    config: Config,
+    inputs: Tensor,
+    targets: Tensor,
+    owners: Tensor,
+    positions: Tensor,
 ) -> Tensor:
-    """Gives the colours [B, T, P, 3]; see `Dyst.__call__`."""
+    """Returns the colours [B, P, 3]; see `Dyst.__call__`."""
     model = config.model
     batch, count = targets.shape[:2]
     p = params["encoder"]
@@ -162,17 +167,16 @@ def forward(
             linear(p["dynamics"], tokens[:, -1]),
         ],
         -1,
-    ).reshape(batch, count, 1, -1)
+    ).reshape(batch, count, -1)
 
     p = params["decoder"]
     query = linear(p["query_position"], features(positions))
-    query = query + linear(p["query_latents"], latents)
-    query = query.reshape(batch, -1, model.width)
+    own = F.one_hot(owners.long(), count).to(query.dtype)
+    query = query + own @ linear(p["query_latents"], latents)
     for i in range(model.decoder_layers):
         query = block(p[f"layer_{i}"], model, query, scene)
     hidden = F.relu(linear(p["color_hidden"], norm(p["LayerNorm_0"], query)))
-    colors = torch.sigmoid(linear(p["color"], hidden))
-    return colors.reshape(*positions.shape[:3], 3)
+    return torch.sigmoid(linear(p["color"], hidden))
 
 
 def main() -> None:
@@ -194,20 +198,22 @@ def main() -> None:
     def draw(*shape: int) -> np.ndarray:
         return rng.random(shape, np.float32)
 
-    pixels = training.pixels // training.targets
     inputs = draw(size, training.inputs, *shape)
     targets = draw(size, training.targets, *shape)
-    positions = draw(size, training.targets, pixels, 2)
-    colors = draw(size, training.targets, pixels, 3)
+    owners = rng.integers(
+        training.targets, size=(size, training.pixels), dtype=np.int32
+    )
+    positions = draw(size, training.pixels, 2)
+    colors = draw(size, training.pixels, 3)
     params = init_params(config)
     model = Dyst(config.model)
 
-    data = inputs, targets, positions, colors
+    data = inputs, targets, owners, positions, colors
 
     @jax.jit
     @jax.value_and_grad
     def pass_(params: Any, data: Any) -> Any:
-        return ((model.apply({"params": params}, *data[:3]) - data[3]) ** 2).mean()
+        return ((model.apply({"params": params}, *data[:4]) - data[4]) ** 2).mean()
 
     def ours() -> Any:
         return jax.block_until_ready(pass_(params, data))
@@ -217,7 +223,7 @@ def main() -> None:
     tensors = [torch.tensor(x) for x in data]
 
     def theirs() -> tuple[Tensor, tuple[Tensor, ...]]:
-        loss = ((forward(copied, config, *tensors[:3]) - tensors[3]) ** 2).mean()
+        loss = ((forward(copied, config, *tensors[:4]) - tensors[4]) ** 2).mean()
         return loss, torch.autograd.grad(loss, parameters)
 
     loss, gradient = ours()

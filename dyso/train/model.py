@@ -5,8 +5,8 @@ Videos", ICLR 2024, section 3 and appendix A.1; Sajjadi et al., "RUST: Latent Ne
 Scene Representations from Unposed Imagery", CVPR 2023, section 2; Sajjadi et al.,
 "Scene Representation Transformer", CVPR 2022, whose CNN is the one of all three.
 
-Shapes: B scenes, V input views, T target views, P pixels of each target, N tokens of an
-input view, D the width.
+Shapes: B scenes, V input views, T target views, P pixels of all targets of a scene, N
+tokens of an input view, D the width.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from dyso.train.operations import attend, contract, convolve
 from dyso.train.presets import Model
@@ -33,7 +33,7 @@ class Dyst(nn.Module):
 
         scene = model.encode(inputs)
         latents = model.estimate(targets, scene)
-        colors = model.decode(latents, positions, scene)
+        colors = model.decode(latents, owners, positions, scene)
     """
 
     config: Model
@@ -77,32 +77,35 @@ class Dyst(nn.Module):
     def decode(
         self,
         latents: Latents,
-        positions: Float[Array, "B T P 2"],
+        owners: Int[Array, "B P"],
+        positions: Float[Array, "B P 2"],
         scene: Float[Array, "B VN D"],
-        rays: Float[Array, "B T P 6"] | None = None,
-    ) -> Float[Array, "B T P 3"]:
-        """Gives the colours of pixels, each by itself.
+        rays: Float[Array, "B P 6"] | None = None,
+    ) -> Float[Array, "B P 3"]:
+        """Returns the colours of pixels of any targets, each decoded by itself.
 
         Args:
           latents: of each target.
+          owners: the index of the target that each pixel belongs to.
           positions: x and y of the pixels' centres, in [0, 1].
-          scene: what `encode` gave.
-          rays: origins and directions, where the model is told target poses.
+          scene: the scene representation.
+          rays: origins and directions, where the model is given target poses.
         """
-        return self.decoder(latents, positions, scene, rays)
+        return self.decoder(latents, owners, positions, scene, rays)
 
     def __call__(
         self,
         inputs: Float[Array, "B V H W 3"],
         targets: Float[Array, "B T H W 3"],
-        positions: Float[Array, "B T P 2"],
+        owners: Int[Array, "B P"],
+        positions: Float[Array, "B P 2"],
         input_rays: Float[Array, "B V H W 6"] | None = None,
-        target_rays: Float[Array, "B T P 6"] | None = None,
-    ) -> Float[Array, "B T P 3"]:
-        """Gives the colours of target pixels from latents of the targets themselves."""
+        target_rays: Float[Array, "B P 6"] | None = None,
+    ) -> Float[Array, "B P 3"]:
+        """Returns the colours of target pixels, decoded with the targets' latents."""
         scene = self.encode(inputs, input_rays)
         latents = self.estimate(targets, scene) if self.config.latents else {}
-        return self.decode(latents, positions, scene, target_rays)
+        return self.decode(latents, owners, positions, scene, target_rays)
 
 
 class Encoder(nn.Module):
@@ -193,28 +196,29 @@ class Decoder(nn.Module):
     def __call__(
         self,
         latents: Latents,
-        positions: Float[Array, "B T P 2"],
+        owners: Int[Array, "B P"],
+        positions: Float[Array, "B P 2"],
         scene: Float[Array, "B VN D"],
-        rays: Float[Array, "B T P 6"] | None,
-    ) -> Float[Array, "B T P 3"]:
+        rays: Float[Array, "B P 6"] | None,
+    ) -> Float[Array, "B P 3"]:
         """See `Dyst.decode`."""
         config = self.config
-        batch, count, pixels = positions.shape[:3]
         dtype = config.compute_dtype
-        # The linear map of [latents, position]: what is the same for all pixels of a
-        # target is mapped once.
+        features = position_features(positions) if rays is None else ray_features(rays)
         query = dense(config, config.width, name="query_position")(
-            (
-                ray_features(rays) if rays is not None else position_features(positions)
-            ).astype(dtype)
+            features.astype(dtype)
         )
         if latents:
+            # The linear map of [latents, position]: latents are mapped once for each
+            # target. A product with a one-hot matrix takes them to the pixels, since
+            # the gradient of indexing is a scatter, which is slow on a CPU.
             together = jnp.concatenate([latents[name] for name in config.latents], -1)
             mapped = dense(config, config.width, use_bias=False, name="query_latents")(
                 together.astype(dtype)
             )
-            query = query + mapped[:, :, None]
-        query = query.reshape(batch, count * pixels, config.width)
+            query = (
+                query + jax.nn.one_hot(owners, mapped.shape[1], dtype=dtype) @ mapped
+            )
         for number in range(config.decoder_layers):
             block = layer(config)(config, attends_to_scene=True, name=f"layer_{number}")
             query = block(query, scene)
@@ -222,7 +226,7 @@ class Decoder(nn.Module):
             norm(config)(query)
         )
         colors = nn.Dense(3, name="color")(nn.relu(hidden).astype(jnp.float32))
-        return nn.sigmoid(colors).reshape(batch, count, pixels, 3)
+        return nn.sigmoid(colors)
 
 
 class Patches(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dyso import geometry
 from dyso.train.latent_swap import recombine, scale_gradient
@@ -36,10 +36,11 @@ def losses(
     model, training = Dyst(config.model), config.training
     variables = {"params": params}
     inputs, targets = (batch[name] / jnp.float32(255) for name in ("inputs", "targets"))
-    places, coin, right = jax.vmap(_draw, in_axes=(0, None, None))(
-        keys, config, targets.shape[1]
-    )
-    input_rays, target_rays = rays_of(batch, config, places)
+    count, (height, width) = targets.shape[1], config.model.resolution
+    flat, coin, right = jax.vmap(_draw, in_axes=(0, None, None))(keys, config, count)
+    owners, pixel = jnp.divmod(flat, height * width)
+    pixels = jnp.stack([pixel % width, pixel // width], axis=-1)
+    input_rays, target_rays = rays_of(batch, config, owners, pixels)
     scene = model.apply(variables, inputs, input_rays, method="encode")
     latents: Latents = {}
     if config.model.latents:
@@ -59,66 +60,75 @@ def losses(
             latents = recombine(
                 latents, batch["cameras"], batch["dynamics"], control, coin
             )
-    colors = model.apply(
+    predicted = model.apply(
         variables,
         latents,
-        positions_of(places, config),
+        owners,
+        positions_of(pixels, config),
         scene,
         target_rays,
         method="decode",
     )
-    true = jax.vmap(jax.vmap(lambda image, at: image[at[:, 1], at[:, 0]]))(
-        targets, places
-    )
-    return ((colors - true) ** 2).mean(axis=(1, 2, 3))
+    colors = targets.reshape(len(targets), -1, 3)
+    true = jnp.take_along_axis(colors, flat[..., None], axis=1)
+    return ((predicted - true) ** 2).mean(axis=(1, 2))
 
 
 def _draw(
     key: PRNGKeyArray, config: Config, targets: int
-) -> tuple[Array, Array, Array]:
-    """Draws, for a scene, pixels [T, P, 2] as (x, y), a coin, and halves [T]."""
+) -> tuple[Int[Array, " P"], Array, Array]:
+    """Draws a scene's pixels, coin and halves.
+
+    Returns:
+      Pixels as indices into all pixels of all targets, in order of target, row and
+      column (DyST, appendix A.1: "uniformly across the target views"); a coin for
+      `control="half"`; and for each target, whether its right half is estimated from.
+    """
     pixels, coin, half = jax.random.split(key, 3)
     height, width = config.model.resolution
-    count = config.training.pixels // targets
-    flat = jax.random.randint(pixels, (targets, count), 0, height * width)
-    places = jnp.stack([flat % width, flat // width], axis=-1)
     return (
-        places,
+        jax.random.randint(
+            pixels, (config.training.pixels,), 0, targets * height * width
+        ),
         jax.random.bernoulli(coin),
         jax.random.bernoulli(half, 0.5, (targets,)),
     )
 
 
-def positions_of(places: Array, config: Config) -> Float[Array, "... 2"]:
-    """Gives the centres of pixels (x, y) as shares of the view's sides."""
+def positions_of(pixels: Int[Array, "... 2"], config: Config) -> Float[Array, "... 2"]:
+    """Returns the centres of pixels (x, y) as shares of the view's width and height."""
     height, width = config.model.resolution
-    return (places + 0.5) / jnp.array([width, height], jnp.float32)
+    return (pixels + 0.5) / jnp.array([width, height], jnp.float32)
 
 
 def rays_of(
-    batch: Batch, config: Config, places: Array | None
-) -> tuple[Array | None, Array | None]:
-    """Gives the rays of the inputs [B, V, H, W, 6] and of target pixels [B, T, P, 6].
+    batch: Batch,
+    config: Config,
+    owners: Int[Array, "B P"] | None,
+    pixels: Int[Array, "B P 2"] | None,
+) -> tuple[Float[Array, "B V H W 6"] | None, Float[Array, "B P 6"] | None]:
+    """Returns the rays of the input views and of pixels of the targets.
 
-    Each is None where the model is not told them, or no pixels are asked for.
+    Either is None where the model is not given it. Rays of the targets are also None
+    where no pixels are asked for.
+
+    Args:
+      batch: with `intrinsics` and `extrinsics`.
+      config: the run.
+      owners: the index of the target that each pixel belongs to.
+      pixels: columns and rows.
     """
     if config.model.target_poses != "given":
         return None, None
     count = batch["inputs"].shape[1]
-    height, width = config.model.resolution
-
-    def cast(views: slice, pixels: Array) -> Array:
-        between = (1,) * (pixels.ndim - 3)  # a camera for many pixels
-        intrinsics, extrinsics = (
-            batch[name][:, views].reshape(*pixels.shape[:2], *between, 3, columns)
-            for name, columns in (("intrinsics", 3), ("extrinsics", 4))
-        )
-        rays = geometry.rays(intrinsics, extrinsics, pixels)
-        return jnp.concatenate(rays, axis=-1)
-
-    targets = None if places is None else cast(slice(count, None), places + 0.5)
-    if not config.model.input_poses:
-        return None, targets
-    grid = geometry.pixel_grid(height, width, jnp)
-    shape = (*batch["inputs"].shape[:2], *grid.shape)
-    return cast(slice(0, count), jnp.broadcast_to(grid, shape)), targets
+    cameras = [batch[name] for name in ("intrinsics", "extrinsics")]
+    inputs = targets = None
+    if owners is not None and pixels is not None:
+        each = jnp.arange(len(owners))[:, None]
+        of_pixels = [values[each, count + owners] for values in cameras]
+        targets = jnp.concatenate(geometry.rays(*of_pixels, pixels + 0.5), axis=-1)
+    if config.model.input_poses:
+        of_views = [values[:, :count, None, None] for values in cameras]
+        grid = geometry.pixel_grid(*config.model.resolution, jnp)
+        inputs = jnp.concatenate(geometry.rays(*of_views, grid), axis=-1)
+    return inputs, targets

@@ -85,7 +85,7 @@ class Predictor:
 def _encode(params: Any, batch: dict[str, Array], config: Config) -> Array:
     rays = None
     if config.model.input_poses:
-        rays, _ = rays_of(batch, config, None)
+        rays, _ = rays_of(batch, config, None, None)
     views = batch["inputs"] / jnp.float32(255)
     scene: Array = Dyst(config.model).apply(
         {"params": params}, views, rays, method="encode"
@@ -112,17 +112,25 @@ def _decode(
     batch: dict[str, Array] | None,
     config: Config,
 ) -> Array:
-    rays = None
     if config.model.target_poses == "given":
         assert batch is not None
         targets = batch["intrinsics"].shape[1] - batch["inputs"].shape[1]
-        shape = (len(scene), targets, *places.shape)
-        _, rays = rays_of(batch, config, jnp.broadcast_to(places, shape))
     else:
         targets = next(iter(latents.values())).shape[1]
-        shape = (len(scene), targets, *places.shape)
-    positions = positions_of(jnp.broadcast_to(places, shape), config)
+    shape = (len(scene), targets, len(places))
+    owners = jnp.broadcast_to(jnp.arange(targets)[:, None], shape)
+    pixels = jnp.broadcast_to(places, (*shape, 2))
+    owners, pixels = owners.reshape(shape[0], -1), pixels.reshape(shape[0], -1, 2)
+    rays = None
+    if batch is not None:
+        _, rays = rays_of(batch, config, owners, pixels)
     colors: Array = Dyst(config.model).apply(
-        {"params": params}, latents, positions, scene, rays, method="decode"
+        {"params": params},
+        latents,
+        owners,
+        positions_of(pixels, config),
+        scene,
+        rays,
+        method="decode",
     )
-    return colors
+    return colors.reshape(*shape, 3)

@@ -182,6 +182,7 @@ _TINY = Config(
         mlp=256,
         cnn_width=8,
         encoder_layers=2,
+        estimator_blocks=3,  # 64 query tokens of 64 x 64 pixels, as the paper has
         estimator_layers=2,
         color_hidden=128,
         compute="float32",

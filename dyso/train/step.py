@@ -62,14 +62,15 @@ def init_params(config: Config) -> Any:
     height, width = model.resolution
     inputs = jnp.zeros((1, training.inputs, height, width, 3))
     targets = jnp.zeros((1, training.targets, height, width, 3))
-    places = jnp.zeros((1, training.targets, 1, 2))
+    owners, positions = jnp.zeros((1, 1), jnp.int32), jnp.zeros((1, 1, 2))
     rays = {}
     if model.input_poses:
         rays["input_rays"] = jnp.zeros((*inputs.shape[:-1], 6))
     if model.target_poses == "given":
-        rays["target_rays"] = jnp.zeros((*places.shape[:-1], 6))
+        rays["target_rays"] = jnp.zeros((1, 1, 6))
     key = jax.random.fold_in(jax.random.key(training.seed), _PARAMETERS)
-    return jax.jit(Dyst(model).init)(key, inputs, targets, places, **rays)["params"]
+    init = jax.jit(Dyst(model).init)
+    return init(key, inputs, targets, owners, positions, **rays)["params"]
 
 
 _PARAMETERS, _DRAWS = 0, 1  # what the seed is used for

@@ -25,13 +25,13 @@ def test_dyst_has_the_papers_shapes():
     model, params = shapes("dyst")
     variables = {"params": params}
 
-    def parts(variables, inputs, targets, positions):
+    def parts(variables, inputs, targets, owners, positions):
         scene = model.apply(variables, inputs, method="encode")
         latents = model.apply(variables, targets, scene, method="estimate")
         return (
             scene,
             latents,
-            model.apply(variables, latents, positions, scene, method="decode"),
+            model.apply(variables, latents, owners, positions, scene, method="decode"),
         )
 
     scene, latents, colors = jax.eval_shape(
@@ -39,11 +39,12 @@ def test_dyst_has_the_papers_shapes():
         variables,
         jax.ShapeDtypeStruct((2, 3, 128, 128, 3), jnp.float32),
         jax.ShapeDtypeStruct((2, 4, 128, 128, 3), jnp.float32),
-        jax.ShapeDtypeStruct((2, 4, 2048, 2), jnp.float32),
+        jax.ShapeDtypeStruct((2, 8192), jnp.int32),
+        jax.ShapeDtypeStruct((2, 8192, 2), jnp.float32),
     )
     assert scene.shape == (2, 768, 768)  # 3 views of 16 x 16 patches
     assert latents["camera"].shape == latents["dynamics"].shape == (2, 4, 8)
-    assert colors.shape == (2, 4, 2048, 3) and colors.dtype == jnp.float32
+    assert colors.shape == (2, 8192, 3) and colors.dtype == jnp.float32
     # Six and eight convolutions: 8 x 8 and 16 x 16 patches.
     assert len([k for k in params["encoder"]["patches"] if "Conv" in k]) == 6
     assert len([k for k in params["estimator"]["patches"] if "Conv" in k]) == 8
@@ -77,14 +78,20 @@ def made(small):
     return model, {"params": params}, inputs, targets
 
 
-def test_every_pixel_is_decoded_by_itself(made):
+def test_every_pixel_is_decoded_by_itself_with_the_latents_of_its_target(made):
     model, variables, inputs, targets = made
+    decode = lambda *a: model.apply(variables, *a, scene, method="decode")  # noqa: E731
     scene = model.apply(variables, inputs, method="encode")
     latents = model.apply(variables, targets, scene, method="estimate")
-    places = jnp.asarray(np.random.default_rng(1).random((2, 4, 12, 2), np.float32))
-    whole = model.apply(variables, latents, places, scene, method="decode")
-    some = model.apply(variables, latents, places[:, :, 3:5], scene, method="decode")
-    assert jnp.allclose(whole[:, :, 3:5], some, atol=1e-6)
+    rng = np.random.default_rng(1)
+    positions = jnp.asarray(rng.random((2, 48, 2), np.float32))
+    owners = jnp.asarray(rng.integers(4, size=(2, 48)))
+    whole = decode(latents, owners, positions)
+    some = decode(latents, owners[:, 3:5], positions[:, 3:5])
+    assert jnp.allclose(whole[:, 3:5], some, atol=1e-6)
+    changed = {name: value.at[:, 2].add(1.0) for name, value in latents.items()}
+    differs = jnp.abs(decode(changed, owners, positions) - whole).max(axis=-1) > 1e-6
+    assert (differs == (owners == 2)).all()
 
 
 def test_only_the_first_view_is_told_apart(made):
