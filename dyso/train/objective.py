@@ -121,14 +121,16 @@ def rays_of(
     if config.model.target_poses != "given":
         return None, None
     count = batch["inputs"].shape[1]
-    cameras = [batch[name] for name in ("intrinsics", "extrinsics")]
+    intrinsics, extrinsics = batch["intrinsics"], batch["extrinsics"]
     inputs = targets = None
     if owners is not None and pixels is not None:
         each = jnp.arange(len(owners))[:, None]
-        of_pixels = [values[each, count + owners] for values in cameras]
-        targets = jnp.concatenate(geometry.rays(*of_pixels, pixels + 0.5), axis=-1)
+        camera = each, count + owners
+        rays = geometry.rays(intrinsics[camera], extrinsics[camera], pixels + 0.5)
+        targets = jnp.concatenate(rays, axis=-1)
     if config.model.input_poses:
-        of_views = [values[:, :count, None, None] for values in cameras]
+        view = slice(None), slice(count), None, None
         grid = geometry.pixel_grid(*config.model.resolution, jnp)
-        inputs = jnp.concatenate(geometry.rays(*of_views, grid), axis=-1)
+        rays = geometry.rays(intrinsics[view], extrinsics[view], grid)
+        inputs = jnp.concatenate(rays, axis=-1)
     return inputs, targets
