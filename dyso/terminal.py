@@ -33,6 +33,12 @@ def to_stderr(line: str) -> None:
     say(line, sys.stderr)
 
 
+def stopped() -> int:
+    """Prints how to resume a job after Ctrl-C, and returns the exit status."""
+    to_stderr("stopped; run the same command to resume")
+    return 130
+
+
 def say_error(error: Exception) -> None:
     """Prints a `UserError`, which may have several lines, to standard error."""
     for line in str(error).split("\n"):

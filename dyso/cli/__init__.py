@@ -1,4 +1,4 @@
-"""`dyso ...`: one module a command, imported when it is the one that was asked for."""
+"""The command line `dyso`: one module per command, imported only when it runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dyso import __version__
 from dyso.streams import run_command
 
 COMMANDS = {
-    "assets": "turn ShapeNet, mesh and HDRI folders into catalogs; keep the cache",
-    "doctor": "check that this machine can render, and say what to do",
-    "plan": "what a dataset will hold and cost, from a pilot of its scenes",
+    "assets": "turn ShapeNet, mesh and HDRI folders into catalogs; fill the cache",
+    "doctor": "check whether this machine can render, and how to fix it",
+    "plan": "estimate the size and cost of a dataset from a pilot of its scenes",
     "generate": "make the dataset of a spec on this machine",
-    "status": "where the job is that makes a dataset, here or elsewhere",
+    "status": "show the progress of the job that makes a dataset",
     "render": "render one scene to PNG, EXR or npz",
     "show": "print one record",
-    "stats": "distributions of patterns, categories, sizes, visibility",
-    "preview": "contact sheets, an animation and a page to browse",
-    "view": "open scenes in Rerun, in three dimensions and over time",
-    "export": "write a dataset in other people's formats",
+    "stats": "print distributions of patterns, categories, sizes, visibility",
+    "preview": "write contact sheets, an animation and a page to browse",
+    "view": "show scenes in Rerun, in 3D and over time",
+    "export": "write a dataset in the formats of other projects",
     "videos": "turn a folder of videos into clips to train on",
     "train": "train DyST, RUST or a baseline on a dataset",
     "evaluate": "measure a trained model, and write a report with pictures",
@@ -43,7 +43,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "dyso COMMAND --help tells more; dyso --version names the version.",
+            "For a command's options: dyso COMMAND --help. Also: dyso --version.",
         ]
     )
 
@@ -60,7 +60,7 @@ def _run(arguments: list[str]) -> int | None:
     if arguments[0] in ("-V", "--version"):
         print(f"dyso {__version__}")
         return 0
-    from dyso.cli.arguments import parse, refusal  # Imports for half a second.
+    from dyso.cli.arguments import parse, refusal  # tyro takes half a second.
 
     name, *rest = arguments
     if name not in COMMANDS:
@@ -69,8 +69,8 @@ def _run(arguments: list[str]) -> int | None:
         _use_large_pages()
     command = importlib.import_module(f"dyso.cli.{name}")
     if hasattr(command, "select"):
-        # `dyso train PRESET`: the preset gives the other options their defaults;
-        # `dyso videos ingest`: an action has options of its own.
+        # `dyso train PRESET`: the preset sets the defaults of the other options.
+        # `dyso videos ingest`: each action has other options.
         name, main, rest = command.select(rest)
     else:
         main = command.main
@@ -78,12 +78,11 @@ def _run(arguments: list[str]) -> int | None:
 
 
 def _use_large_pages() -> None:
-    """Starts this command again, in its own place, with large pages for its memory.
+    """Replaces this process by the same command with large memory pages.
 
-    On a CPU, XLA gives the memory of a step back after it and asks for it anew: page
-    by page, that takes up to a third of the time (docs/training.md). The C library
-    learns of it as a program starts and at no other time; what it was told by the user
-    stays.
+    On a CPU, XLA frees the memory of each step and allocates it anew. With small pages
+    this takes up to a third of the time (docs/training.md). The C library reads the
+    setting only when a program starts. A value that the user has set is kept.
     """
     if "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"

@@ -1,4 +1,4 @@
-"""A command's function as its command line: its docstring is the help."""
+"""Turns a function into a command line, whose help is the function's docstring."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from dyso.spec import UserError
 Overrides = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
 ]
-"""Keys of a spec that the command line sets."""
+"""Keys and values that replace those of a spec."""
 _TEXT = 6
-"""Blanks before the text of an option, at least."""
+"""The least indentation of an option's text."""
 
 
 def parse(
     main: Callable[..., int], prog: str, arguments: list[str]
 ) -> Callable[[], int]:
-    """Returns a function, bound to what the arguments say.
+    """Parses arguments; returns the function with the arguments bound.
 
     Args:
       main: the function. In its docstring, `default: ...` at the end of an argument's
-        text stands for a default of None.
+        text describes a default of None.
       prog: the command's name in its help.
-      arguments: the words after it.
+      arguments: the command line after the command's name.
 
     Raises:
-      SystemExit: the help was asked for and printed, or the arguments are wrong.
+      SystemExit: the help was printed, or the arguments are wrong.
     """
     described, about = _described(main)
     printed = io.StringIO()
@@ -49,7 +49,7 @@ def parse(
                 prog=prog,
                 description=about,
                 args=arguments,
-                # `--workers INT`, not `{None}|INT`; and `SPEC`, not `PATH`.
+                # Prints `--workers INT`, not `{None}|INT`, and `SPEC`, not `PATH`.
                 config=(
                     tyro.conf.DisallowNone,
                     tyro.conf.PositionalMetavarFromFieldName,
@@ -60,10 +60,10 @@ def parse(
 
 
 def refusal(command: str, kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Returns the error for a name that is none of those known, with the likeliest."""
+    """Returns the error for an unknown name, which suggests the closest known one."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+    hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(known)}"
     return UserError(f"{command}: no {kind} {name!r}; {hint}")
 
 
@@ -72,7 +72,7 @@ def _described(
 ) -> tuple[Callable[..., Callable[[], int]], str]:
     """Returns a function whose help tyro prints well, and the command's description.
 
-    tyro would show None as the default of what is computed later.
+    Otherwise, tyro would print None as the default of values that are computed later.
     """
     function = main.func if isinstance(main, functools.partial) else main
     doc = docstring_parser.parse(inspect.getdoc(function) or "")
@@ -98,25 +98,25 @@ def _described(
 
 
 def _folded(text: str) -> str:
-    """Breaks lines where the terminal ends and nowhere else.
+    """Wraps lines at the terminal's width.
 
-    tyro breaks no line of a description, and keeps some breaks of a docstring's. What
-    stands beside a name, as in a table, stays in its column.
+    tyro does not wrap descriptions, and keeps some line breaks of the docstring. Text
+    beside a name, as in a table, stays in its column.
     """
     width = shutil.get_terminal_size().columns
-    found: list[tuple[int, str]] = []  # each line, and the column that it goes on in
+    lines: list[tuple[int, str]] = []  # with the indentation of wrapped text
     for line in map(str.rstrip, text.splitlines()):
         beside = re.match(r" +\S.*? {2,}(?=\S)", line)
         indent = len(line) - len(line.lstrip())
-        if indent >= _TEXT and found and found[-1][0] == indent:
-            found[-1] = (indent, f"{found[-1][1]} {line.lstrip()}")
+        if indent >= _TEXT and lines and lines[-1][0] == indent:
+            lines[-1] = (indent, f"{lines[-1][1]} {line.lstrip()}")
         else:
             column = beside.end() if beside else indent if indent >= _TEXT else 0
-            found.append((column, line))
+            lines.append((column, line))
     return "".join(
         textwrap.fill(
             line, width, subsequent_indent=" " * column, break_on_hyphens=False
         )
         + "\n"
-        for column, line in found
+        for column, line in lines
     )

@@ -1,10 +1,9 @@
-"""`dyso assets`: bring assets in, look at catalogs, keep the cache."""
+"""`dyso assets`: converts assets, lists and checks catalogs, fills the cache."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,9 +15,9 @@ import tyro
 from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
 from dyso.spec import Catalog, ProceduralCatalog, UserError
-from dyso.terminal import say
+from dyso.terminal import say, stopped
 
-NAMED = 5  # of what is broken
+NAMED = 5  # reasons why assets are broken that are printed
 NAME_WIDTH = 100  # characters of a broken asset's id
 
 _ABOUT = """usage: dyso assets ACTION ...
@@ -26,15 +25,15 @@ _ABOUT = """usage: dyso assets ACTION ...
   shapenet  make a catalog of ShapeNetCore's folders or zip files
   meshes    make a catalog of a folder of glTF and OBJ files
   hdris     make a catalog of a folder of HDRIs
-  list      what is in the catalogs of a spec, or in a manifest
-  verify    fetch every asset and check it
-  prefetch  have every asset in this machine's cache
+  list      list the catalogs of a spec, or a manifest
+  verify    fetch and check every asset
+  prefetch  fetch every asset into this machine's cache
 
-dyso assets ACTION --help tells more."""
+dyso assets ACTION --help describes an action."""
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
-    """Takes the name of the action from the arguments.
+    """Returns the action's full name, its function and the other arguments.
 
     Raises:
       UserError: there is no such action.
@@ -59,16 +58,17 @@ def shapenet(
     workers: int | None = None,
     timeout: float = 120.0,
 ) -> int:
-    """Make a catalog of ShapeNetCore, version 1 or 2; a stopped run goes on.
+    """Make a catalog of ShapeNetCore, version 1 or 2.
 
-    The models become Kubric archives OUT/SYNSET/MODEL.tar.gz, with z up, which
-    OUT/manifest.json lists. Those that cannot be used are in OUT/broken.json.
+    The models become Kubric archives OUT/SYNSET/MODEL.tar.gz, with z up.
+    OUT/manifest.json lists them, and OUT/broken.json lists those that cannot be used.
+    After a stop, run the same command to resume.
 
     Args:
-      source: the folder with a folder or a zip file for each synset.
-      out: where archives and the manifest go, a folder on a disk.
-      workers: processes; default: one a core.
-      timeout: seconds that one model may take.
+      source: the folder that contains a folder or a zip file per synset.
+      out: the folder for the archives and the manifest, on a disk.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one model.
     """
     from dyso.assets.shapenet import list_shapenet
 
@@ -95,19 +95,20 @@ def meshes(
 ) -> int:
     """Make a catalog of the .glb, .gltf and .obj files of a folder, such as Objaverse.
 
-    A mesh's category is the topmost folder that it lies in. Licence, author and source
-    come from a FILE.json beside it, else from the options, else from the nearest
-    license.txt. A stopped run goes on.
+    A mesh's category is the topmost folder that contains it. Licence, author and source
+    come from FILE.json beside the mesh, else from the options, else from the nearest
+    license.txt. After a stop, run the same command to resume.
 
     Args:
-      source: the folder.
-      out: where archives and the manifest go, a folder on a disk.
-      up: the axis of OBJ files that is up; Z for Google's Scanned Objects.
-      categories: a .csv of id and category, or a .json of them or of ids by category.
-      license: of files that have none beside them.
-      author: likewise.
-      workers: processes; default: one a core.
-      timeout: seconds that one mesh may take.
+      source: the folder of meshes.
+      out: the folder for the archives and the manifest, on a disk.
+      up: the up axis of OBJ files; Z for Google's Scanned Objects.
+      categories: the categories: a .csv of id and category, or a .json that maps ids
+        to categories or categories to lists of ids.
+      license: the licence of meshes without FILE.json.
+      author: the author of meshes without FILE.json.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one mesh.
     """
     from dyso.assets.items import list_meshes
 
@@ -134,23 +135,25 @@ def hdris(
 ) -> int:
     """Make a catalog of the .hdr and .exr files of a folder, such as Poly Haven's.
 
-    Licence, author and source come from a FILE.json beside each, else from the options,
-    else from the nearest license.txt. A stopped run goes on.
+    Licence, author and source come from FILE.json beside the HDRI, else from the
+    options, else from the nearest license.txt. After a stop, run the same command to
+    resume.
 
     Args:
-      source: the folder.
-      out: where archives and the manifest go, a folder on a disk.
-      width: pixels; wider ones are reduced to it. Images that are W pixels wide and
-        see D degrees show 360 W / D of them: 940 for 128 pixels of a 35 mm lens.
-      license: of files that have none beside them.
-      author: likewise.
-      workers: processes; default: one a core.
-      timeout: seconds that one HDRI may take.
+      source: the folder of HDRIs.
+      out: the folder for the archives and the manifest, on a disk.
+      width: the largest width in pixels; wider HDRIs are reduced to it. An image of W
+        pixels that spans D degrees needs 360 W / D pixels: 940 for 128 pixels of a
+        35 mm lens.
+      license: the licence of HDRIs without FILE.json.
+      author: the author of HDRIs without FILE.json.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one HDRI.
     """
     from dyso.assets.items import list_hdris
 
     if width < 64 or width % 2:
-        raise UserError(f"--width: expected an even number from 64 on, got {width}")
+        raise UserError(f"--width: expected an even number of at least 64, got {width}")
     return _convert(
         lambda: list_hdris(source, width=width, license=license, author=author),
         out,
@@ -173,38 +176,41 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     start = time.monotonic()
     try:
         with Bar("assets", "broken") as bar:
-            found = convert(listing(), out, say=bar.show, **options)
+            catalog = convert(listing(), out, say=bar.show, **options)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    kinds = f" of {len(found.categories)} categories" if found.categories else ""
-    print(f"{found.assets} assets{kinds}, {found.bytes / 1e6:.1f} MB: {found.manifest}")
-    print(f"{found.made} made now, {(time.monotonic() - start) / 60:.1f} min")
+        return stopped()
+    kinds = f" of {len(catalog.categories)} categories" if catalog.categories else ""
+    size = f"{catalog.bytes / 1e6:.1f} MB"
+    print(f"{catalog.assets} assets{kinds}, {size}: {catalog.manifest}")
+    print(f"{catalog.made} made now, {(time.monotonic() - start) / 60:.1f} min")
     for count, what in (
-        (found.missing_textures, "lack textures, and show their plain colours there"),
-        (found.unlicensed, "have no licence: name it by --license, or beside the file"),
-        *((count, f"ignored: {what}") for what, count in found.ignored.items()),
+        (catalog.missing_textures, "lack textures and show plain colours instead"),
+        (
+            catalog.unlicensed,
+            "have no licence: use --license, or FILE.json beside each",
+        ),
+        *((count, f"ignored: {what}") for what, count in catalog.ignored.items()),
     ):
         if count:
             say(f"{count} {what}")
-    if found.skipped:
+    if catalog.skipped:
         supported = ", ".join(MESH_SUFFIXES)
-        say(f"{tell_skipped(found.skipped)}; supported: {supported}")
-    if found.broken:
-        reasons = Counter(found.broken.values()).most_common(NAMED)
-        print(f"{len(found.broken)} broken, see {out / BROKEN}:")
+        say(f"{tell_skipped(catalog.skipped)}; supported: {supported}")
+    if catalog.broken:
+        reasons = Counter(catalog.broken.values()).most_common(NAMED)
+        print(f"{len(catalog.broken)} broken, see {out / BROKEN}:")
         for reason, count in reasons:
-            first = next(k for k, each in found.broken.items() if each == reason)
+            first = next(k for k, each in catalog.broken.items() if each == reason)
             more = " ..." if count > 1 else ""
             say(f"  {count} {reason}: {first[:NAME_WIDTH]}{more}")
     return 0
 
 
 def show(source: tyro.conf.Positional[str], /) -> int:
-    """List what is in the catalogs of a spec, or in a manifest.
+    """List the catalogs of a spec, or a manifest: categories and licences.
 
     Args:
-      source: a spec's .yaml, a manifest's path or address, or `starter`.
+      source: a spec's .yaml, a manifest's path or URL, or `starter`.
     """
     from dyso.assets.credits import UNKNOWN, read_credits
 
@@ -215,11 +221,11 @@ def show(source: tyro.conf.Positional[str], /) -> int:
             if name:
                 say(f"  category {number:3} {name}: {kinds[name]}")
         if isinstance(catalog, ProceduralCatalog):
-            say("  made when they are shown; nobody else has rights in them")
+            say("  made by the program; free of other people's rights")
             continue
         ids = [asset.id for asset in catalog.assets]
-        found = read_credits(catalog.manifest, ids).values()
-        licenses = Counter(credit.license or UNKNOWN for credit in found)
+        credits = read_credits(catalog.manifest, ids).values()
+        licenses = Counter(credit.license or UNKNOWN for credit in credits)
         for license, count in licenses.most_common():
             say(f"  licence {license}: {count}")
     return 0
@@ -232,15 +238,14 @@ def verify(
     workers: int | None = None,
     timeout: float = 600.0,
 ) -> int:
-    """Fetch every asset and check it: that it is there, whole, and as it should be.
+    """Fetch every asset and check checksums, bounds, and references to other files.
 
-    Checks checksums, bounds, and that nothing refers to files outside. Ends with
-    status 1 if any is broken.
+    The exit status is 1 if an asset is broken.
 
     Args:
-      source: a spec's .yaml, a manifest's path or address, or `starter`.
-      workers: processes; default: one a core.
-      timeout: seconds that one asset may take.
+      source: a spec's .yaml, a manifest's path or URL, or `starter`.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one asset.
     """
     return _each("verify", source, workers, timeout)
 
@@ -252,15 +257,15 @@ def prefetch(
     workers: int | None = None,
     timeout: float = 600.0,
 ) -> int:
-    """Have every asset in this machine's cache, so that jobs fetch none.
+    """Fetch every asset into this machine's cache, so that jobs need not fetch any.
 
-    What the cache may take is DYSO_CACHE_SIZE, 20 GB if it is not set. Ends with status
-    1 if an asset is broken.
+    The environment variable DYSO_CACHE_SIZE limits the cache; the default is 20 GB. The
+    exit status is 1 if an asset is broken.
 
     Args:
-      source: a spec's .yaml, a manifest's path or address, or `starter`.
-      workers: processes; default: one a core.
-      timeout: seconds that one asset may take.
+      source: a spec's .yaml, a manifest's path or URL, or `starter`.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one asset.
     """
     from dyso.assets.cache import cache_bytes
 
@@ -278,7 +283,7 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
     requests = [
         {"do": do, "manifest": catalog.manifest, "id": asset.id}
         for catalog in _catalogs(source)
-        if not isinstance(catalog, ProceduralCatalog)  # Of which nothing is fetched.
+        if not isinstance(catalog, ProceduralCatalog)  # Nothing to fetch.
         for asset in catalog.assets
     ]
     broken = {}
@@ -309,9 +314,9 @@ def _catalogs(source: str) -> list[Catalog | ProceduralCatalog]:
         return [read_catalog(str(path), kind) for kind, path in starter.build().items()]
     entries = read_manifest(source)["assets"].values()
     kinds = {entry.get("asset_type") for entry in entries if isinstance(entry, dict)}
-    wanted = [kind for kind in ("FileBasedObject", "Texture") if kind in kinds]
-    # Of a manifest with neither, this says what is missing.
-    return [read_catalog(source, kind) for kind in wanted or ["FileBasedObject"]]
+    types = [kind for kind in ("FileBasedObject", "Texture") if kind in kinds]
+    # For a manifest with neither, `read_catalog` raises the error.
+    return [read_catalog(source, kind) for kind in types or ["FileBasedObject"]]
 
 
 _ACTIONS: dict[str, Callable[..., int]] = {

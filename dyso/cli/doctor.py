@@ -1,4 +1,4 @@
-"""`dyso doctor`: checks that this machine can render, and says what to do if not."""
+"""`dyso doctor`: checks whether this machine can render, and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dyso.render import resources
 from dyso.spec import UserError
 
 IMPORT_SECONDS = 180
-# What the worker imports beside bpy.
+# The packages that the worker imports in addition to bpy.
 MODULES = (
     "kubric",
     "pybullet",
@@ -33,11 +33,11 @@ SHARED_BYTES = 64_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-      ok: whether nothing has to be done.
-      text: the facts; what to do, if something has to be done.
+      ok: whether the check passed.
+      text: what was found; if the check failed, also how to fix it.
     """
 
     ok: bool
@@ -45,10 +45,10 @@ class Finding:
 
 
 def main(*, out: Path = Path()) -> int:
-    """Check that this machine can render, and say what to do if not.
+    """Check whether this machine can render, and say how to fix what is missing.
 
     Args:
-      out: where data shall go; its disk is looked at.
+      out: the folder for datasets, whose disk is checked.
     """
     checks: dict[str, Callable[[], Finding]] = {
         "python": check_python,
@@ -75,7 +75,7 @@ def main(*, out: Path = Path()) -> int:
 
 
 def check_python() -> Finding:
-    """Checks Python's version, which bpy's wheels fix."""
+    """Checks Python's version: bpy's wheels are for one version."""
     version = platform.python_version()
     if sys.version_info[:2] == (3, 11):
         return Finding(ok=True, text=f"{version} at {sys.executable}")
@@ -83,7 +83,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Checks that what the worker imports is installed."""
+    """Checks that the packages of the worker are installed."""
     missing = [m for m in ("bpy", *MODULES) if importlib.util.find_spec(m) is None]
     if missing:
         text = f"missing {', '.join(missing)}; run `pip install 'dyso[generate]'`"
@@ -97,12 +97,12 @@ def check_libraries() -> Finding:
         resources.require_system_libraries()
     except UserError as error:
         return Finding(ok=False, text=str(error))
-    return Finding(ok=True, text="bpy finds all it loads")
+    return Finding(ok=True, text="all libraries that bpy loads")
 
 
 def check_bpy() -> Finding:
-    """Imports bpy in a process of its own."""
-    # Ended at once, for Blender's own end may hang.
+    """Imports bpy in a separate process."""
+    # `os._exit`, because Blender may hang at exit.
     script = "import bpy, os; print(bpy.app.version_string, flush=True); os._exit(0)"
     command = [sys.executable, "-c", script]
     try:
@@ -115,47 +115,49 @@ def check_bpy() -> Finding:
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["no message"])[-1]
         status = error.returncode
-        text = f"import fails with status {status}: {last}; mend what stands above"
-        return Finding(ok=False, text=f"{text}, or install bpy again")
+        text = f"import fails with status {status}: {last}; fix this, or reinstall bpy"
+        return Finding(ok=False, text=text)
     return Finding(ok=True, text=done.stdout.strip().splitlines()[-1])
 
 
 def check_cores() -> Finding:
-    """Counts cores."""
+    """Counts the usable cores."""
     count = len(resources.usable_cpus())
     return Finding(ok=True, text=f"{count}, so at most {count} workers")
 
 
 def check_memory() -> Finding:
-    """Checks that at least one worker has room."""
+    """Checks that the free memory is enough for at least one worker."""
     free = resources.usable_memory()
-    text = f"{free / 1e9:.1f} GB free, {resources.WORKER_BYTES / 1e9:.1f} GB a worker"
+    text = f"{free / 1e9:.1f} GB free, {resources.WORKER_BYTES / 1e9:.1f} GB per worker"
     if free < resources.WORKER_BYTES:
         return Finding(ok=False, text=f"{text}; end other programs or add memory")
     return Finding(ok=True, text=f"{text}: {resources.default_workers()} workers")
 
 
 def check_shared_memory() -> Finding:
-    """Checks the file system in memory through which views pass."""
+    """Checks /dev/shm, through which workers return views."""
     folder = Path("/dev/shm")
     if not os.access(folder, os.W_OK):
         return Finding(ok=True, text=f"{folder} is not there; the disk serves instead")
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e6:.0f} MB free in {folder}"
     if free < SHARED_BYTES * resources.default_workers():
-        need = f"{SHARED_BYTES / 1e6:.0f} MB a worker are needed"
+        need = f"{SHARED_BYTES / 1e6:.0f} MB per worker are needed"
         return Finding(ok=False, text=f"{text}; {need} (docker run --shm-size=1g)")
     return Finding(ok=True, text=text)
 
 
 def check_disk(out: Path) -> Finding:
-    """Checks the disk that data shall go to."""
+    """Checks the disk for datasets."""
     folder = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.1f} GB free at {folder}"
     if not os.access(folder, os.W_OK):
-        return Finding(ok=False, text=f"{folder} cannot be written; choose another")
+        return Finding(
+            ok=False, text=f"{folder} is not writable; choose another folder"
+        )
     if free < DISK_BYTES:
-        return Finding(ok=False, text=f"{text}; make room or choose another disk")
-    # While shards are packed, one of them is there twice.
+        return Finding(ok=False, text=f"{text}; free some space or choose another disk")
+    # Approximate: while a shard is packed, its parts exist as well.
     return Finding(ok=True, text=f"{text}, about {free // SCENE_BYTES:,} scenes")

@@ -15,6 +15,7 @@ import tyro
 from dyso.cli.bar import Bar
 from dyso.export import FORMATS, Export, format_named
 from dyso.spec import UserError
+from dyso.terminal import stopped
 
 _PYTHON = {
     "sunds": 'import sunds; print(sunds.builder("kubric/msn_ms_v4.3a", '
@@ -57,8 +58,8 @@ def main(
 ) -> int:
     """Write a dataset in the format of another project.
 
-    The same command continues after a stop. If a format cannot hold the dataset, the
-    command says why and writes nothing. docs/export.md describes how each format is
+    After a stop, run the same command to resume. If a format cannot hold the dataset,
+    the command says why and writes nothing. docs/export.md describes how each format is
     read, and what it leaves out.
 
     The formats:
@@ -93,14 +94,13 @@ def main(
         ) from error
     except OSError as error:
         raise UserError(
-            f"{error.filename or out}: {error.strerror or error}; mend it, or choose "
-            "another folder with --out; the same command goes on from here"
+            f"{error.filename or out}: {error.strerror or error}; fix this and run the "
+            "same command to resume, or choose another folder with --out"
         ) from error
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return stopped()
     splits = ", ".join(f"{name} {len(span)}" for name, span in job.spans.items())
-    before = f", {done} already there" if done else ""
+    before = f", {done} of them before" if done else ""
     seconds = time.monotonic() - start
     scenes = f"{job.scenes} scenes ({splits}{before})"
     print(f"{out}: {scenes} as {format}, {seconds:.0f} s")

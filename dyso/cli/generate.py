@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from dyso.cli.arguments import Overrides
 from dyso.cli.bar import Bar
 from dyso.render import Device
 from dyso.storage import open_folder
-from dyso.terminal import say
+from dyso.terminal import say, stopped
 
 
 def main(
@@ -33,22 +32,23 @@ def main(
 ) -> int:
     """Make the dataset of a spec on this machine.
 
-    The same command continues after a stop.
+    After a stop, run the same command to resume.
 
     Args:
       spec: the spec, a YAML file.
-      out: where the dataset goes: a folder, s3://bucket/prefix or gs://bucket/prefix.
-      set: a key of the spec and its value, as YAML, in place of the file's:
-        splits.train=100. Paths start at the spec's folder.
-      workers: worker processes; default: as many as there are cores and memory for.
-      limit: at most this many scenes of every split, which is a dataset of its own.
-      scenes_per_part: the most scenes that a worker renders at a time; this changes no
-        record.
+      out: the output: a folder, s3://bucket/prefix or gs://bucket/prefix.
+      set: a key of the spec and the YAML value to use instead of the file's, such as
+        splits.train=100. Relative paths start at the spec's folder.
+      workers: worker processes; default: as many as the cores and the memory allow.
+      limit: render at most this many scenes of each split. The result is a different
+        dataset than the whole one.
+      scenes_per_part: the most scenes that a worker renders at a time; this does not
+        change the records.
       scenes_per_shard: the most scenes in a file of the dataset.
-      timeout: seconds that one scene may take; default: 600, or 3 a view and 2 a
+      timeout: the most seconds for one scene; default: 600, or 3 per view plus 2 per
         million samples, if that is more.
-      device: what Cycles renders with; pixels of a GPU differ slightly from those of
-        a CPU, and each record's `versions` say what rendered it.
+      device: what Cycles renders with. Pixels from a GPU differ slightly from those of
+        a CPU; `versions` in each record names the device.
     """
     job = pipeline.Job(
         resolved=pipeline.load(spec, limit, set),
@@ -62,25 +62,24 @@ def main(
         print(f"{out} is complete: nothing to do")
         print(f"next: {_next(out)}")
         return 0
-    # Beam logs every failure as pages of its own frames; what failed is told below.
+    # Beam logs pages of its own stack frames; failures are reported below.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     flags = pipeline.local_flags(workers, job.resolved.spec)
     start = time.monotonic()
     try:
         with Bar("scenes", "failed", waiting="starting Blender") as bar:
-            accounts = pipeline.run(job, flags, _shown_on(bar))
+            metadata = pipeline.run(job, flags, _shown_on(bar))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return stopped()
     seconds = time.monotonic() - start
     say(
-        f"{accounts['rendered']} of {accounts['planned']} scenes rendered, "
-        f"{pipeline.say_failures(accounts['failed'])} failed, "
-        f"{accounts['bytes'] / 1e6:.1f} MB, {seconds / 60:.1f} min: {out}"
+        f"{metadata['rendered']} of {metadata['planned']} scenes rendered, "
+        f"{pipeline.say_failures(metadata['failed'])} failed, "
+        f"{metadata['bytes'] / 1e6:.1f} MB, {seconds / 60:.1f} min: {out}"
     )
-    if accounts["failed"]:
-        print(f"which failed and why: {out}/metadata.json")
-    for line in pipeline.say_assets(accounts["assets"]):
+    if metadata["failed"]:
+        print(f"failures and their reasons: {out}/metadata.json")
+    for line in pipeline.say_assets(metadata["assets"]):
         say(line)
     print(f"next: {_next(out)}")
     return 0
@@ -100,7 +99,7 @@ def _shown_on(bar: Bar) -> Callable[[pipeline.Progress], None]:
     def show(progress: pipeline.Progress) -> None:
         nonlocal worked, done
         counts = progress.read()
-        # A shard's parts are deleted once it is packed; a look in between misses them.
+        # Counts may drop for a moment: a packed shard's parts are deleted.
         worked, done = max(worked, counts.worked), max(done, counts.done)
         failed = pipeline.say_failures(counts.failed)
         bar.show(worked, progress.planned, failed, whole=done)

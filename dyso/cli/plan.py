@@ -1,4 +1,4 @@
-"""`dyso plan`: what a dataset will hold and cost, from a pilot of its scenes."""
+"""`dyso plan`: estimates a dataset's size and cost from a pilot of its scenes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dyso.render import Device, image_bytes
 from dyso.render.resources import default_workers, require_system_libraries, usable_cpus
 from dyso.spec import ResolvedSpec, Spec, UserError
 
-# By name of an estimate: what it is of, and its unit.
+# For each estimate: what it describes, and its unit.
 ROWS = {
     "record_bytes": ("a record", "bytes"),
     "view_bytes": ("a view", "bytes"),
@@ -28,7 +28,7 @@ ROWS = {
     "scene_core_seconds": ("a scene", "core-seconds"),
     "core_hours": ("the dataset", "core-hours"),
     "wall_hours": ("the dataset", "hours on {cores} cores"),
-    "price": ("the dataset", "in money, at {price:g} a core-hour"),
+    "price": ("the dataset", "in money, at {price:g} per core-hour"),
 }
 BYTES = {"TB": 1e12, "GB": 1e9, "MB": 1e6, "kB": 1e3, "bytes": 1.0}
 
@@ -45,24 +45,25 @@ def main(
     device: Device = "cpu",
     json: bool = False,
 ) -> int:
-    """Say what a dataset will hold and cost, from a pilot of its scenes.
+    """Estimate a dataset's size and cost from a pilot of its scenes.
 
-    The pilot's scenes are rendered as `dyso generate` renders them, on this machine's
-    cores, and dropped. Times are those of cores like this machine's; core-seconds
-    count all processes, and a worker's start by its share.
+    The pilot renders some scenes as `dyso generate` would, on all cores of this
+    machine, and keeps none of them. The estimated times are for cores like those of
+    this machine. Core-seconds include all processes and a share of the worker's start.
 
     Args:
       spec: the spec, a YAML file.
-      set: a key of the spec and its value, as YAML, in place of the file's:
-        splits.train=100. Paths start at the spec's folder.
-      pilot: scenes to render, evenly chosen; 0 checks the spec and its catalogs,
-        and counts scenes and views.
-      cores: cores that will render it, a worker on each; default: this machine's.
-      price: of a core-hour, in any currency.
-      timeout: seconds that one scene may take; default: 600, or 3 a view and 2 a
+      set: a key of the spec and the YAML value to use instead of the file's, such as
+        splits.train=100. Relative paths start at the spec's folder.
+      pilot: the number of scenes to render, evenly spaced. With 0, only the spec and
+        its catalogs are checked, and scenes and views counted.
+      cores: the cores that will render the dataset, one worker on each; default: all
+        cores of this machine.
+      price: the price of a core-hour, in any currency.
+      timeout: the most seconds for one scene; default: 600, or 3 per view plus 2 per
         million samples, if that is more.
-      device: what Cycles renders with. Wall hours on a GPU are those of as many
-        workers to a GPU as in the pilot.
+      device: what Cycles renders with. The wall hours assume as many workers per GPU
+        as in the pilot.
       json: print JSON, in bytes, seconds and hours.
     """
     for name, value, least in (("pilot", pilot, 0), ("cores", cores, 1)):
@@ -77,12 +78,12 @@ def main(
     counts = _counts(described)
     count = min(pilot, counts["scenes"])
     workers = min(default_workers(image_bytes(described)), count)
-    found: dict[str, Estimate] = {}
+    estimates: dict[str, Estimate] = {}
     failed: dict[str, int] = {}
     if count:
         require_system_libraries()
         costs, failed = _render(resolved, count, workers, timeout, device)
-        found = estimate(
+        estimates = estimate(
             costs,
             scenes=counts["scenes"],
             views=counts["views_per_scene"],
@@ -92,16 +93,16 @@ def main(
     if json:
         about = {"scenes": count, "workers": workers, "device": device}
         values = counts | {"pilot": about | {"failed": failed}, "cores": cores}
-        estimates = {name: asdict(value) for name, value in found.items()}
-        print(json_module.dumps(values | {"estimates": estimates}, indent=1))
+        as_json = {name: asdict(value) for name, value in estimates.items()}
+        print(json_module.dumps(values | {"estimates": as_json}, indent=1))
         return 0
     print(_headline(counts))
-    if found:
+    if estimates:
         print(
             f"pilot: {count} scenes on {workers} workers ({device}), "
             f"{pipeline.say_failures(failed)} failed\n"
         )
-        print("\n".join(_table(found, cores, price)))
+        print("\n".join(_table(estimates, cores, price)))
     return 0
 
 
@@ -150,11 +151,11 @@ def _headline(counts: dict[str, Any]) -> str:
 
 
 def _table(
-    found: dict[str, Estimate], cores: int, price: float | None
+    estimates: dict[str, Estimate], cores: int, price: float | None
 ) -> Iterator[str]:
     title = f"{100 * CONFIDENCE:.0f} % interval"
     yield f"{'':14}{'mean':>10}  {title:>22}"
-    for name, value in found.items():
+    for name, value in estimates.items():
         what, unit = ROWS[name]
         shown = value
         if unit == "bytes":
@@ -169,9 +170,9 @@ def _table(
         yield f"{what:14}{_number(shown.mean):>10}  {interval:>22}  {unit}"
     yield ""
     yield "intervals: Student's t of the mean of the pilot's scenes"
-    yield "times: of cores like this machine's, a worker on each"
+    yield "times: for cores like those of this machine, one worker on each"
 
 
 def _number(value: float) -> str:
-    """Writes three digits, or all before the point if those are more."""
+    """Formats a number with three significant digits, or as a larger integer."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

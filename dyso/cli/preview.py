@@ -1,4 +1,4 @@
-"""`dyso preview`: contact sheets, an animation, and a page to browse."""
+"""`dyso preview`: writes contact sheets, an animation, and a page to browse."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from dyso.visualization.page import SCENES, page
 from dyso.visualization.scenes import SceneView, choose, load
 
 OVERVIEW = 12
-"""Scenes of the sheets and of the animation."""
+"""The most scenes in the sheets and in the animation."""
 THREADS = 16
-"""At most; each holds one scene."""
+"""The most threads; each holds one scene in memory."""
 
 
 def main(
@@ -36,25 +36,26 @@ def main(
 ) -> int:
     """Write contact sheets, an animation, and a page to browse scenes.
 
-    A scene of 25 views takes about 0.15 s of a core and 0.2 MB. Pictures that are there
-    already are written anew, for a dataset may bring a stranger's.
+    A scene of 25 views takes about 0.15 core-seconds and 0.2 MB. Existing pictures are
+    replaced, since those in a downloaded dataset may be untrusted.
 
     Args:
       dataset: the folder of the dataset.
-      out: the folder for the pictures; default: `preview` in the dataset's folder.
-      scenes: how many scenes the page holds, as many of each split, spread over it.
+      out: the output folder; default: `preview` in the dataset's folder.
+      scenes: the most scenes on the page, evenly spaced, as many of each split.
     """
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")
     subject = Dataset(dataset)
-    out, own = out or dataset / "preview", out is None
+    in_dataset = out is None
+    out = out or dataset / "preview"
     chosen = choose(subject, scenes)
     if not chosen:
         raise UserError(f"{dataset}: holds no scenes")
     counts = {name: len(split) for name, split in subject.splits.items()}
     try:
-        # What is in a stranger's dataset must not lead elsewhere.
-        if own:
+        # Links in an untrusted dataset must not lead out of its folder.
+        if in_dataset:
             inside(dataset, "preview/")
         for name in ("sheets/", f"{SCENES}/"):
             inside(out, name)
@@ -79,7 +80,7 @@ def main(
 def _prepare(
     dataset: Dataset, chosen: list[tuple[str, int]], folder: Path
 ) -> list[Entry]:
-    """Writes what the page loads, a scene a thread; image codecs free the others."""
+    """Writes the files of the page, in threads: image codecs release the GIL."""
     pool = ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0))))
     splits, indices = zip(*chosen, strict=True)
     try:
@@ -100,7 +101,7 @@ def _prepare(
 def _write_pictures(
     out: Path, dataset: Dataset, chosen: list[tuple[str, int]]
 ) -> list[SceneView]:
-    """Writes sheets and the animation; returns the scenes that they show."""
+    """Writes the sheets and the animation; returns their scenes."""
     (out / "sheets").mkdir(exist_ok=True)
     kept = [load(dataset, *scene) for scene in chosen]
     for scene in kept:
@@ -121,11 +122,11 @@ def _write_png(path: Path, image: Image.Image) -> None:
 
 
 def _say(out: Path, scenes: int, total: int, kept: int, videos: bool) -> None:
-    left = f"; {total - scenes:,} left out, --scenes N takes more"
-    of_all = f"{scenes:,} of {total:,} scenes{left}" if scenes < total else "all scenes"
+    more = "; --scenes N shows more"
+    of_all = f"{scenes:,} of {total:,} scenes{more}" if scenes < total else "all scenes"
     films = "walk.gif, walk.mp4" if (out / "walk.mp4").exists() else "walk.gif"
     what = "the videos, side by side" if videos else "a walk through the views"
     say(f"{out}/index.html    a page to browse {of_all}")
     say(f"{out}/overview.png  contact sheet of {kept} scenes")
-    say(f"{out}/sheets/       a sheet for each of them: all views, all layers")
+    say(f"{out}/sheets/       a sheet per scene: all views, all layers")
     say(f"{out}/{films}  {what}")

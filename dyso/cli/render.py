@@ -1,4 +1,4 @@
-"""`dyso render`: one scene to files, from a spec, a dataset or a scene.json."""
+"""`dyso render`: renders one scene, from a spec, a dataset or a scene.json."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ def main(
     timeout: float | None = None,
     device: Device = "cpu",
 ) -> int:
-    """Render one scene, with all layers, to PNG, EXR or npz, with its scene.json.
+    """Render all layers of one scene to PNG, EXR or npz, beside its scene.json.
 
     Args:
-      source: a spec (a YAML file), or a dataset's folder, to render a record's scene
-        again.
+      source: a spec (a YAML file), or a dataset's folder, to render the scene of a
+        record again.
       out: the folder to write, which must be new or empty.
-      set: with a spec: a key of it and its value, as YAML, in place of the file's:
-        splits.train=100. Paths start at the spec's folder.
+      set: for a spec: a key and the YAML value to use instead of the file's, such as
+        splits.train=100. Relative paths start at the spec's folder.
       split: the split; default: the first.
       index: the scene's number in the split; for a dataset, the record's position.
       scene: render this scene.json instead, with the assets of `source`.
-      attempt: with a spec: the first attempt to sample; what a job renders when
-        attempts before it cannot be rendered.
+      attempt: for a spec: the number of the first attempt. A job renders attempt n if
+        the n attempts before it cannot be rendered.
       resolution: height in pixels; the width keeps the aspect ratio.
       samples: paths per pixel.
       format: png writes a folder per layer, with depth in millimetres; exr writes a
         file per view, in float; npz writes one file.
-      timeout: seconds that rendering may take; default: 600, or 3 a view and 2 a
+      timeout: the most seconds for rendering; default: 600, or 3 per view plus 2 per
         million samples, if that is more.
-      device: what Cycles renders with; pixels of a GPU differ slightly from those of
+      device: what Cycles renders with. Pixels from a GPU differ slightly from those of
         a CPU.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is there already; choose a new folder")
+        raise UserError(f"{out}: exists already; choose a new folder")
     if source.is_dir():
         if set:
             raise UserError(
@@ -79,14 +79,14 @@ def main(
         dataset = Dataset(source)
         split = split or next(iter(dataset.splits))
         resolved = _located(dataset.resolved)
-        found = None if scene else _of_record(dataset, split, index)
+        sampled = None if scene else _of_record(dataset, split, index)
     elif not source.exists():
         raise UserError(f"{source}: does not exist; expected a spec or a dataset")
     else:
         resolved = assets.load(source, set)
         split = split or next(iter(resolved.spec.splits))
-        found = None if scene else _of_spec(resolved, split, index, attempt)
-    subject = _changed(found or _of_file(scene), resolution, samples)
+        sampled = None if scene else _of_spec(resolved, split, index, attempt)
+    subject = _changed(sampled or _of_file(scene), resolution, samples)
     require_system_libraries()
     count = subject.layout.views
     print(
@@ -103,14 +103,14 @@ def main(
 
 
 def _located(resolved: ResolvedSpec) -> ResolvedSpec:
-    """Returns a dataset's catalogs with manifests that are on this machine.
+    """Returns a dataset's spec with catalogs whose manifests this machine can read.
 
     Raises:
-      UserError: a manifest is not there, or its assets have changed.
+      UserError: a manifest is missing, or its assets have changed.
     """
     spec, objects = resolved.spec, resolved.objects
     if isinstance(objects, ProceduralCatalog):
-        assets.manifests(resolved)  # Says where this version makes other objects.
+        assets.manifests(resolved)  # Raises if this version makes other objects.
     else:
         objects = _catalog(objects, spec.objects.catalog, "FileBasedObject")
     return dataclasses.replace(
@@ -122,13 +122,13 @@ def _located(resolved: ResolvedSpec) -> ResolvedSpec:
 
 def _catalog(kept: Catalog, name: str, asset_type: str) -> Catalog:
     manifest = str(starter.build()[asset_type]) if name == "starter" else kept.manifest
-    found = read_catalog(manifest, asset_type)
-    if found.assets != kept.assets:
+    catalog = read_catalog(manifest, asset_type)
+    if catalog.assets != kept.assets:
         raise UserError(
-            f"{manifest}: its assets are not those that the dataset was made from; "
-            "the scene would look different"
+            f"{manifest}: its assets differ from those that the dataset was made from, "
+            "so the scene would look different"
         )
-    return found
+    return catalog
 
 
 def _of_record(dataset: Dataset, split: str, index: int) -> Scene:
@@ -175,7 +175,7 @@ def _changed(scene: Scene, resolution: int | None, samples: int | None) -> Scene
     low, high = SIDES
     if not (low <= height <= high and low <= width <= high):
         raise UserError(
-            f"resolution: must be {low} to {high} pixels a side, got "
+            f"resolution: must be {low} to {high} pixels per side, got "
             f"{terminal.size(height, width)}"
         )
     return dataclasses.replace(scene, render=settings, resolution=(height, width))

@@ -1,4 +1,4 @@
-"""`dyso show`: one record in figures."""
+"""`dyso show`: prints one record as numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dyso.records.sizes import stored_bytes
 from dyso.spec import Layout, UserError
 from dyso.terminal import say
 
-LONGEST = 500  # characters of a line about versions
+LONGEST = 500  # characters of the line of versions
 IMAGES = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 
 
@@ -29,13 +29,13 @@ def main(
     index: int = 0,
     json: bool = False,
 ) -> int:
-    """Print one record: what it shows, its poses, its sizes, where it comes from.
+    """Print one record: content, poses, sizes in bytes, provenance.
 
     Args:
       dataset: the folder of the dataset.
       split: the split; default: the first.
       index: the record's position in the split; negative counts from its end.
-      json: print JSON, with every field but the images.
+      json: print JSON, with all fields except the images.
     """
     opened = Dataset(dataset)
     source = opened[split or next(iter(opened.splits))]
@@ -68,7 +68,7 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """Reads JSON in a record; what is none is shown as it is."""
+    """Parses JSON in a record; returns text that is not JSON unchanged."""
     try:
         return json_module.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""`dyso stats`: distributions over a dataset."""
+"""`dyso stats`: prints distributions over a dataset."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def main(
     scenes: int = 2000,
     json: bool = False,
 ) -> int:
-    """Count patterns, categories, HDRIs, sizes in pixels, visibility, depths.
+    """Print distributions: patterns, categories, HDRIs, pixels, visibility, depth.
 
     Args:
       dataset: the folder of the dataset.
-      scenes: look at this many at most, evenly chosen over the dataset.
+      scenes: the most scenes to read, evenly spaced over the dataset.
       json: print JSON instead of a table.
     """
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")
     subject = Dataset(dataset)
-    found = statistics(subject, each(spread(subject, scenes), "scenes"))
+    result = statistics(subject, each(spread(subject, scenes), "scenes"))
     total = sum(map(len, subject.splits.values()))
     if json:
-        text = json_module.dumps(found | {"scenes_in_all": total}, indent=1)
+        text = json_module.dumps(result | {"scenes_in_all": total}, indent=1)
         lines: Iterable[str] = text.split("\n")
     else:
-        lines = report(found, total)
+        lines = report(result, total)
     for line in lines:
         say(line)
     return 0

@@ -1,4 +1,4 @@
-"""`dyso status`: where a job is, on this machine or another."""
+"""`dyso status`: the progress of a job, on this machine or another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dyso.spec import UserError
 from dyso.storage import open_folder, require_folder
 from dyso.terminal import say
 
-SILENT_SECONDS = 120.0  # after which a job that says `running` is doubted
+SILENT_SECONDS = 120.0  # without an update, after which a job counts as silent
 _Count = Annotated[int, Ge(0), Lt(2**60)]
 _Number = Annotated[float, Ge(0), Lt(1e11)]
 
@@ -28,7 +28,7 @@ class _Asset(TypedDict):
 
 
 class _State(TypedDict, total=False):
-    """What is shown of a job's notes, which may be a stranger's."""
+    """The part of a job's state file that is shown. The file may be untrusted."""
 
     state: Required[str]
     planned: Required[_Count]
@@ -47,10 +47,11 @@ class _State(TypedDict, total=False):
 
 
 def main(dataset: tyro.conf.Positional[str], /) -> int:
-    """Show where the job is that makes a dataset; exit with 1 if it needs help.
+    """Show the progress of the job that makes a dataset.
 
-    Reads what the job notes in its output every few seconds, so the job may be on
-    another machine, as long as its output can be seen from here.
+    The exit status is 0 if the job is running or complete, and 1 if it is stopped,
+    failed or silent. The job writes its state to its output every few seconds.
+    Therefore it may run on another machine, as long as this one can read the output.
 
     Args:
       dataset: the output of the job: a folder, s3://bucket/prefix or
@@ -62,7 +63,8 @@ def main(dataset: tyro.conf.Positional[str], /) -> int:
         state: Any = pipeline.read_state(open_folder(dataset))
         if state is None:
             raise UserError(
-                f"{dataset}: no job has written here, or none of this program"
+                f"{dataset}: no job of dyso has written here; expected the --out of "
+                "dyso generate"
             )
         state = pydantic.TypeAdapter(_State).validate_python(state)
         silent = time.time() - state.get("updated", time.time())
@@ -76,8 +78,8 @@ def main(dataset: tyro.conf.Positional[str], /) -> int:
         *(ArithmeticError, RecursionError),
     ) as error:
         raise UserError(
-            f"{dataset}: what a job has noted here is damaged; the command that makes "
-            "the dataset goes on from what is there"
+            f"{dataset}: the job's state file is damaged; run the command that makes "
+            "the dataset to resume and to write it anew"
         ) from error
     for line in lines:
         say(line)
@@ -85,12 +87,12 @@ def main(dataset: tyro.conf.Positional[str], /) -> int:
 
 
 def describe(dataset: str, state: Mapping[str, Any], silent: float) -> list[str]:
-    """Returns a few lines for people.
+    """Returns lines that describe a job's state.
 
     Args:
-      dataset: the output, as it is called.
+      dataset: the output, as the user has named it.
       state: see `dyso.pipeline.read_state`.
-      silent: seconds since it was written.
+      silent: seconds since the state was written.
     """
     planned, failed = state["planned"], state["failed"]
     done = state["rendered"] + sum(failed.values())
@@ -101,23 +103,23 @@ def describe(dataset: str, state: Mapping[str, Any], silent: float) -> list[str]
         f"{pipeline.say_failures(failed)} failed, {state['bytes'] / 1e9:.2f} GB",
     ]
     if state["core_seconds_a_scene"]:
-        lines.append(f"{state['core_seconds_a_scene']:.2f} core-seconds a scene")
+        lines.append(f"{state['core_seconds_a_scene']:.2f} core-seconds per scene")
     if state["state"] == "complete":
         return [*lines, *pipeline.say_assets(state["assets"])]
     left = state["seconds_left"]
     if state["state"] == "running" and left is not None:
         lines[-1] += (
-            f", {state['scenes_a_minute']:.1f} scenes a minute, "
+            f", {state['scenes_a_minute']:.1f} scenes per minute, "
             f"{timedelta(seconds=left)} left"
         )
     lines.append(
-        f"by process {state['pid']} on {state['host']}, last heard of "
+        f"process {state['pid']} on {state['host']}, last update "
         f"{timedelta(seconds=round(silent))} ago"
     )
     if state["message"]:
         lines.append(state["message"])
     if state["state"] == "silent":
         lines.append(
-            "its process or machine may be gone; the same command goes on from here"
+            "its process or machine may have died; run the same command to resume"
         )
     return lines

@@ -1,4 +1,4 @@
-"""`dyso validate`: proves a dataset, or lists what is wrong."""
+"""`dyso validate`: checks a dataset and lists the problems."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from dyso.terminal import say
 
 
 def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -> int:
-    """Check checksums, counts, records and geometry; exit with 1 if one is wrong.
+    """Check checksums, counts, records and geometry.
 
-    Every shard's size, checksum and count is checked; each record must decode, agree
-    with its own scene and with the dataset's spec, and prove its geometry: pixels of
-    each view, unprojected by depth and moved with their object, land in all other
-    views on the same instance at the same depth.
+    The exit status is 1 if there are problems. Each shard must have the recorded size,
+    checksum and count. Each record must decode, and agree with its scene and with the
+    dataset's spec. Its geometry must be consistent: pixels of each view, unprojected by
+    their depth and moved with their object, must land in all other views on the same
+    instance at the same depth.
 
     Args:
       dataset: the folder of the dataset.
-      scenes: check only this many records, evenly chosen; default: all, at about half
-        a second each for 25 views of 128 x 128.
+      scenes: check only this many records, evenly spaced; default: all. A record of 25
+        views of 128 x 128 takes about half a second.
     """
     if scenes is not None and scenes < 0:
         raise UserError(f"scenes: must be at least 0, got {scenes}")
@@ -33,46 +34,46 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
     subject = validation.Validation(dataset)
     positions = validation.chosen(subject, scenes)
     count = sum(map(len, positions))
-    wrong: list[validation.Problem] = []
-    looked_at = 0
+    problems: list[validation.Problem] = []
+    checked = 0
     with Bar("scenes") as bar:
         bar.show(0, count)
 
         def report(problem: validation.Problem) -> None:
-            wrong.append(problem)
+            problems.append(problem)
             bar.write(str(problem))
 
         def tick() -> None:
-            nonlocal looked_at
-            looked_at += 1
-            bar.show(looked_at, count)
+            nonlocal checked
+            checked += 1
+            bar.show(checked, count)
 
         for problem in subject.check_folder():
             report(problem)
-        for shard, own in zip(subject.shards, positions, strict=True):
+        for shard, chosen in zip(subject.shards, positions, strict=True):
             for problem in subject.check_shard(shard):
                 report(problem)
-            for problem in subject.check_records(shard, own, tick):
+            for problem in subject.check_records(shard, chosen, tick):
                 report(problem)
     shards = "1 shard" if len(subject.shards) == 1 else f"{len(subject.shards)} shards"
     if not subject.noted:
-        shards += " (no checksums to compare with: their maker kept none)"
-    looked = f"{looked_at} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
-    if wrong:
-        problems = "1 problem" if len(wrong) == 1 else f"{len(wrong)} problems"
-        say(f"{dataset}: {problems} in {shards}, {looked}")
-        broken = {problem.file for problem in wrong}
+        shards += " (without recorded checksums)"
+    scope = f"{checked} of {subject.scenes} scenes, {time.monotonic() - start:.0f} s"
+    if problems:
+        number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        say(f"{dataset}: {number} in {shards}, {scope}")
+        broken = {problem.file for problem in problems}
         files = [shard.path for shard in subject.shards if shard.path.name in broken]
         if files:
-            there = [str(path) for path in files if path.exists()]
+            existing = [str(path) for path in files if path.exists()]
             say(
-                f"to make {'these' if len(files) > 1 else 'this'} alone again: "
-                + (f"{shlex.join(['rm', '--', *there])}; then " if there else "")
-                + "the command that made it, as in: dyso generate SPEC --out "
-                + shlex.quote(str(dataset))
+                f"to remake only {'these shards' if len(files) > 1 else 'this shard'}: "
+                + (f"{shlex.join(['rm', '--', *existing])}; then " if existing else "")
+                + "run the command that made the dataset, such as: "
+                + f"dyso generate SPEC --out {shlex.quote(str(dataset))}"
             )
         return 1
-    say(f"{dataset}: sound: {shards}, {looked}")
+    say(f"{dataset}: no problems: {shards}, {scope}")
     if uncertain := subject.uncertain():
         say(f"warning: {uncertain}")
     if count:

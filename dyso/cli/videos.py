@@ -1,9 +1,8 @@
-"""`dyso videos`: what can be done with videos; so far, `ingest`."""
+"""`dyso videos`: actions on folders of videos. There is one, `ingest`."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,13 @@ import tyro
 
 from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
-from dyso.terminal import say
+from dyso.terminal import say, stopped
 
-NAMED = 5  # failures
+NAMED = 5  # failures that are printed
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
-    """Takes the name of the action from the arguments.
+    """Returns the action's full name, its function and the other arguments.
 
     Raises:
       UserError: there is no such action.
@@ -47,26 +46,27 @@ def ingest(
     workers: int | None = None,
     timeout: float = 60.0,
 ) -> int:
-    """Turn a folder of videos into clips to train on; a stopped run goes on.
+    """Turn a folder of videos into clips for training.
 
-    Every video becomes one clip, of its first frames; the middle of the picture is cut
-    to the resolution's shape. Something-Something v2 is known by its label files, which
-    decide the splits; other folders go to `train`, or are split by a hash of the names.
-    Files that cannot be read are counted, and named in OUT/metadata.json.
+    After a stop, run the same command to resume. Each video becomes one clip of its
+    first frames, cropped about the centre to the aspect ratio of the resolution. The
+    label files of Something-Something v2 decide the splits. Videos of other folders go
+    to `train`, or are split by a hash of their names. OUT/metadata.json lists the files
+    that cannot be read.
 
     Args:
-      source: the folder, with webm, mp4, mov, avi and the like anywhere in it.
-      out: where the clips go: a folder, s3://bucket/prefix or gs://bucket/prefix.
-      frames: most frames of a clip.
+      source: the folder. Videos (webm, mp4, mov, avi and others) may be in subfolders.
+      out: the output: a folder, s3://bucket/prefix or gs://bucket/prefix.
+      frames: the most frames of a clip.
       resolution: height and width of the frames, in pixels.
-      fps: frames that are kept of each second.
-      min_frames: videos with fewer frames are refused; training draws 7 for DyST.
-      validation: share of the videos that go to the split `validation`.
-      test: share of the videos that go to the split `test`.
+      fps: frames per second; the nearest frames are kept.
+      min_frames: videos with fewer frames are refused; training DyST needs 7.
+      validation: the share of the videos in the split `validation`.
+      test: the share of the videos in the split `test`.
       labels: the folder of the label files; default: SOURCE or SOURCE/labels.
-      clips_per_shard: most clips in a file of the output.
-      workers: processes that decode; default: one a core.
-      timeout: seconds that one video may take.
+      clips_per_shard: the most clips in a file of the output.
+      workers: processes that decode; default: one per core.
+      timeout: the most seconds for one video.
     """
     from dyso import videos
 
@@ -82,7 +82,7 @@ def ingest(
     start = time.monotonic()
     try:
         with Bar("videos", "failed") as bar:
-            found = videos.ingest(
+            metadata = videos.ingest(
                 source,
                 out,
                 options,
@@ -92,35 +92,38 @@ def ingest(
                 say=bar.show,
             )
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    for line in summary(found):
+        return stopped()
+    for line in summary(metadata):
         say(line)
     say(f"{(time.monotonic() - start) / 60:.1f} min: {out}")
-    if found["failures"]:
-        say(f"which failed and why: {out}/metadata.json")
-    where = "CLIPS, a copy of them on a disk" if "://" in out else shlex.quote(out)
-    say(f"next: dyso train dyst --data DATASET --workdir RUN --videos {where}")
+    if metadata["failures"]:
+        say(f"failures and their reasons: {out}/metadata.json")
+    if "://" in out:
+        say(f"next: copy {out} to a disk, then train with --videos CLIPS, the copy")
+    else:
+        train = "dyso train dyst --data DATASET --workdir RUN --videos"
+        say(f"next: {train} {shlex.quote(out)}")
     return 0
 
 
-def summary(found: dict) -> list[str]:
+def summary(metadata: dict) -> list[str]:
     """Returns lines that summarise metadata.json."""
     splits = [
-        f"{sum(shard['count'] for shard in own)} {name}"
-        for name, own in found["splits"].items()
+        f"{sum(shard['count'] for shard in shards)} {name}"
+        for name, shards in metadata["splits"].items()
     ]
-    clips = max(found["clips"], 1)
+    clips = max(metadata["clips"], 1)
     lines = [
-        f"{found['clips']} clips ({', '.join(splits)}), "
-        f"{found['frames'] / clips:.1f} frames a clip, {found['bytes'] / 1e6:.1f} MB"
+        f"{metadata['clips']} clips ({', '.join(splits)}), "
+        f"{metadata['frames'] / clips:.1f} frames per clip, "
+        f"{metadata['bytes'] / 1e6:.1f} MB"
     ]
-    if found["failures"]:
-        reasons = [f"{count} {reason}" for reason, count in found["failed"].items()]
-        lines.append(f"{len(found['failures'])} failed: {', '.join(reasons)}")
-        for failure in found["failures"][:NAMED]:
+    if metadata["failures"]:
+        reasons = [f"{count} {reason}" for reason, count in metadata["failed"].items()]
+        lines.append(f"{len(metadata['failures'])} failed: {', '.join(reasons)}")
+        for failure in metadata["failures"][:NAMED]:
             lines.append(f"  {failure['name']}: {failure['message']}")
-    if found["ignored"]:
-        reasons = [f"{count} {reason}" for reason, count in found["ignored"].items()]
+    if metadata["ignored"]:
+        reasons = [f"{count} {reason}" for reason, count in metadata["ignored"].items()]
         lines.append(f"ignored: {', '.join(reasons)}")
     return lines

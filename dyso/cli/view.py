@@ -1,4 +1,4 @@
-"""`dyso view`: scenes in three dimensions and over time, in Rerun."""
+"""`dyso view`: shows scenes in 3D and over time, in Rerun."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.visualization.recording import load_rerun, shown_cameras, write_recording
 
-_END_SECONDS = 10  # for Rerun, once it is told to end
+_END_SECONDS = 10  # for Rerun to exit after SIGTERM
 
 
 def main(
@@ -36,18 +36,18 @@ def main(
       dataset: the folder of the dataset.
       split: the split; default: the first.
       index: the records' positions in the split, one tab each.
-      save: write this .rrd file and open nothing; `rerun FILE` opens it.
-      web: serve the viewer to a browser on this machine, until Ctrl-C.
+      save: write this .rrd file, which `rerun FILE` opens, instead of a window.
+      web: serve the viewer to a browser on this machine until Ctrl-C.
     """
     load_rerun()
     subject = Dataset(dataset)
     split = split or next(iter(subject.splits))
     count = len(subject[split])
-    wrong = [i for i in index if not 0 <= i < count]
-    if wrong or not index:
+    outside = [i for i in index if not 0 <= i < count]
+    if outside or not index:
         raise UserError(
             f"{dataset}: index must be 0 to {count - 1} in split {split!r}, "
-            f"got {wrong[0] if wrong else 'none'}"
+            f"got {outside[0] if outside else 'none'}"
         )
     if save and web:
         raise UserError("give --save or --web, not both")
@@ -55,14 +55,14 @@ def main(
         raise UserError(f"--save {save}: the file's name must end in .rrd")
     if not (save or web or _has_display()):
         raise UserError(
-            "no display here to open a window on: serve a browser with --web, or "
-            "write a file with --save scenes.rrd and open it elsewhere"
+            "no display for a window; use --web to serve a browser, or --save "
+            "scenes.rrd to write a file that can be opened elsewhere"
         )
     chosen = [(split, i) for i in dict.fromkeys(index)]
     spec = subject.resolved.spec
     shown = len(shown_cameras(spec.layout, spec.resolution))
     if shown < spec.layout.cameras:
-        print(f"{shown} of {spec.layout.cameras} cameras are shown, evenly chosen")
+        print(f"{shown} of {spec.layout.cameras} cameras are shown, evenly spaced")
     if save:
         _write(save, subject, chosen)
         print(f"{save}  {save.stat().st_size / 1e6:.1f} MB; next: rerun {save}")
@@ -88,17 +88,17 @@ def _write(path: Path, subject: Dataset, chosen: list[tuple[str, int]]) -> None:
 def _open(path: Path, web: bool) -> int:
     """Runs Rerun's viewer, or its server, until it is closed."""
     port, web_port = _free_ports()
-    # By itself it would listen to the whole network.
+    # By default, Rerun accepts connections from the whole network.
     arguments = ["--bind", "127.0.0.1", "--port", str(port), str(path)]
     if web:
         arguments += ["--serve-web", "--web-viewer-port", str(web_port)]
         source = quote(f"rerun+http://127.0.0.1:{port}/proxy", safe="")
-        print(f"open http://127.0.0.1:{web_port}?url={source}  (Ctrl-C ends)")
+        print(f"open http://127.0.0.1:{web_port}?url={source}  (Ctrl-C to stop)")
         sys.stdout.flush()
     process = subprocess.Popen(
         [sys.executable, "-m", "rerun", *arguments],
         env={"RUST_LOG": "warn", **os.environ},
-        # Or its launcher would tell of a Ctrl-C at length.
+        # Otherwise, its launcher prints a traceback at Ctrl-C.
         start_new_session=True,
     )
     try:
@@ -112,8 +112,8 @@ def _open(path: Path, web: bool) -> int:
             process.wait(_END_SECONDS)
     if status:
         raise UserError(
-            f"Rerun ended with status {status}, for the reason above; --save FILE.rrd "
-            "writes what it would have shown"
+            f"Rerun exited with status {status}, see above; --save FILE.rrd writes the "
+            "recording to a file"
         )
     return 0
 
@@ -121,6 +121,6 @@ def _open(path: Path, web: bool) -> int:
 def _free_ports() -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for own in sockets:
-            own.bind(("127.0.0.1", 0))
-        return [own.getsockname()[1] for own in sockets]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

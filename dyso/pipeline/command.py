@@ -19,7 +19,7 @@ from dyso.render import Device, image_bytes
 from dyso.render.resources import default_workers
 from dyso.spec import ResolvedSpec, Spec, UserError
 from dyso.storage import open_folder
-from dyso.terminal import say_error
+from dyso.terminal import say_error, stopped
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,8 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say_error(error)
         return 2
     except KeyboardInterrupt:
-        print("stopped; run the same command to resume", file=sys.stderr)
-        return 130
+        return stopped()
     print(
         f"{args.output}: {metadata['rendered']} of {metadata['planned']} scenes, "
         f"{say_failures(metadata['failed'])} failed"

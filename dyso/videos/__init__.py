@@ -1,11 +1,10 @@
-"""Folders of videos as clips that a trainer reads: `dyso videos ingest`.
+"""Converts folders of videos to clips for training, and reads them.
 
     metadata = ingest("ssv2", "data/clips", Options())
     clips = open_clips("data/clips", "train")
-    frames = clips[0].decode([0, 7, 9])       # [3, H, W, 3], those alone are decoded
+    frames = clips[0].decode([0, 7, 9])       # [3, H, W, 3], only these are decoded
 
-Decoding needs PyAV (`pip install dyso[train]`) while videos are ingested, and nothing
-afterwards.
+Ingesting needs PyAV (`pip install dyso[train]`); reading clips does not.
 """
 
 from dyso.records.clips import Clip

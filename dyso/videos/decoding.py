@@ -1,4 +1,4 @@
-"""From a video file to the frames of a clip, by PyAV."""
+"""Decodes the frames of a clip from a video file with PyAV."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from dyso import terminal
 from dyso.videos.options import MAX_SIDE, Options
 
 MIN_SIDE = 16  # pixels
-# Frames of 8K, 4320 x 7680, pass.
-MAX_PIXELS = 1 << 25
-SLACK = 0.5  # seconds that a video may end before the end that it says
-# Playlists, which name other files and addresses, are none of these.
+MAX_PIXELS = 1 << 25  # per frame; 8K, 4320 x 7680, has slightly fewer
+SLACK = 0.5  # seconds by which a video may be shorter than its header says
+# Without playlists, because they name other files and addresses.
 _FORMATS = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,ogg,flv,asf"
 
 
@@ -39,20 +38,20 @@ class VideoError(Exception):
 
 
 def read_frames(path: Path, options: Options) -> list[tuple[float, Image.Image]]:
-    """Gives the frames of a video's clip, and their times in seconds from the first.
+    """Returns a clip's frames, and their times in seconds since the first frame.
 
     Raises:
-      VideoError: the file is damaged, ends too early, or is no fitting video.
+      VideoError: the file is damaged, ends too early, or does not fit `options`.
     """
     try:
-        # A name with a colon in it would be the address of something.
+        # Without `file:`, FFmpeg takes a name with a colon for an address.
         container = av.open(
             f"file:{path.absolute()}",
             options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
         )
         with container:
             return _read(container, options)
-    except MemoryError as error:  # PyAV's is one too
+    except MemoryError as error:  # including PyAV's own
         raise VideoError("memory", "needs too much memory") from error
     except av.error.InvalidDataError as error:
         raise VideoError("format", "not a video of a known format") from error
@@ -63,7 +62,7 @@ def read_frames(path: Path, options: Options) -> list[tuple[float, Image.Image]]
 
 
 def _read(container: Any, options: Options) -> list[tuple[float, Image.Image]]:
-    # Not the cover of an audio file.
+    # `best` skips the cover picture of an audio file.
     stream = container.streams.best("video")
     if stream is None:
         raise VideoError("format", "no video stream")
@@ -89,9 +88,10 @@ def _read(container: Any, options: Options) -> list[tuple[float, Image.Image]]:
 def _at_rate(
     decoded: Iterable[tuple[float, Any]], fps: float
 ) -> Iterator[tuple[float, Any]]:
-    """Gives, with seconds from the first, what is nearest to each step of a rate.
+    """Yields the frame nearest to each step of a rate, and its time in seconds.
 
-    A step that nothing is near to is left out; so is what is out of order.
+    Times count from the first frame. Steps without a near frame are left out, as are
+    frames that are out of order.
     """
     start, last = None, -1
     nearest: tuple[float, float, Any] = (math.inf, 0.0, None)
@@ -99,22 +99,22 @@ def _at_rate(
         start = time if start is None else start
         place = (time - start) * fps
         step = round(place)
-        own = (abs(place - step), time - start, frame)
+        candidate = (abs(place - step), time - start, frame)
         if step > last:
             if last >= 0:
                 yield nearest[1:]
-            last, nearest = step, own
-        elif step == last and own[0] < nearest[0]:
-            nearest = own
+            last, nearest = step, candidate
+        elif step == last and candidate[0] < nearest[0]:
+            nearest = candidate
     if last >= 0:
         yield nearest[1:]
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-    """Gives times in seconds, and frames, until the end.
+    """Yields the time in seconds and the frame, for all frames.
 
     Raises:
-      VideoError: a frame is damaged, or the end comes too early.
+      VideoError: a frame is damaged, or the video ends too early.
     """
     rate: Fraction | None = stream.average_rate or stream.guessed_rate
     count, end = 0, 0.0
@@ -124,7 +124,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
                 raise VideoError("damaged", f"frame {count} is damaged")
             _check_size(frame.width, frame.height)
             time = frame.time
-            # AVI has a rate and no times, and what FFmpeg makes up is out of order.
+            # AVI stores a rate and no times; those that FFmpeg infers are unordered.
             if time is None or container.format.name == "avi":
                 if not rate:
                     raise VideoError("damaged", "its frames have no times")
@@ -143,11 +143,11 @@ def _decoded(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
 
 
 def _declared_end(container: Any, stream: Any) -> float | None:
-    """Gives when the video says that it ends, in seconds."""
+    """Returns the end of the video according to its header, in seconds."""
     if stream.duration is not None:
         first = 0 if container.format.name == "avi" else stream.start_time or 0
         return float((first + stream.duration) * stream.time_base)
-    # That of its sound may be longer.
+    # With an audio stream, the container may be longer than the video.
     if container.duration is None or len(container.streams) > 1:
         return None
     return ((container.start_time or 0) + container.duration) / av.time_base
@@ -159,13 +159,12 @@ def _check_size(width: int, height: int) -> None:
         raise VideoError(
             "size",
             f"{terminal.size(height, width)} pixels; expected {MIN_SIDE} to {MAX_SIDE} "
-            "a side, "
-            f"and at most {MAX_PIXELS} in all",
+            f"per side, and at most {MAX_PIXELS} in total",
         )
 
 
 def _fit(frame: Any, stream: Any, options: Options) -> Image.Image:
-    """Gives a frame upright, its middle cut to the wanted shape, and resized."""
+    """Turns a frame upright, crops it to the aspect ratio, and resizes it."""
     image = frame.to_image()
     stretch = float(stream.sample_aspect_ratio or 1)
     turns = round(frame.rotation / 90) % 4  # counter-clockwise
@@ -173,11 +172,11 @@ def _fit(frame: Any, stream: Any, options: Options) -> Image.Image:
         image = Image.fromarray(np.rot90(np.asarray(image), turns))
         stretch = stretch if turns == 2 else 1 / stretch
     height, width = options.resolution
-    # The cut, in units of the frame's pixels, which need not be square.
+    # The crop, in units of the frame's pixels, which may not be square.
     shape = width / height / stretch
     across = min(image.width, image.height * shape)
     down = across / shape
     left, top = (image.width - across) / 2, (image.height - down) / 2
     box = (left, top, left + across, top + down)
-    # Pillow's filters widen when an image shrinks, so that nothing aliases.
+    # Pillow widens its filter when it shrinks an image, which avoids aliasing.
     return image.resize((width, height), Image.Resampling.BICUBIC, box)

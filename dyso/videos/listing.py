@@ -1,4 +1,4 @@
-"""Which videos a folder holds, and which split each is in."""
+"""Lists the videos in a folder, with their splits and labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENDINGS = (
     "wmv",
 )
 LABEL_FILES = ("something-something-v2-{}.json", "{}.json")
-"""Something-Something v2's, as its two releases name them."""
+"""Names of Something-Something v2's label files, in its two releases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,12 @@ class Video:
     """A video file.
 
     Attributes:
-      name: its path in the folder, with `/` between its parts.
-      size: in bytes.
-      split: where its clip goes.
-      label: what is seen, as in "holding a potato next to a bottle"; empty if unknown.
+      name: the path relative to the folder, with `/` as separator.
+      size: the size in bytes.
+      split: the split of the clip.
+      label: the content, as in "holding a potato next to a bottle"; empty if unknown.
       category: the kind of action, as in "Holding something next to something".
-      category_id: its number; -1 if unknown.
+      category_id: the category's number; -1 if unknown.
     """
 
     name: str
@@ -59,8 +59,8 @@ class Listing:
 
     Attributes:
       root: the folder.
-      videos: by split, then by name.
-      ignored: how many files, by why they are none of the videos.
+      videos: the videos, ordered by split, then by name.
+      ignored: the number of other files, by the reason why they are left out.
     """
 
     root: Path
@@ -71,71 +71,71 @@ class Listing:
 def list_videos(
     root: str | Path, options: Options, labels: str | Path | None = None
 ) -> Listing:
-    """Lists the videos in a folder and those in it, by the endings of their names.
+    """Lists the videos in a folder and its subfolders, by their file endings.
 
-    Something-Something v2 comes with label files, which say what is in which split:
-    `something-something-v2-train.json` or `train.json`, likewise `validation` and
-    `test`, and `labels` with the categories' numbers. Videos that they do not name are
-    left out. Without such files the options' shares decide.
+    Something-Something v2 has a label file per split, which lists the split's videos:
+    `something-something-v2-train.json` or `train.json`, and the same for `validation`
+    and `test`. The file `labels` numbers the categories. Videos that are in no label
+    file are left out. Without label files, `options` decides the splits.
 
     Args:
       root: the folder.
-      options: its shares of the splits.
+      options: the shares of the splits.
       labels: the folder of the label files; None looks in `root` and in
         `root/labels`.
 
     Raises:
-      UserError: there is no such folder, or a label file is none.
+      UserError: there is no such folder, or a label file is malformed.
     """
     root = Path(root)
-    found, ignored = _walk(root)
+    files, ignored = _walk(root)
     folders = [root, root / "labels"] if labels is None else [Path(labels)]
-    told = next(filter(None, map(_read_labels, folders)), None)
-    if told is None:
+    labelled = next(filter(None, map(_read_labels, folders)), None)
+    if labelled is None:
         if labels is not None:
             names = " or ".join(form.format("train") for form in LABEL_FILES)
             raise UserError(f"{labels}: no label files; expected {names}")
         videos = [
             Video(name=name, size=size, split=_split_of(name, options))
-            for name, size in found
+            for name, size in files
         ]
     else:
         if options.validation or options.test:
             raise UserError(
                 f"validation, test: {root} has label files, which decide the splits; "
-                "leave the shares out"
+                "leave these options out"
             )
         videos = []
-        for name, size in found:
-            own = told.pop(Path(name).stem, None)
-            if own is None:
+        for name, size in files:
+            entry = labelled.pop(Path(name).stem, None)
+            if entry is None:
                 ignored["in no label file"] += 1
             else:
-                videos.append(Video(name=name, size=size, **own))
-        if told:
-            ignored["in a label file, but not there"] = len(told)
+                videos.append(Video(name=name, size=size, **entry))
+        if labelled:
+            ignored["in a label file, but missing"] = len(labelled)
     videos.sort(key=lambda video: (SPLITS.index(video.split), video.name))
     return Listing(root=root, videos=tuple(videos), ignored=ignored)
 
 
 def _walk(root: Path) -> tuple[list[tuple[str, int]], Counter[str]]:
-    """Gives the videos' names and sizes in order, and counts other files."""
+    """Returns the videos' names and sizes, sorted, and counts the other files."""
 
     def stop(error: OSError) -> None:
         raise UserError(f"{error.filename}: {error.strerror}") from error
 
-    found: list[tuple[str, int]] = []
+    videos: list[tuple[str, int]] = []
     ignored: Counter[str] = Counter()
     for folder, _, names in os.walk(root, onerror=stop):
         for name in names:
             path = Path(folder, name)
             if path.suffix[1:].lower() not in ENDINGS:
-                ignored["no video's ending"] += 1
+                ignored["with another file ending"] += 1
             elif not path.is_file():  # a pipe, or a link to nowhere
-                ignored["no file"] += 1
+                ignored["not a regular file"] += 1
             else:
-                found.append((path.relative_to(root).as_posix(), path.stat().st_size))
-    return sorted(found), ignored
+                videos.append((path.relative_to(root).as_posix(), path.stat().st_size))
+    return sorted(videos), ignored
 
 
 def _split_of(name: str, options: Options) -> str:
@@ -147,22 +147,22 @@ def _split_of(name: str, options: Options) -> str:
 
 
 def _read_labels(folder: Path) -> dict[str, dict[str, Any]] | None:
-    """Gives the split and the labels by number of the video; None without files."""
+    """Returns each video's split and labels by its number; None without label files."""
     files = [(split, _label_file(folder, split)) for split in SPLITS]
     if not any(path for _, path in files):
         return None
     path = _label_file(folder, "labels")
     numbers = dict(_parsed(path, _numbers)) if path else {}
-    told = {}
+    entries = {}
     for split, path in files:
         for key, label, category in _parsed(path, _entries) if path else ():
-            told[key] = {
+            entries[key] = {
                 "split": split,
                 "label": label,
                 "category": category,
                 "category_id": numbers.get(category, -1),
             }
-    return told
+    return entries
 
 
 def _label_file(folder: Path, what: str) -> Path | None:
@@ -175,8 +175,8 @@ def _parsed(path: Path, parse: Any) -> list[Any]:
         return list(parse(json.loads(path.read_bytes())))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise UserError(
-            f"{path}: not a label file of Something-Something v2; fetch it again, or "
-            "move it away"
+            f"{path}: not a label file of Something-Something v2; download it again, "
+            "or remove it"
         ) from None
 
 
@@ -187,7 +187,7 @@ def _numbers(document: Any) -> Iterator[tuple[str, int]]:
 
 def _entries(document: Any) -> Iterator[tuple[str, str, str]]:
     for entry in document:
-        # Those of the test split have an id alone.
+        # Entries of the test split have only an id.
         template = str(entry.get("template", ""))
         yield (
             str(entry["id"]),

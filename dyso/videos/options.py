@@ -1,4 +1,4 @@
-"""What a clip is to be."""
+"""The options of `dyso videos ingest` that decide what the clips contain."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from dyso.spec import UserError
 
 MAX_SIDE = 8192
-"""Of videos and of clips, in pixels."""
+"""The longest side of a video or clip, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How videos become clips; together with the videos they decide every byte.
+    """How videos become clips. Videos and options determine every byte of the clips.
 
     Attributes:
-      frames: most frames of a clip. A video gives one clip, from its beginning: what
-        comes after as many frames is left out.
-      resolution: height and width of the frames, in pixels. The middle of a video is
-        cut to this shape and then resized.
-      fps: frames that are kept of each second, those nearest to even steps. Of slower
-        videos every frame is kept once.
-      min_frames: videos with fewer are refused; a trainer draws its inputs and targets
-        from different frames, 7 for DyST.
-      validation: share of the videos that go to `validation`, by a hash of their names,
-        where there are no label files.
-      test: likewise, to `test`.
-      clips_per_shard: most clips in a file. A run that is killed does the files anew
-        that were not finished.
+      frames: the most frames of a clip. Each video becomes one clip, which starts with
+        the video; later frames are left out.
+      resolution: height and width of the frames, in pixels. Videos are cropped about
+        their centre to this aspect ratio and then resized.
+      fps: frames per second. For each step, the nearest frame is kept. Of videos with
+        fewer frames per second, each frame is kept once.
+      min_frames: videos with fewer frames are refused. DyST needs 7: training draws
+        inputs and targets from different frames.
+      validation: the share of the videos in the split `validation`, chosen by a hash of
+        their names. Label files override it.
+      test: the same for the split `test`.
+      clips_per_shard: the most clips in a file. A resumed run starts unfinished files
+        from scratch.
     """
 
     frames: int = 64
@@ -45,14 +45,18 @@ class Options:
         Raises:
           UserError: a value is out of its range.
         """
-        _check("resolution", min(self.resolution) >= 8, "8 or more a side")
+        _check("resolution", min(self.resolution) >= 8, "8 or more per side")
         _check("resolution", max(self.resolution) <= MAX_SIDE, f"at most {MAX_SIDE}")
         _check("frames", 1 <= self.frames <= 10_000, "1 to 10000")
         _check("fps", 0 < self.fps < math.inf, "above 0")
         _check("min_frames", 1 <= self.min_frames <= self.frames, "1 to frames")
         _check("clips_per_shard", 1 <= self.clips_per_shard <= 100_000, "1 to 100000")
         shares = (self.validation, self.test)
-        _check("validation, test", min(shares) >= 0 and sum(shares) <= 1, "shares of 1")
+        _check(
+            "validation, test",
+            min(shares) >= 0 and sum(shares) <= 1,
+            "shares that are at least 0 and at most 1 together",
+        )
 
 
 def _check(name: str, good: bool, expected: str) -> None:

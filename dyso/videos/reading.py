@@ -1,4 +1,4 @@
-"""Random access to clips: of ingested videos, or of a dataset of monocular ones."""
+"""Random access to clips: ingested videos, or a dataset of monocular videos."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from dyso.videos.ingest import FORMAT, METADATA
 
 @runtime_checkable
 class Frames(Protocol):
-    """The frames of a clip; its length is their number."""
+    """The frames of a clip; `len` returns their number."""
 
     def __len__(self) -> int: ...
 
     def decode(
         self, frames: Sequence[int] | None = None
     ) -> UInt8[np.ndarray, "F H W 3"]:
-        """Decodes the frames at some indices, in this order; None is all."""
+        """Decodes the frames at these indices, in this order; None decodes all."""
 
 
 @runtime_checkable
 class Clips(Protocol):
-    """Clips of one size; its length is their number.
+    """Clips of one resolution; `len` returns their number.
 
     Attributes:
       resolution: height and width of the frames, in pixels.
-      fewest_frames: that a clip has.
+      fewest_frames: the number of frames of the shortest clip.
     """
 
     @property
@@ -54,14 +54,14 @@ class Clips(Protocol):
 
 
 def open_clips(folder: str | Path, split: str | None = None) -> Clips:
-    """Opens a split of ingested videos, or of a dataset whose scenes are such.
+    """Opens a split of ingested videos, or of a dataset of monocular videos.
 
     Args:
-      folder: the videos.
-      split: its name; None takes the only one, or `train` of several.
+      folder: the folder of clips, or of the dataset.
+      split: the split's name; None opens the only split, or `train` of several.
 
     Raises:
-      UserError: it is neither, or there is no such split.
+      UserError: the folder holds neither, or there is no such split.
     """
     if not (Path(folder) / "dataset_info.json").exists():
         videos = ClipFolder(folder)
@@ -76,19 +76,19 @@ def _default(splits: Iterable[str]) -> str:
 
 
 class ClipFolder:
-    """A folder that `dyso videos ingest` made.
+    """A folder that `dyso videos ingest` has written.
 
     Attributes:
-      folder: where it is.
-      metadata: what metadata.json says, see `dyso.videos.ingest`.
-      splits: its splits by name.
+      folder: the folder's path.
+      metadata: the content of metadata.json, see `dyso.videos.ingest`.
+      splits: the splits by name.
     """
 
     def __init__(self, folder: str | Path):
         """Reads the metadata; opens no shard.
 
         Raises:
-          UserError: it is not a finished folder of clips.
+          UserError: the folder is not a finished folder of clips.
         """
         self.folder = Path(folder)
         require_folder(folder)
@@ -101,29 +101,29 @@ class ClipFolder:
             fewest = int(self.metadata["fewest_frames"])
             self.splits = {
                 name: ClipSplit(
-                    tuple((self._shard(s["file"]), _count(s["count"])) for s in own),
+                    tuple((self._shard(s["file"]), _count(s["count"])) for s in shards),
                     resolution=(height, width),
                     fewest_frames=fewest,
                 )
-                for name, own in self.metadata["splits"].items()
+                for name, shards in self.metadata["splits"].items()
             }
         except OSError as error:
             raise UserError(
-                f"{folder}: no finished folder of clips: {METADATA}: {error.strerror}; "
-                "make one by dyso videos ingest"
+                f"{folder}: not a finished folder of clips: {METADATA}: "
+                f"{error.strerror}; run dyso videos ingest to make one"
             ) from error
         except (
             *(ValueError, LookupError, TypeError, AttributeError),
             OverflowError,
         ) as error:
-            raise RecordError(f"{path}: not the metadata of clips") from error
+            raise RecordError(f"{path}: is not metadata of clips") from error
 
     def _shard(self, name: str) -> Path:
-        # Not a path out of the folder.
+        # The metadata may be untrusted: no path may leave the folder.
         return self.folder / Path(name).name
 
     def __getitem__(self, name: str) -> ClipSplit:
-        """Gives a split.
+        """Returns a split.
 
         Raises:
           UserError: there is no such split.
@@ -138,16 +138,16 @@ class ClipFolder:
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**40:
-        raise ValueError(f"no number of clips: {value!r:.80}")
+        raise ValueError(f"not a number of clips: {value!r:.80}")
     return value
 
 
 class ClipSplit(Sequence[Clip]):
-    """The clips of a split; pickles without its open files.
+    """The clips of a split; pickled without open files.
 
     Attributes:
       resolution: height and width of the frames, in pixels.
-      fewest_frames: that a clip has.
+      fewest_frames: the number of frames of the shortest clip.
     """
 
     def __init__(
@@ -157,7 +157,13 @@ class ClipSplit(Sequence[Clip]):
         resolution: tuple[int, int],
         fewest_frames: int,
     ):
-        """Takes each file's path and the number of clips that it must hold."""
+        """Creates the split; opens no file.
+
+        Args:
+          shards: each file's path, and the number of clips that it must hold.
+          resolution: see above.
+          fewest_frames: see above.
+        """
         self.resolution, self.fewest_frames = resolution, fewest_frames
         self._shards = Shards(shards)
         self._ends = list(itertools.accumulate(count for _, count in shards))
@@ -166,11 +172,11 @@ class ClipSplit(Sequence[Clip]):
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Clip:  # type: ignore[override]
-        """Reads a clip; decodes no frame.
+        """Reads a clip without decoding frames.
 
         Raises:
           IndexError: there is no such clip.
-          RecordError: it is damaged.
+          RecordError: the clip is damaged.
         """
         place = range(len(self))[index]
         shard = bisect.bisect_right(self._ends, place)
@@ -184,25 +190,24 @@ class ClipSplit(Sequence[Clip]):
 
 
 class SceneClips:
-    """Scenes of a dataset as clips, where each view is a later moment of one camera.
+    """The scenes of a dataset of monocular videos, as clips.
 
     Attributes:
       resolution: height and width of the views, in pixels.
-      fewest_frames: the views of a scene.
+      fewest_frames: the number of views of each scene.
     """
 
     def __init__(self, split: Split):
-        """Takes the scenes.
+        """Checks that the scenes of a split are videos of one camera.
 
         Raises:
-          UserError: they are no videos.
+          UserError: they are not.
         """
         spec = split.spec
         if spec.views != spec.dynamics.steps:
             raise UserError(
-                f"videos: the scenes of {spec.name!r} have {spec.views} views of "
-                f"{spec.dynamics.steps} moments, and a video has one of each; see "
-                "specs/video.yaml"
+                f"videos: expected one view per dynamics step, got {spec.views} views "
+                f"of {spec.dynamics.steps} steps in {spec.name!r}; see specs/video.yaml"
             )
         self._split = split
         self.resolution: tuple[int, int] = spec.resolution
@@ -212,15 +217,15 @@ class SceneClips:
         return len(self._split)
 
     def __getitem__(self, index: int) -> SceneFrames:
-        """Gives a scene's frames; reads nothing yet."""
+        """Returns a scene's frames, which are read only when they are decoded."""
         return SceneFrames(self._split, index)
 
 
 class SceneFrames:
-    """The views of a scene in the order of time."""
+    """The views of a scene in temporal order."""
 
     def __init__(self, split: Split, index: int):
-        """Takes a scene."""
+        """Stores which scene it is; reads nothing."""
         self._split, self._index = split, index
 
     def __len__(self) -> int:
@@ -230,6 +235,6 @@ class SceneFrames:
         self, frames: Sequence[int] | None = None
     ) -> UInt8[np.ndarray, "F H W 3"]:
         """See `Frames.decode`."""
-        found = self._split.read(self._index, fields=["color"], views=frames)
-        colors: np.ndarray = found["color"]
+        record = self._split.read(self._index, fields=["color"], views=frames)
+        colors: np.ndarray = record["color"]
         return colors

@@ -21,7 +21,7 @@ def test_every_action_explains_itself_quickly():
 
 
 def test_an_unknown_action_names_those_that_there_are():
-    with pytest.raises(UserError, match="no action 'fly'; there are shapenet, mesh"):
+    with pytest.raises(UserError, match="no action 'fly'; expected shapenet, mesh"):
         select(["fly"])
 
 

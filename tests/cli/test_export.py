@@ -31,8 +31,8 @@ def test_it_exports_and_goes_on(synthetic, tmp_path, capsys):
     (out / "test" / "scene_1").rename(tmp_path / "away")
     assert main(synthetic, format="nerfstudio", out=out, workers=1) == 0
     said = capsys.readouterr().out
-    there = "train 4, test 2, 1 already there"
-    assert said.startswith(f"{out}: 6 scenes ({there}) as nerfstudio, ")
+    counts = "train 4, test 2, 1 of them before"
+    assert said.startswith(f"{out}: 6 scenes ({counts}) as nerfstudio, ")
     after = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
     kept = {path: time for path, time in before.items() if "scene_1" not in str(path)}
     assert kept.items() < after.items()

@@ -65,7 +65,7 @@ def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
     start = time.monotonic()
     status, out, err = run.end()
     assert time.monotonic() - start < 10
-    assert status == 130 and "the same command goes on from here" in err
+    assert status == 130 and "run the same command to resume" in err
     assert not run.workers()
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_at_once_and_is_told(spec, tmp_path):
     run.process.send_signal(signal.SIGINT)
     status, _, err = run.end(seconds=15)
     assert status == 130
-    assert "the same command goes on from here" in err and "Traceback" not in err
+    assert "run the same command to resume" in err and "Traceback" not in err
     assert not run.workers()
 
 

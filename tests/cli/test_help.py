@@ -57,7 +57,7 @@ def test_the_version_is_told():
     [
         (["generat"], "dyso: no command 'generat'; did you mean 'generate'?"),
         (["assets", "verfy"], "dyso assets: no action 'verfy'; did you mean 'verify'?"),
-        (["videos", "frames"], "dyso videos: no action 'frames'; there are ingest"),
+        (["videos", "frames"], "dyso videos: no action 'frames'; expected ingest"),
     ],
 )
 def test_a_misspelt_name_is_one_line_with_the_likeliest(words, said):

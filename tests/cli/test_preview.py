@@ -42,7 +42,7 @@ def test_a_page_holds_part_of_a_dataset_and_more_scenes_add_to_it(
     out = tmp_path / "looks"
     main(synthetic, out=out, scenes=2)
     said = capsys.readouterr().out
-    assert "2 of 6 scenes; 4 left out, --scenes N takes more" in said
+    assert "2 of 6 scenes; --scenes N shows more" in said
     first = {path: path.read_bytes() for path in (out / "scenes").rglob("*.*")}
     assert {path.parent.name for path in first} == {"train-00000", "test-00000"}
     planted = out / "scenes" / "train-00000" / "scene.js"

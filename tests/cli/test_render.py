@@ -106,7 +106,7 @@ def test_npz_and_poses_are_enough_to_unproject(scene, views, tmp_path):
     [
         ({"split": "nope"}, "no split 'nope'"),
         ({"index": 8}, "no scene 8 in split 'train', which has 8"),
-        ({"resolution": 4}, "resolution: must be 8 to 8192 pixels a side, got 4 x 4"),
+        ({"resolution": 4}, "resolution: must be 8 to 8192 pixels per side, got 4 x 4"),
         ({"samples": 0}, "samples: must be at least 1, got 0"),
     ],
 )
@@ -119,7 +119,7 @@ def test_bad_input_is_one_line_and_writes_nothing(demo, tmp_path, options, text)
 
 def test_a_folder_with_files_is_left_alone(demo, tmp_path):
     (tmp_path / "mine").touch()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         main(demo, out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 

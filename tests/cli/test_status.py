@@ -66,12 +66,12 @@ def test_a_job_that_fell_silent_is_told_of(small, tmp_path, capsys):
             assert status.main(str(output)) == expected
     alive, silent = capsys.readouterr().out.split(f"{output}: ")[1:]
     assert alive.startswith("running\n2 of 4 scenes (50.0%), 1 (1 crash) failed, 1.00")
-    assert "5.25 core-seconds a scene, 2.0 scenes a minute, 0:01:00 left" in alive
+    assert "5.25 core-seconds per scene, 2.0 scenes per minute, 0:01:00 left" in alive
     assert silent.startswith("silent\n")
-    assert "process 7 on far, last heard of 0:16:40 ago" in silent
-    assert "the same command goes on from here" in silent
+    assert "process 7 on far, last update 0:16:40 ago" in silent
+    assert "run the same command to resume" in silent
 
 
 def test_a_folder_without_a_job_is_one_line(tmp_path):
-    with pytest.raises(UserError, match="no job has written here"):
+    with pytest.raises(UserError, match="no job of dyso has written here"):
         status.main(str(tmp_path))

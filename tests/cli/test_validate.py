@@ -9,7 +9,7 @@ from dyso.spec import UserError
 def test_a_sound_dataset_passes_with_a_summary(synthetic, capsys):
     assert main(synthetic) == 0
     said = capsys.readouterr().out
-    assert f"{synthetic}: sound: 2 shards, 6 of 6 scenes" in said
+    assert f"{synthetic}: no problems: 2 shards, 6 of 6 scenes" in said
     assert "required: 99 %" in said
 
 
@@ -26,9 +26,7 @@ def test_what_is_wrong_is_listed_and_the_status_is_1(synthetic, tmp_path, capsys
     assert missing.startswith(f"{train.name}: is missing")
     assert damaged == f"{test.name}: its checksum is not the one in metadata.json"
     assert summary.startswith(f"{folder}: 2 problems in 2 shards, 0 of 6 scenes")
-    assert advice.startswith(
-        f"to make these alone again: rm -- {test}; then the command"
-    )
+    assert advice.startswith(f"to remake only these shards: rm -- {test}; then run the")
 
 
 def test_no_dataset_is_one_line(tmp_path):

@@ -47,8 +47,8 @@ def validated(spec, folder):
         file, what = re.fullmatch(r"(\S+\.array_record-\S+): (.*)", line).groups()
         named.setdefault(file, []).append(what)
     told = re.fullmatch(
-        r"to make \S+ alone again: (?:(rm .*); then )?the command that made it, as in: "
-        r"dyso (generate SPEC --out \S+)",
+        r"to remake only .*: (?:(rm .*); then )?run the command that made the "
+        r"dataset, such as: dyso (generate SPEC --out \S+)",
         advice,
     )
     if told[1]:

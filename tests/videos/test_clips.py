@@ -60,7 +60,7 @@ def test_clips_are_found_by_index_and_survive_pickling(clips):
 
 
 def test_what_is_no_folder_of_clips_is_told(clips, tmp_path):
-    with pytest.raises(UserError, match="no finished folder of clips"):
+    with pytest.raises(UserError, match="not a finished folder of clips"):
         open_clips(tmp_path, "train")
     with pytest.raises(UserError, match="no split 'test'; the splits are train"):
         open_clips(clips, "test")
@@ -73,7 +73,7 @@ def test_what_is_no_folder_of_clips_is_told(clips, tmp_path):
         open_clips(folder, "train")[0]
     document["splits"]["train"] = "none"
     (folder / "metadata.json").write_text(json.dumps(document))
-    with pytest.raises(RecordError, match="not the metadata of clips"):
+    with pytest.raises(RecordError, match="is not metadata of clips"):
         ClipFolder(folder)
 
 
@@ -96,7 +96,7 @@ def test_a_dataset_of_one_camera_is_clips(make_resolved, tmp_path):
 def test_a_dataset_of_several_cameras_is_no_clips(make_resolved, tmp_path):
     resolved = make_resolved(splits={"train": 1}, resolution=(16, 16))
     data = write_dataset(tmp_path / "data", resolved, synthetic_views)
-    with pytest.raises(UserError, match="a video has one of each"):
+    with pytest.raises(UserError, match="expected one view per dynamics step, got 25"):
         open_clips(data, "train")
 
 

@@ -40,7 +40,7 @@ def test_every_good_video_is_a_clip_and_every_bad_one_is_named(clips):
         "short.mp4": "short",
     }
     assert metadata["failed"] == {"format": 2, "short": 1}
-    assert metadata["ignored"] == {"no video's ending": 1}
+    assert metadata["ignored"] == {"with another file ending": 1}
     assert (metadata["clips"], metadata["fewest_frames"]) == (7, 10)
     for shard in metadata["splits"]["train"]:
         assert checksum(clips / shard["file"]) == shard["sha256"]
@@ -69,7 +69,7 @@ def test_a_killed_job_goes_on(films, clips, small, tmp_path):
     command = [sys.executable, "-c", KILLED, films, out]
     killed = subprocess.run(command, timeout=100, check=False)
     assert killed.returncode == -signal.SIGKILL
-    with pytest.raises(UserError, match="no finished folder of clips"):
+    with pytest.raises(UserError, match="not a finished folder of clips"):
         open_clips(out, "train")
     before = {path: path.stat().st_ino for path in out.glob("clips-*")}
     assert len(before) == 1
@@ -131,7 +131,7 @@ def test_label_files_decide_the_splits(tmp_path, small):
         "test": [("4", "", "", -1)],
     }
     assert found["ignored"]["in no label file"] == 1
-    assert found["ignored"]["in a label file, but not there"] == 1
+    assert found["ignored"]["in a label file, but missing"] == 1
     # The other release's names, in a folder of their own.
     other = tmp_path / "other"
     other.mkdir()
@@ -218,7 +218,7 @@ def test_a_pipe_is_no_video(tmp_path, small):
     os.mkfifo(tmp_path / "pipe.mp4")
     found = list_videos(tmp_path, small)
     assert [video.name for video in found.videos] == ["a.mp4"]
-    assert found.ignored == {"no file": 1}
+    assert found.ignored == {"not a regular file": 1}
 
 
 def test_what_cannot_be_made_is_told(tmp_path, films, small):
