@@ -143,5 +143,5 @@ def _about(name: str) -> str:
 
 
 main.__doc__ = str(main.__doc__).replace(
-    "{formats}", "\n    ".join(f"  {name:14} {_about(name)}" for name in FORMATS)
+    "{formats}", "\n    ".join(f"  {name:14}  {_about(name)}" for name in FORMATS)
 )

@@ -3,15 +3,23 @@
     z = NEAR * exp(STEP * code)    code 0 to 65534; 65535 is infinity
     depth = z * ray_length         ray_length = sqrt(1 + (x**2 + y**2) / f**2)
 
-with (x, y) the pixel's centre from the image's middle and f the focal length, all in
-pixels. The image stores each code's difference to its left neighbour, modulo 65536, and
-the first code of each row. The running sum along the row restores the codes.
+Here, (x, y) is the pixel centre relative to the middle of the image, and f is the focal
+length, all in pixels. The stored image contains the first code of each row, then each
+code's difference to its left neighbour, modulo 65536. The running sum along a row
+restores the codes.
 
-Planar z is used because a level camera sees the floor at one z per row; differences are
-used because PNG's filters lose the carry between bytes. Measured on 128 x 128 views of
-a sphere in the dome: 2.6 KB per view; 3.8 KB without differences; at least 3.0 KB as
-inverse z scaled to each view, with a larger error if far / near exceeds 13; 6 KB as log
-depth; 44 KB as float32.
+The codes represent z, the distance along the optical axis, because for a level camera
+all floor pixels of a row have the same z, so their differences are 0. Differences are
+taken before compression, because PNG's own filter works on single bytes and loses the
+carry from the low byte to the high byte. Sizes of 128 x 128 views of a sphere in the
+dome:
+
+- 2.6 KB per view for this encoding;
+- 3.8 KB without the differences;
+- 3.0 KB or more for inverse z scaled to each view, whose error is larger if far / near
+  exceeds 13;
+- 6 KB for the logarithm of the depth instead of z;
+- 44 KB for float32.
 """
 
 from __future__ import annotations
@@ -31,7 +39,7 @@ DEPTH_ERROR = 8.8e-5
 Z = np.append(NEAR * np.exp(STEP * np.arange(INFINITE)), np.inf)
 """Metres, the z of each code, float64 [65536]."""
 
-_CACHED_PIXELS = 1 << 18  # so that the cache holds no more than 128 MB
+_CACHED_PIXELS = 1 << 18  # larger images are not cached; limits the cache to 128 MB
 
 
 def squared_offsets(height: int, width: int) -> Float64[np.ndarray, "H W"]:
@@ -71,7 +79,7 @@ def encode_depth(
     """
     z = depth / _ray_lengths(depth.shape, focal_length)
     hit = z != np.inf
-    # Written so that NaN is refused too.
+    # Comparisons with NaN are false, so NaN is refused too.
     if not ((z >= NEAR) & (~hit | (z <= FAR))).all():
         raise ValueError(
             f"depth along the optical axis must be {NEAR:g} to {FAR:g} m or infinity, "

@@ -34,8 +34,8 @@ in videos, camera i sees only dynamics step i: V = T = C, and the views are in o
 time.
 
 The last `cameras.held_out` cameras of every scene are for testing, the others for
-training; the test cameras stand among the others. If `dynamics.motion` is `physics`,
-there are `dynamics.frame_rate` dynamics steps per second.
+training. The positions of both are mixed. If `dynamics.motion` is `physics`, there are
+`dynamics.frame_rate` dynamics steps per second.
 
 ## Fields
 

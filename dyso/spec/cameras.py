@@ -208,8 +208,8 @@ class Cameras:
       count: number of cameras in a scene (DySO: 5).
       paired: camera i sees only dynamics step i, like one moving camera, so `count`
         must equal `dynamics.steps`; otherwise every camera sees every step.
-      held_out: number of cameras kept for testing, the last ones of every scene. They
-        stand among the others.
+      held_out: number of cameras reserved for testing: the last ones of every scene by
+        number. Their positions are mixed with those of the training cameras.
       focal_length: millimetres (MultiShapeNet: 35).
       sensor_width: millimetres (MultiShapeNet: 32).
       distance: metres from the target (MultiShapeNet: 8 to 12).

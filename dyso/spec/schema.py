@@ -93,8 +93,8 @@ class Backgrounds:
 
     Attributes:
       catalog: `starter`, or the path or URL of a Kubric manifest of HDRIs.
-      held_out: share of the HDRIs kept from `train` for the other splits; with 0
-        all splits share all of them, as in MultiShapeNet.
+      held_out: share of the HDRIs that `train` never shows; all other splits show only
+        these. With 0, all splits share all HDRIs, as in MultiShapeNet.
       backdrop: `dome` projects the HDRI on a hemisphere with a flat floor, which
         catches shadows; `environment` leaves it at infinity, with no floor.
       dome_radius: metres.
@@ -132,8 +132,9 @@ class Render:
     """Render settings.
 
     Attributes:
-      samples: paths per pixel near objects. The rest of the background is looked up
-        without noise. 96 has at most the error of 128 without denoising.
+      samples: paths per pixel where objects or their shadows are visible. All other
+        pixels are looked up in the HDRI, without noise. 96 samples with denoising have
+        no larger error than 128 without it.
       denoise: run OpenImageDenoise on the path-traced pixels.
       view_transform: Blender's name for the map from scene-linear light to colour.
       auto_exposure: how far the exposure adapts to the HDRI's light: 0 does not adapt,
