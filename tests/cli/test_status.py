@@ -43,7 +43,7 @@ def test_a_job_is_seen_from_another_process_until_it_is_complete(
         first, second, by = seen.stdout.splitlines()
         assert first == f"{output}: running"
         assert second == "0 of 4 scenes (0.0%), 0 failed, 0.00 GB"
-        assert by.startswith(f"by process {os.getpid()} on {socket.gethostname()}, ")
+        assert by.startswith(f"process {os.getpid()} on {socket.gethostname()}, ")
     finally:
         (tmp_path / "go").touch()
         thread.join(60)
