@@ -1,4 +1,4 @@
-"""The cache, as several processes use it at the same time."""
+"""Tests the cache, with several processes that use it at the same time."""
 
 import multiprocessing
 import os
@@ -37,7 +37,7 @@ def used(folder: Path) -> int:
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("content/**/*"))
 
 
-def test_content_is_made_once_and_stays(tmp_path) -> None:
+def test_content_is_made_once_and_kept(tmp_path) -> None:
     cache = Cache(tmp_path, 1 << 20)
     make, made = filled(7)
     for _ in range(3):
@@ -50,7 +50,7 @@ def test_content_is_made_once_and_stays(tmp_path) -> None:
     assert made == [7]
 
 
-def test_what_cannot_be_made_leaves_nothing(tmp_path) -> None:
+def test_failed_content_leaves_nothing(tmp_path) -> None:
     def fails(folder: Path) -> None:
         folder.mkdir()
         (folder / "half").write_bytes(b"half")
@@ -65,7 +65,7 @@ def test_what_cannot_be_made_leaves_nothing(tmp_path) -> None:
     assert not list(tmp_path.rglob("half"))
 
 
-def test_the_longest_unused_goes_and_what_is_in_use_stays(tmp_path) -> None:
+def test_the_least_recently_used_is_evicted_and_assets_in_use_stay(tmp_path) -> None:
     cache = Cache(tmp_path, 20 * 6 * BLOCK)
     held = cache.take(key(0), filled(0)[0])
     for number in range(1, 40):
@@ -127,7 +127,7 @@ def test_processes_fetch_and_evict_at_the_same_time(tmp_path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"bytes", "content", "locks"}
 
 
-def test_where_the_cache_cannot_be_written_a_temporary_one_is(
+def test_an_unwritable_cache_is_replaced_by_a_temporary_one(
     tmp_path, monkeypatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -154,7 +154,7 @@ def test_the_size_is_one_setting(monkeypatch, text, size) -> None:
     assert cache_bytes() == size
 
 
-def test_a_size_that_is_none_is_one_line(monkeypatch) -> None:
+def test_an_invalid_size_is_a_one_line_error(monkeypatch) -> None:
     monkeypatch.setenv("DYSO_CACHE_SIZE", "much")
     with pytest.raises(UserError, match="expected a size such as"):
         cache_bytes()

@@ -1,4 +1,4 @@
-"""One file that cannot be used is listed as broken, and the rest is converted."""
+"""Files that cannot be used are listed as broken, and the rest is converted."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def source(tmp_path_factory) -> Path:
     return base
 
 
-def test_a_relative_source_is_converted_but_for_what_is_broken(source) -> None:
+def test_a_relative_source_is_converted_except_for_broken_files(source) -> None:
     done = dyso(source, "meshes", "--source", "meshes", "--out", "made")
     assert done.returncode == 0, done.stderr
     assert "skipped 3 files: .stl (2), .ply (1); supported: .glb, .gltf, .obj" in (
@@ -101,7 +101,7 @@ def test_a_relative_source_is_converted_but_for_what_is_broken(source) -> None:
     assert max(map(len, done.stdout.splitlines())) < 400
 
 
-def test_a_folder_of_other_formats_is_one_line(source) -> None:
+def test_a_folder_of_other_formats_is_a_one_line_error(source) -> None:
     done = dyso(source, "meshes", "--source", "meshes/other", "--out", "none")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -110,7 +110,7 @@ def test_a_folder_of_other_formats_is_one_line(source) -> None:
     )
 
 
-def test_a_zip_of_names_that_cannot_be_is_unpacked_but_for_them(tmp_path) -> None:
+def test_a_zip_with_impossible_names_is_unpacked_without_these(tmp_path) -> None:
     (tmp_path / "zips").mkdir()
     models = {
         "good": {"model.obj": TEXT},
@@ -136,7 +136,7 @@ def test_a_zip_of_names_that_cannot_be_is_unpacked_but_for_them(tmp_path) -> Non
         assert "cannot be read: " in reasons[name]
 
 
-def test_a_synset_that_is_a_file_is_none(tmp_path) -> None:
+def test_a_synset_that_is_a_file_is_ignored(tmp_path) -> None:
     tree = trees.Tree(tmp_path)
     tree.v1(trees.CAR, "good", BOX)
     (tmp_path / trees.TABLE).write_bytes(b"")

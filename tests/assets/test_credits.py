@@ -1,4 +1,4 @@
-"""ATTRIBUTION.md, and what it is made of."""
+"""ATTRIBUTION.md, and the credits in manifests that it is written from."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def test_a_row_for_each_asset_that_is_used(tmp_path) -> None:
     assert "## Objects: 2 of many" in text and "## HDRIs: 1 of many" in text
 
 
-def test_strangers_texts_stay_in_their_cells(tmp_path) -> None:
+def test_untrusted_texts_stay_in_their_table_cells(tmp_path) -> None:
     bad = "CC0 |\n# <b>![x](y)`\u202e\x00" + "z" * 999
     hostile = {"license": bad, "metadata": {"author": [bad, 3], "source": {"x": 1}}}
     location = written(tmp_path / "m.json", "m", a=hostile)
@@ -48,7 +48,7 @@ def test_strangers_texts_stay_in_their_cells(tmp_path) -> None:
     assert not [line for line in text.splitlines() if line.startswith("# <")]
 
 
-def test_a_manifest_that_is_gone_takes_only_the_credits(tmp_path) -> None:
+def test_a_missing_manifest_costs_only_the_credits(tmp_path) -> None:
     location = written(tmp_path / "m.json", "m", a={"license": "CC0"})
     dataset = resolved(location, location)
     (tmp_path / "m.json").unlink()

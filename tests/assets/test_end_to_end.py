@@ -1,4 +1,4 @@
-"""From people's folders to pictures: the commands, a spec, and the real worker."""
+"""Converts folders to catalogs with the commands, and renders a spec that uses them."""
 
 import dataclasses
 import json
@@ -79,7 +79,7 @@ def _folder(tmp_path) -> None:
     (tmp_path / "in").mkdir()
 
 
-def test_a_stranger_learns_what_broke(tmp_path, capsys) -> None:
+def test_broken_assets_are_reported_with_reasons(tmp_path, capsys) -> None:
     tree = trees.Tree(tmp_path / "tree")
     tree.v2(trees.CAR, "good", trees.box(1, 1, 1))
     for number in range(3):
@@ -91,7 +91,7 @@ def test_a_stranger_learns_what_broke(tmp_path, capsys) -> None:
     assert f"  3 has no faces: {trees.CAR}/bad0 ..." in said
 
 
-def test_verify_names_what_has_changed_since(tmp_path, capsys) -> None:
+def test_verify_names_changed_assets(tmp_path, capsys) -> None:
     tree = trees.Tree(tmp_path / "tree")
     for name in ("one", "two", "three"):
         tree.v2(trees.CAR, name, trees.box(1, 1, 1))
@@ -110,7 +110,7 @@ def test_verify_names_what_has_changed_since(tmp_path, capsys) -> None:
     assert "3 assets, 2 broken" in said
 
 
-def test_starter_assets_say_whose_they_are(capsys) -> None:
+def test_starter_assets_credit_their_authors(capsys) -> None:
     from dyso.assets import starter
 
     assert show("starter") == 0
@@ -138,6 +138,6 @@ def test_starter_assets_say_whose_they_are(capsys) -> None:
         ),
     ],
 )
-def test_what_the_catalog_lacks_is_named(fields, told, tmp_path) -> None:
+def test_assets_missing_in_the_catalog_are_named(fields, told, tmp_path) -> None:
     with pytest.raises(UserError, match=f"^{told}$"):
         assets.resolve(Spec(name="a", splits={"train": 1}, **fields), tmp_path)

@@ -1,4 +1,4 @@
-"""Folders of HDRIs and of meshes become catalogs; whose they are is kept."""
+"""Folders of HDRIs and of meshes become catalogs with licences and authors."""
 
 import io
 import json
@@ -195,7 +195,7 @@ def test_categories_come_from_a_table(folder, tmp_path) -> None:
         read_categories(lvis)
 
 
-def test_two_files_of_one_name_and_empty_folders_are_one_line(tmp_path) -> None:
+def test_duplicate_names_and_empty_folders_are_a_one_line_error(tmp_path) -> None:
     with pytest.raises(UserError, match=r"no \.glb, \.gltf, \.obj files"):
         list_meshes(tmp_path, **MESHES)
     for name in ("one.obj", "one.glb"):

@@ -1,4 +1,4 @@
-"""Kubric's own manifests, as they are, wherever they lie."""
+"""Kubric's manifests work unchanged, from a disk, a web server and a bucket."""
 
 import json
 from collections.abc import Callable
@@ -133,7 +133,7 @@ def write(root: Path, source: str, data_dir: str | None) -> str:
 @pytest.mark.parametrize("source", MANIFESTS)
 @pytest.mark.parametrize("where", ["local", "http"])
 @pytest.mark.parametrize("beside", [True, False])
-def test_they_work_as_they_are(bucket, serve, source, where, beside) -> None:
+def test_kubrics_manifests_work_unchanged(bucket, serve, source, where, beside) -> None:
     base = serve(bucket) if where == "http" else str(bucket)
     name = write(bucket, source, None if beside else f"{base}/{source}")
     location = f"{base}/{name}"
@@ -148,7 +148,7 @@ def test_they_work_as_they_are(bucket, serve, source, where, beside) -> None:
         assets.prefetch(asset.id)
 
 
-def test_categories_and_bounds_are_theirs(bucket) -> None:
+def test_categories_and_bounds_are_those_of_the_manifest(bucket) -> None:
     catalogs = {
         source: read_catalog(str(bucket / write(bucket, source, None)), kind)
         for source, kind in (("ShapeNetCore.v2", "FileBasedObject"),
@@ -168,7 +168,7 @@ def test_categories_and_bounds_are_theirs(bucket) -> None:
     )
 
 
-def test_they_say_whose_the_assets_are(bucket) -> None:
+def test_kubrics_manifests_credit_the_authors(bucket) -> None:
     found = {}
     for source, assets in MANIFESTS.items():
         location = str(bucket / write(bucket, source, None))
@@ -183,7 +183,7 @@ def test_they_say_whose_the_assets_are(bucket) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_they_may_lie_in_buckets(bucket, servers, monkeypatch, scheme) -> None:
+def test_manifests_may_be_in_buckets(bucket, servers, monkeypatch, scheme) -> None:
     emulators.speak_to(monkeypatch, scheme, servers(scheme))
     folder = open_folder(f"{scheme}://{emulators.BUCKET}/kubric")
     name = write(bucket, "GSO", f"{folder}/GSO")
@@ -288,7 +288,7 @@ def test_a_missing_asset_is_the_assets_fault(bucket, serve) -> None:
         (bucket / "GSO" / "moved").rename(bucket / "GSO" / "Thing.tar.gz")
 
 
-def test_manifests_that_cannot_be_read_are_one_line(bucket, serve, hasty) -> None:
+def test_unreadable_manifests_are_a_one_line_error(bucket, serve, hasty) -> None:
     base = serve(bucket)
     with pytest.raises(UserError, match="cannot read this manifest: there is no such"):
         read_manifest(f"{base}/none.json")

@@ -1,4 +1,4 @@
-"""Objects made from numbers: what is declared, what is made, and what it costs."""
+"""Procedural objects: bounds, categories, identity and cost."""
 
 import dataclasses
 import hashlib
@@ -177,7 +177,7 @@ def test_splits_share_no_object_and_choose_categories():
         assert not few.may_show("train", wrong)
 
 
-def test_the_identity_says_which_objects():
+def test_the_identity_covers_version_seed_and_count():
     base = resolved()
     others = [
         resolved(procedural=Procedural(seed=1)),
@@ -210,7 +210,7 @@ def test_objects_rest_upright_and_later_steps_turn():
     assert sample_scene(free, "train", 0).objects[0].poses[0].quaternion[1] != 0
 
 
-def test_mistakes_are_said():
+def test_mistakes_are_reported():
     with pytest.raises(UserError, match=r"objects.categories: dragon: not in"):
         resolved(categories=("dragon",))
     spec = Spec(
@@ -224,7 +224,7 @@ def test_mistakes_are_said():
         manifests(dataclasses.replace(base, objects=old))
 
 
-def test_what_a_number_makes_stays():
+def test_a_number_always_makes_the_same_object():
     # If this fails, `dyso.spec.procedural.VERSION` has to rise.
     digest = hashlib.sha256()
     for number in range(0, 2 * KINDS * KINDS, KINDS + 1):

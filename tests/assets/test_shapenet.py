@@ -1,4 +1,4 @@
-"""ShapeNet's folders become a catalog, whatever is odd in them."""
+"""ShapeNet's folders become a catalog, including all kinds of odd models."""
 
 import dataclasses
 import io
@@ -84,7 +84,7 @@ def test_bounds_have_z_up_and_are_those_of_the_mesh(shapenet, name) -> None:
     assert found["license"] == "https://shapenet.org/terms"
 
 
-def test_no_turn_mirrors(shapenet) -> None:
+def test_the_change_of_axes_does_not_mirror(shapenet) -> None:
     files = unpacked(shapenet, f"{trees.CAR}/textured")
     lines = files["visual_geometry.obj"].decode().splitlines()
     normals = [line.split()[1:] for line in lines if line.startswith("vn ")]
@@ -109,7 +109,7 @@ def test_textures_come_along_under_names_that_are_found(shapenet) -> None:
 
 
 @pytest.mark.parametrize("name", ["texture_missing", "texture_broken"])
-def test_a_texture_that_is_not_there_leaves_the_colour(shapenet, name) -> None:
+def test_a_missing_texture_leaves_the_colour(shapenet, name) -> None:
     asset_id = f"{trees.CAR}/{name}"
     files = unpacked(shapenet, asset_id)
     assert not [file for file in files if file.startswith("texture")]
@@ -160,7 +160,7 @@ def test_mass_is_that_of_the_hull_where_the_mesh_encloses_nothing(
 
 
 @pytest.mark.parametrize("name", ["inverted", "open", "not_manifold", "flat"])
-def test_what_physics_reads_is_a_solid(shapenet, name) -> None:
+def test_the_collision_mesh_is_a_solid(shapenet, name) -> None:
     files = unpacked(shapenet, f"{trees.TABLE}/{name}")
     collision = mesh(files["collision_geometry.obj"])
     assert collision.is_volume and collision.volume > 0
@@ -171,7 +171,7 @@ def test_what_physics_reads_is_a_solid(shapenet, name) -> None:
     assert entry(shapenet, f"{trees.TABLE}/{name}")["kwargs"]["mass"] > 0
 
 
-def test_stray_vertices_that_are_not_numbers_are_mended(shapenet) -> None:
+def test_unused_vertices_that_are_not_finite_are_removed(shapenet) -> None:
     files = unpacked(shapenet, f"{trees.TABLE}/stray_nan")
     assert b"nan" not in files["visual_geometry.obj"]
     assert b"inf" not in files["visual_geometry.obj"]
@@ -182,9 +182,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def test_a_stopped_job_goes_on_and_gives_the_same_bytes(
-    tree, shapenet, tmp_path
-) -> None:
+def test_a_stopped_job_resumes_to_the_same_bytes(tree, shapenet, tmp_path) -> None:
     listing = list_shapenet(tree)
 
     def stop(done: int, planned: int, broken: int) -> None:
@@ -214,7 +212,7 @@ def test_a_stopped_job_goes_on_and_gives_the_same_bytes(
     assert contents(tmp_path) == contents(shapenet.manifest.parent)
 
 
-def test_what_has_changed_is_made_again(tmp_path) -> None:
+def test_changed_files_are_converted_again(tmp_path) -> None:
     tree = trees.Tree(tmp_path / "tree")
     folder = tree.v2(trees.CAR, "one", trees.box(1, 1, 1))
     tree.v2(trees.CAR, "bad", "v 0 0 0\n")
@@ -277,7 +275,7 @@ def test_other_options_and_other_folders_are_refused(shapenet, tree, tmp_path) -
         convert(listing, tmp_path, name="n", options={})
 
 
-def test_a_folder_without_models_is_one_line(tmp_path) -> None:
+def test_a_folder_without_models_is_a_one_line_error(tmp_path) -> None:
     with pytest.raises(UserError, match="no models in it; expected SYNSET/MODEL"):
         list_shapenet(tmp_path)
     with pytest.raises(UserError, match="No such file"):

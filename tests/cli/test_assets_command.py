@@ -20,12 +20,12 @@ def test_every_action_explains_itself_quickly():
         assert done.stdout.startswith("usage: dyso assets")
 
 
-def test_an_unknown_action_names_those_that_there_are():
+def test_an_unknown_action_lists_the_known_ones():
     with pytest.raises(UserError, match="no action 'fly'; expected shapenet, mesh"):
         select(["fly"])
 
 
-def test_bad_options_are_one_line(tmp_path):
+def test_bad_options_are_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match="--width: expected an even number"):
         hdris(source=tmp_path, out=tmp_path, width=63)
     with pytest.raises(UserError, match="must be a folder on a disk"):

@@ -1,4 +1,4 @@
-"""Progress as people see it: on terminals of all sizes, and in logs."""
+"""Progress bars on terminals of all sizes, and progress lines in logs."""
 
 import fcntl
 import io

@@ -1,4 +1,4 @@
-"""What is the same in all commands that open a dataset."""
+"""Behaviour that all commands share that open a dataset."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from helpers.commands import Command
         lambda path, out: validate.main(path),
     ],
 )
-def test_a_folder_that_is_not_there_is_said_not_to_exist(open_it, tmp_path):
+def test_a_missing_folder_is_reported_as_missing(open_it, tmp_path):
     with pytest.raises(UserError, match=r"nothing: does not exist") as raised:
         open_it(tmp_path / "nothing", tmp_path / "out")
     assert "\n" not in str(raised.value)

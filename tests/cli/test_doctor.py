@@ -23,7 +23,7 @@ def bare_system(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
 
-def test_missing_libraries_are_one_line_with_the_command(bare_system):
+def test_missing_libraries_are_named_with_the_command_to_install_them(bare_system):
     with pytest.raises(UserError) as caught:
         require_system_libraries()
     message = str(caught.value)
@@ -35,7 +35,7 @@ def test_missing_libraries_are_one_line_with_the_command(bare_system):
     assert "libodd.so.7" in message and "libc.so.6" not in message
 
 
-def test_doctor_finds_this_machine_able(tmp_path, capsys):
+def test_doctor_accepts_this_machine(tmp_path, capsys):
     assert doctor.main(out=tmp_path) == 0
     out = capsys.readouterr().out
     assert "PROBLEM" not in out
@@ -43,13 +43,13 @@ def test_doctor_finds_this_machine_able(tmp_path, capsys):
     assert "next: dyso generate" in out
 
 
-def test_doctor_says_what_to_do_and_fails(bare_system, capsys):
+def test_doctor_fails_and_says_how_to_fix_it(bare_system, capsys):
     assert doctor.main() == 1
     [line] = [x for x in capsys.readouterr().out.splitlines() if "PROBLEM" in x]
     assert "libraries" in line and "apt-get install" in line
 
 
-def test_every_cpu_is_claimed_once_and_given_back(tmp_path, monkeypatch):
+def test_every_cpu_is_claimed_once_and_released(tmp_path, monkeypatch):
     monkeypatch.setattr("dyso.render.resources.CLAIM", str(tmp_path))
     cpus = usable_cpus()
     with ExitStack() as stack:

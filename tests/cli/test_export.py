@@ -21,7 +21,7 @@ def test_help_teaches_the_formats():
         assert f"{name} {format_named(name).ABOUT}" in " ".join(out.split())
 
 
-def test_it_exports_and_goes_on(synthetic, tmp_path, capsys):
+def test_it_exports_and_resumes(synthetic, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(synthetic, format="nerfstudio", out=out, split="test", workers=1) == 0
     assert capsys.readouterr().out.startswith(
@@ -43,7 +43,7 @@ def test_it_exports_and_goes_on(synthetic, tmp_path, capsys):
     ]
 
 
-def test_what_readers_do_is_said_at_the_end(synthetic, tmp_path, capsys):
+def test_limitations_of_readers_are_printed_at_the_end(synthetic, tmp_path, capsys):
     main(synthetic, format="dynerf", out=tmp_path / "out", scenes=":1")
     spec = Dataset(synthetic).resolved.spec
     said = [f"note: {note}" for note in format_named("dynerf").notes(spec)]
@@ -78,7 +78,7 @@ def test_the_next_line_reads_the_export(synthetic, tmp_path, capsys, format):
 
 
 @pytest.mark.parametrize("format", ["nerfstudio", "colmap", "d3dgs", "dynerf"])
-def test_the_next_line_names_what_is_there(synthetic, tmp_path, capsys, format):
+def test_the_next_line_names_existing_files(synthetic, tmp_path, capsys, format):
     main(synthetic, format=format, out=tmp_path / "out", scenes="1:2", workers=1)
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("next: ")
@@ -95,7 +95,7 @@ def test_part_of_a_split_keeps_its_numbers(synthetic, tmp_path):
     assert [path.name for path in (tmp_path / "train").iterdir()] == ["scene_2"]
 
 
-def test_bad_input_is_one_line_and_writes_nothing(synthetic, tmp_path):
+def test_bad_input_is_a_one_line_error_and_writes_nothing(synthetic, tmp_path):
     out = tmp_path / "out"
 
     def refused(why, **options):

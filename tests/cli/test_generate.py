@@ -34,7 +34,7 @@ def all_records(out):
 
 
 @pytest.mark.slow
-def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
+def test_a_stopped_and_resumed_job_makes_the_same_dataset(spec, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     status, out, err = dyso("generate", spec, "--out", whole, "--workers", 1)
     assert status == 0, err
@@ -83,7 +83,7 @@ def test_stopped_and_resumed_is_as_undisturbed(spec, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_at_once_and_is_told(spec, tmp_path):
+def test_ctrl_c_ends_at_once_and_says_how_to_resume(spec, tmp_path):
     run = Command("generate", spec, "--out", tmp_path / "data")
     run.wait_for(run.workers)
     run.process.send_signal(signal.SIGINT)
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_at_once_and_is_told(spec, tmp_path):
     assert not run.workers()
 
 
-def test_bad_input_is_told_before_anything_is_written(spec, tmp_path):
+def test_bad_input_is_reported_before_anything_is_written(spec, tmp_path):
     spec.write_text(SPEC.replace("steps: 2", "steps: two"))
     with pytest.raises(UserError, match=r"tiny.yaml:6: dynamics.steps"):
         generate.main(spec, out=tmp_path / "data")

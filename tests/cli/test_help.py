@@ -1,4 +1,4 @@
-"""What every command says of itself, and what is said to those who misspell one."""
+"""The help of every command, and the suggestions for misspelt ones."""
 
 import itertools
 import re
@@ -47,7 +47,7 @@ def test_help_is_plain_and_broken_once(words, width, monkeypatch, capsys):
             assert len(line) + 1 + len(after.split()[0]) > full, line
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     for flag in ("--version", "-V"):
         assert Command(flag).end(60) == (0, f"dyso {__version__}\n", "")
 
@@ -60,12 +60,12 @@ def test_the_version_is_told():
         (["videos", "frames"], "dyso videos: no action 'frames'; expected ingest"),
     ],
 )
-def test_a_misspelt_name_is_one_line_with_the_likeliest(words, said):
+def test_a_misspelt_name_gets_a_suggestion(words, said):
     assert Command(*words).end(60) == (2, "", f"{said}\n")
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_the_overview_waits_for_no_import(flag):
+def test_the_overview_imports_no_command(flag):
     script = (
         "import sys, dyso.cli\n"
         "try: dyso.cli.main()\n"

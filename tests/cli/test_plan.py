@@ -79,7 +79,7 @@ def test_the_command_line_sets_keys_of_the_spec(spec, capsys, monkeypatch):
         ),
     ],
 )
-def test_it_says_what_generate_would(section, said, spec):
+def test_it_reports_the_errors_of_generate(section, said, spec):
     spec.write_text(SPEC.replace("{held_out: 0.2}", section))
     found = []
     for command, options in (
@@ -96,7 +96,7 @@ def test_it_says_what_generate_would(section, said, spec):
 
 
 @pytest.mark.parametrize("name", ["dyso", "msn"])
-def test_a_spec_whose_catalogs_are_not_there_runs_with_what_is(name, tmp_path, capsys):
+def test_missing_catalogs_can_be_replaced_on_the_command_line(name, tmp_path, capsys):
     text = (SPECS / f"{name}.yaml").read_text()
     path = tmp_path / f"{name}.yaml"
     path.write_text(text)
@@ -117,7 +117,7 @@ def test_a_spec_whose_catalogs_are_not_there_runs_with_what_is(name, tmp_path, c
     assert "views" in capsys.readouterr().out
 
 
-def test_bad_numbers_are_one_line(spec):
+def test_bad_numbers_are_a_one_line_error(spec):
     for option, value, said in [
         ("pilot", -1, "pilot: must be at least 0, got -1"),
         ("cores", 0, "cores: must be at least 1, got 0"),

@@ -65,7 +65,7 @@ def test_the_pictures_do_not_disturb_the_dataset(synthetic):
     assert len(source) == 4
 
 
-def test_what_cannot_be_is_one_line_and_leaves_nothing(synthetic, tmp_path):
+def test_impossible_options_are_a_one_line_error_and_leave_nothing(synthetic, tmp_path):
     with pytest.raises(UserError, match="scenes: must be at least 1, got 0"):
         main(synthetic, out=tmp_path / "a", scenes=0)
     with pytest.raises(UserError, match="not a finished dataset"):
@@ -80,7 +80,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(synthetic, tmp_path):
     "link",
     ["preview", "preview/sheets", "preview/scenes", "preview/scenes/train-00000"],
 )
-def test_links_in_a_dataset_lead_no_picture_out_of_it(synthetic, tmp_path, link):
+def test_links_in_a_dataset_cannot_redirect_pictures(synthetic, tmp_path, link):
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     shutil.copytree(synthetic, data, ignore=shutil.ignore_patterns("preview"))
     elsewhere.mkdir()

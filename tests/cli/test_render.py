@@ -1,4 +1,4 @@
-"""One scene to files; and any record rendered again from itself, to the pixel."""
+"""Renders one scene to files, and records again to identical pixels."""
 
 import dataclasses
 import json
@@ -110,7 +110,9 @@ def test_npz_and_poses_are_enough_to_unproject(scene, views, tmp_path):
         ({"samples": 0}, "samples: must be at least 1, got 0"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(demo, tmp_path, options, text):
+def test_bad_input_is_a_one_line_error_and_writes_nothing(
+    demo, tmp_path, options, text
+):
     with pytest.raises(UserError, match=text) as error:
         main(demo, out=tmp_path / "out", **options)
     assert len(str(error.value).splitlines()) == 1

@@ -64,7 +64,7 @@ def test_json_has_every_field_but_the_images(synthetic, capsys):
         ("nope", 0, "no split 'nope'"),
     ],
 )
-def test_what_is_not_there_is_one_line(synthetic, split, index, text):
+def test_missing_splits_and_scenes_are_a_one_line_error(synthetic, split, index, text):
     with pytest.raises(UserError, match=text) as error:
         main(synthetic, split=split, index=index)
     assert len(str(error.value).splitlines()) == 1

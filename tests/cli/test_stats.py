@@ -42,6 +42,6 @@ def test_it_prints_a_table_with_bars_and_looks_at_some(synthetic, capsys):
     assert max(map(len, said.splitlines())) <= 100
 
 
-def test_no_scenes_is_one_line(synthetic):
+def test_a_number_of_scenes_below_1_is_a_one_line_error(synthetic):
     with pytest.raises(UserError, match="scenes: must be at least 1, got -3"):
         main(synthetic, scenes=-3)

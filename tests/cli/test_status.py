@@ -53,7 +53,7 @@ def test_a_job_is_seen_from_another_process_until_it_is_complete(
     )
 
 
-def test_a_job_that_fell_silent_is_told_of(small, tmp_path, capsys):
+def test_a_job_without_updates_is_reported_as_silent(small, tmp_path, capsys):
     output = tmp_path / "data"
     with open_output(small, open_folder(output)) as work:
         shards_of(work, small)
@@ -72,6 +72,6 @@ def test_a_job_that_fell_silent_is_told_of(small, tmp_path, capsys):
     assert "run the same command to resume" in silent
 
 
-def test_a_folder_without_a_job_is_one_line(tmp_path):
+def test_a_folder_without_a_job_is_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match="no job of dyso has written here"):
         status.main(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Closed, full and abandoned standard streams decide nothing but the last line."""
+"""Commands with closed, full and abandoned standard streams."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def dyso(arguments, streams):
         ("| true", (0, "")),
     ],
 )
-def test_what_is_printed_may_be_lost(arguments, streams, ends):
+def test_printed_text_may_be_lost(arguments, streams, ends):
     assert dyso(arguments, streams) == ends
 
 

@@ -13,7 +13,7 @@ def test_a_sound_dataset_passes_with_a_summary(synthetic, capsys):
     assert "required: 99 %" in said
 
 
-def test_what_is_wrong_is_listed_and_the_status_is_1(synthetic, tmp_path, capsys):
+def test_problems_are_listed_and_the_status_is_1(synthetic, tmp_path, capsys):
     folder = shutil.copytree(synthetic, tmp_path / "data")
     [train] = folder.glob("*-train.*")
     [test] = folder.glob("*-test.*")
@@ -29,7 +29,7 @@ def test_what_is_wrong_is_listed_and_the_status_is_1(synthetic, tmp_path, capsys
     assert advice.startswith(f"to remake only these shards: rm -- {test}; then run the")
 
 
-def test_no_dataset_is_one_line(tmp_path):
+def test_a_folder_that_is_not_a_dataset_is_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match=r"spec\.json"):
         main(tmp_path)
     with pytest.raises(UserError, match="scenes: must be at least 0, got -1"):

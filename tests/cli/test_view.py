@@ -35,7 +35,7 @@ def test_it_writes_a_file_that_rerun_opens(synthetic, tmp_path, capsys, no_displ
     assert f"next: rerun {path}" in capsys.readouterr().out
 
 
-def test_without_a_display_one_line_says_what_to_do(synthetic, no_display):
+def test_a_missing_display_is_a_one_line_error_with_the_options(synthetic, no_display):
     with pytest.raises(UserError, match=r"no display.*--web.*--save"):
         main(synthetic)
 
@@ -52,7 +52,9 @@ def test_without_a_display_one_line_says_what_to_do(synthetic, no_display):
         ({"save": "a.rrd", "web": True}, "--save or --web, not both"),
     ],
 )
-def test_what_cannot_be_is_one_line(synthetic, tmp_path, no_display, options, said):
+def test_impossible_options_are_a_one_line_error(
+    synthetic, tmp_path, no_display, options, said
+):
     if "save" in options:
         options = options | {"save": tmp_path / options["save"]}
     with pytest.raises(UserError, match=said):

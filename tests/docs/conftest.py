@@ -1,4 +1,4 @@
-"""A folder in which the tutorials are gone through, with one small dataset."""
+"""A folder in which the tutorials are run, with one small dataset."""
 
 import shutil
 from pathlib import Path

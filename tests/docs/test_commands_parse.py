@@ -1,4 +1,4 @@
-"""Every command in the manual is one that the command line takes as it stands."""
+"""The command line accepts every command in the manual."""
 
 import configparser
 import contextlib
@@ -101,7 +101,7 @@ def texts(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_are_taken_as_they_stand(page):
+def test_commands_in_code_blocks_parse(page):
     wrong = [
         f"{place}: {' '.join(words)}\n{said}"
         for place, text in texts(page)
@@ -112,7 +112,7 @@ def test_commands_are_taken_as_they_stand(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_in_sentences_name_what_is_there(page):
+def test_commands_in_sentences_exist(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     for command in re.findall(r"`dyso ([a-z][^`]*)`", text):
         said = parse(command.replace("PRESET", "dyst").split())
@@ -120,7 +120,7 @@ def test_commands_in_sentences_name_what_is_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_files_that_pages_name_are_there(page):
+def test_files_that_pages_name_exist(page):
     text = page.read_text()
     made = set(re.findall(r"^# (specs/[\w-]+\.yaml)$", text, re.MULTILINE))
     made |= {"specs/schema.json"}

@@ -1,4 +1,4 @@
-"""The scripts of docs/examples run on a small dataset, and say what is true of it."""
+"""The scripts of docs/examples run on a small dataset and print what is true of it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The manual builds without a warning, whole, and needs nothing from elsewhere."""
+"""The manual builds without warnings, is complete, and loads nothing from elsewhere."""
 
 import html
 import os
@@ -68,7 +68,7 @@ def pages(site) -> dict[Path, Page]:
     return found
 
 
-def test_every_link_and_anchor_is_there(pages):
+def test_every_link_and_anchor_exists(pages):
     wrong = []
     for path, page in pages.items():
         for link in page.links + page.sources:
@@ -86,7 +86,7 @@ def test_every_link_and_anchor_is_there(pages):
     assert not wrong
 
 
-def test_no_page_shows_what_should_have_been_replaced(site):
+def test_no_page_shows_unreplaced_placeholders(site):
     for path in site.rglob("*.html"):
         text = re.sub(r"<[^>]*>", "", path.read_text())
         assert not re.search(r"-- ?8 ?&lt;|8&lt; ?--|\{%|\{\{", text), path
@@ -95,7 +95,7 @@ def test_no_page_shows_what_should_have_been_replaced(site):
         assert html.escape(script.read_text().strip(), quote=False) in shown, script
 
 
-def test_nothing_comes_from_elsewhere(site, pages):
+def test_pages_load_nothing_from_the_network(site, pages):
     for path, page in pages.items():
         assert not [s for s in page.sources if "//" in s], path
     for path in site.rglob("*.css"):

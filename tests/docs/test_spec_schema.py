@@ -1,4 +1,4 @@
-"""The JSON Schema says what the loader does, as far as it can."""
+"""The JSON Schema accepts and refuses what the loader does, as far as it can."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The tutorials and the Python of other pages do what they say."""
+"""The tutorials' commands and the Python of other pages run and print what they say."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_python_of_the_readme_runs(block, place):
     exec(compile(block.text, str(block), "exec"), {})
 
 
-def test_what_is_not_run_has_a_reason():
+def test_commands_that_are_not_run_have_a_reason():
     for page in PAGES:
         for block in blocks(page):
             kind, _, what = block.mark.partition(": ")

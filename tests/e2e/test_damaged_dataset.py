@@ -1,4 +1,4 @@
-"""What happens to a finished dataset is found, named, and mended as one is told."""
+"""Damage of a finished dataset is found, named, and repaired by the advice."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def validated(spec, folder):
 
 
 @pytest.mark.slow
-def test_damage_is_found_named_and_mended_by_the_advice(spec, tmp_path):
+def test_damage_is_named_and_the_printed_commands_repair_it(spec, tmp_path):
     data, whole = tmp_path / "data", tmp_path / "whole"
     status, _, err = dyso("generate", spec, "--out", data, "--scenes-per-shard", 2)
     assert status == 0, err

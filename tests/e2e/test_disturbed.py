@@ -1,4 +1,4 @@
-"""A hundred real scenes, while all that may fail does: the same bytes."""
+"""A hundred real scenes while everything fails that may fail: the same bytes."""
 
 import functools
 import json

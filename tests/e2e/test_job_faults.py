@@ -1,4 +1,4 @@
-"""A job that is ended anywhere goes on from there, to the same bytes."""
+"""A job that is ended at any step resumes to the same bytes."""
 
 import contextlib
 import functools
@@ -68,7 +68,7 @@ def check_goes_on(folder, whole, log):
 
 
 @pytest.mark.slow
-def test_killed_before_any_step_it_goes_on_to_the_same_bytes(whole, tmp_path):
+def test_killed_before_any_step_the_job_resumes_to_the_same_bytes(whole, tmp_path):
     for step in itertools.count(1):
         folder, log = tmp_path / f"data{step}", tmp_path / f"log{step}"
         first = tmp_path / "first"
@@ -82,7 +82,7 @@ def test_killed_before_any_step_it_goes_on_to_the_same_bytes(whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_end_at_any_step_it_ends_and_goes_on(whole, tmp_path, sent):
+def test_a_job_that_is_terminated_at_any_step_resumes(whole, tmp_path, sent):
     # Parts are made from step 10 on, shards from about 50 on.
     for step in range(8, 90, 9):
         folder, log = tmp_path / f"data{step}", tmp_path / f"log{step}"
@@ -95,7 +95,7 @@ def test_told_to_end_at_any_step_it_ends_and_goes_on(whole, tmp_path, sent):
         check_goes_on(folder, whole, log)
 
 
-def test_a_second_job_is_told_and_the_first_completes(whole, tmp_path):
+def test_a_second_job_is_refused_and_the_first_completes(whole, tmp_path):
     folder, err = tmp_path / "data", tmp_path / "err"
     first = Process(made_at_once, folder, tmp_path / "first", gate=tmp_path)
     wait_for((tmp_path / "waits").exists)
@@ -125,7 +125,7 @@ def check_full(folder, log, whole, err, free):
     check_goes_on(folder, whole, log)
 
 
-def test_a_file_that_must_not_grow_is_told_in_a_line(whole, tmp_path):
+def test_a_file_size_limit_is_a_one_line_error(whole, tmp_path):
     folder, err = tmp_path / "data", tmp_path / "err"
     size = min(path.stat().st_size for path in whole.glob("*.array_record-*")) // 2
     before = functools.partial(limited, size)
@@ -169,7 +169,7 @@ class FullAfter:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_in_a_line_and_freed_it_goes_on(whole, tmp_path):
+def test_a_full_disk_is_a_one_line_error_and_freed_the_job_resumes(whole, tmp_path):
     names = [
         *("spec.json", "000000000-000000001.array_record", "-00000-of-00002"),
         *("metadata.json", "features.json", "dataset_info.json"),
@@ -186,7 +186,9 @@ def test_a_full_disk_is_told_in_a_line_and_freed_it_goes_on(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_disk_too_small_is_told_in_a_line_and_enlarged_it_goes_on(whole, tmp_path):
+def test_a_disk_too_small_is_a_one_line_error_and_enlarged_the_job_resumes(
+    whole, tmp_path
+):
     sizes, status = [path.stat().st_size for path in whole.glob("*.array_record-*")], 2
     for size in itertools.count(4096, sum(sizes) // 4):
         disk, err = tmp_path / f"disk{size}", tmp_path / f"err{size}"

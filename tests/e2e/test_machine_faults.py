@@ -1,4 +1,4 @@
-"""What the machine does to a job changes no byte, or ends it in a line."""
+"""Faults of the machine change no byte, or end the job with a one-line error."""
 
 import contextlib
 import functools
@@ -65,7 +65,7 @@ def whole(tmp_path_factory):
         ("error", scenes.REPEATS - 1, "error"),
     ],
 )
-def test_what_passes_changes_no_byte(whole, tmp_path, caplog, kind, times, reason):
+def test_passing_faults_change_no_byte(whole, tmp_path, caplog, kind, times, reason):
     metadata = make(tmp_path / "data", kind, tmp_path / "count", times)
     assert shards(tmp_path / "data") == whole
     assert metadata["failures"] == metadata["retries"] == []
@@ -83,7 +83,9 @@ def test_what_passes_changes_no_byte(whole, tmp_path, caplog, kind, times, reaso
         ("junk", "the worker's answer is invalid"),
     ],
 )
-def test_what_stays_ends_the_job_in_a_line_and_it_goes_on(whole, tmp_path, kind, says):
+def test_a_lasting_fault_ends_the_job_in_one_line_and_it_resumes(
+    whole, tmp_path, kind, says
+):
     output, count = tmp_path / "data", tmp_path / "count"
     with pytest.raises(UserError) as caught:
         make(output, kind, count, TRIES)
@@ -96,7 +98,7 @@ def test_what_stays_ends_the_job_in_a_line_and_it_goes_on(whole, tmp_path, kind,
     assert shards(output) == whole
 
 
-def test_a_start_that_fails_is_not_the_scenes(tmp_path):
+def test_a_failed_start_of_a_worker_does_not_count_as_the_scenes(tmp_path):
     with stand_in("start-junk") as renderer, pytest.raises(RenderError) as caught:
         renderer.render(sample_scene(small(), "train", 0))
     assert caught.value.reason == "machine"
@@ -107,7 +109,7 @@ def test_a_start_that_fails_is_not_the_scenes(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["crash", "error"])
-def test_what_repeats_is_the_scenes_and_validate_tells_of_it(
+def test_a_repeated_failure_counts_as_the_scenes_and_validate_warns(
     whole, tmp_path, capsys, kind
 ):
     """Of one attempt alone, or of a scene that is given up."""
@@ -124,7 +126,7 @@ def test_what_repeats_is_the_scenes_and_validate_tells_of_it(
     )
 
 
-def test_a_sound_dataset_has_nothing_to_tell_of(tmp_path, capsys):
+def test_a_sound_dataset_has_no_warnings(tmp_path, capsys):
     make(tmp_path / "data", "killed", tmp_path / "count", 2)
     assert dyso_validate(tmp_path / "data", capsys) == ""
 
@@ -149,7 +151,7 @@ def process(code, cpu):
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_a_time_out_is_the_machines_where_it_gave_no_time(first):
+def test_a_time_out_without_cpu_time_counts_as_a_machine_failure(first):
     """Another process wants the same CPU; the worker gets part of it, or all."""
     cpu = min(os.sched_getaffinity(0))
     resolved = small()
@@ -218,7 +220,9 @@ class Apart(Command):
 
 
 @pytest.mark.slow
-def test_a_memory_that_is_full_or_goes_changes_no_byte(spec, undisturbed, tmp_path):
+def test_shared_memory_that_is_full_or_disappears_changes_no_byte(
+    spec, undisturbed, tmp_path
+):
     data = tmp_path / "data"
     job = ("generate", spec, "--out", data, "--workers", 1, "--scenes-per-part", 1)
     first = Apart(tmp_path / "full", *job)

@@ -1,4 +1,4 @@
-"""A worker that goes wrong in any way costs one scene, or none."""
+"""A fault of a worker costs at most one scene."""
 
 import functools
 import gc
@@ -46,7 +46,7 @@ def open_files():
 
 
 @pytest.mark.parametrize("kind", faulty_worker.KINDS)
-def test_what_is_no_answer_is_one_failure_and_nothing_is_left(kind):
+def test_an_invalid_answer_is_one_failure_and_leaves_no_files(kind):
     resolved, before = small(), open_files()
     # Time for imports on a busy machine, but where it is to run out.
     timeout = 1.5 if "timeout" in REASONS.get(kind, ()) else 60
@@ -90,7 +90,7 @@ def test_a_worker_that_reads_nothing_ends_at_the_time_out():
     assert time.monotonic() - start < 30
 
 
-def test_a_start_that_says_something_else_is_the_machines():
+def test_an_invalid_greeting_of_a_worker_counts_as_a_machine_failure():
     with (
         stand_in("start-junk") as renderer,
         pytest.raises(RenderError, match=r"invalid: b.Blender 4\.5 ") as caught,
@@ -137,7 +137,7 @@ def scratch_of(worker):
 
 
 @pytest.mark.slow
-def test_real_workers_are_harmed_and_no_byte_changes(spec, tmp_path):
+def test_faults_of_real_workers_change_no_byte(spec, tmp_path):
     whole, harmed = tmp_path / "whole", tmp_path / "harmed"
     status, _, err = dyso("generate", spec, "--out", whole, "--workers", 1)
     assert status == 0, err

@@ -114,7 +114,7 @@ def test_it_is_the_same_again(split, folder, tmp_path):
     assert files(written("d3dgs", split, tmp_path / "again")) == files(folder)
 
 
-def test_what_it_cannot_hold_is_refused(videos, make_resolved):
+def test_datasets_that_the_format_cannot_hold_are_refused(videos, make_resolved):
     with pytest.raises(UserError, match=r"cameras\.paired is true"):
         d3dgs.check(videos.spec)
     d3dgs.check(make_resolved(cameras=Cameras(count=60, held_out=10)).spec)

@@ -171,6 +171,8 @@ def test_it_is_the_same_again(split, folder, tmp_path):
         ),
     ],
 )
-def test_what_it_cannot_hold_is_refused(make_resolved, fields, message):
+def test_datasets_that_the_format_cannot_hold_are_refused(
+    make_resolved, fields, message
+):
     with pytest.raises(UserError, match=message):
         dnerf.check(make_resolved(**fields).spec)

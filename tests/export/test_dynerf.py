@@ -190,7 +190,7 @@ def test_it_is_the_same_again(split, folder, tmp_path):
     assert files(written("dynerf", split, tmp_path / "again")) == files(folder)
 
 
-def test_what_it_cannot_hold_is_refused(videos, make_resolved):
+def test_datasets_that_the_format_cannot_hold_are_refused(videos, make_resolved):
     def refused(why, **fields):
         with pytest.raises(UserError, match=why):
             dynerf.check(make_resolved(**fields).spec)

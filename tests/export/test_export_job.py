@@ -37,7 +37,7 @@ def tree(folder):
 
 
 @pytest.mark.parametrize("name", SHARDED)
-def test_a_stopped_export_goes_on_to_the_same_bytes(
+def test_a_stopped_export_resumes_to_the_same_bytes(
     name, folder, exported, small_shards, tmp_path
 ):
     export = Export.of(folder, format=name, out=tmp_path / "out")
@@ -85,7 +85,7 @@ def alive(pid):
         return False
 
 
-def test_processes_die_with_a_killed_export_which_goes_on_to_the_same_bytes(
+def test_processes_die_with_a_killed_export_which_resumes_to_the_same_bytes(
     folder, exported, tmp_path
 ):
     script, out = tmp_path / "script.py", tmp_path / "out"
@@ -108,7 +108,7 @@ def test_processes_die_with_a_killed_export_which_goes_on_to_the_same_bytes(
     assert tree(out) == whole
 
 
-def test_a_process_that_is_killed_is_one_line(folder, small_shards, tmp_path):
+def test_a_killed_process_is_a_one_line_error(folder, small_shards, tmp_path):
     export = Export.of(folder, format="webdataset", out=tmp_path / "out")
 
     def kill():
@@ -173,7 +173,7 @@ def test_one_process_at_a_time_exports_to_a_folder(folder, small_shards, tmp_pat
     export.run(1, another)
 
 
-def test_what_must_be_attributed_goes_along(folder, own, tmp_path):
+def test_the_attribution_is_copied(folder, own, tmp_path):
     source = write_dataset(tmp_path / "data", own, synthetic_views)
     (source / "ATTRIBUTION.md").write_text("by someone")
     Export.of(source, format="webdataset", out=tmp_path / "out").run(1, nothing)
@@ -218,7 +218,7 @@ def test_a_record_of_another_spec_is_named(own, make_resolved, tmp_path):
 
 @pytest.mark.parametrize("name", ["colmap", "nerfstudio", "dynerf", "parquet"])
 @pytest.mark.parametrize("field", ["intrinsics", "extrinsics"])
-def test_a_number_that_is_none_is_named(name, field, own, tmp_path):
+def test_a_value_that_is_not_a_number_is_named(name, field, own, tmp_path):
     def damage(split, scenes):
         example = tf_example_pb2.Example.FromString(scenes[0])
         example.features.feature[field].float_list.value[0] = float("nan")
@@ -234,7 +234,9 @@ def test_a_number_that_is_none_is_named(name, field, own, tmp_path):
     ("name", "lost"),
     [("nerfstudio", "train/scene_1/step_000/images"), ("parquet", "data")],
 )
-def test_what_has_lost_files_is_made_again(name, lost, folder, small_shards, tmp_path):
+def test_parts_that_have_lost_files_are_remade(
+    name, lost, folder, small_shards, tmp_path
+):
     export = Export.of(folder, format=name, out=tmp_path / "out", split="train")
     export.run(1, nothing)
     whole = tree(export.out)
@@ -252,7 +254,7 @@ def test_what_has_lost_files_is_made_again(name, lost, folder, small_shards, tmp
     assert tree(export.out) == whole
 
 
-def test_a_marker_of_something_else_is_one_line(folder, tmp_path):
+def test_a_foreign_marker_is_a_one_line_error(folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     for text in ("", "[1]", "\xff"):

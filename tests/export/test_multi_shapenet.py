@@ -59,7 +59,7 @@ def test_ten_views_of_one_step_as_the_readers_take_them(own, tmp_path):
             )
 
 
-def test_what_it_cannot_hold_is_refused(make_resolved, videos):
+def test_datasets_that_the_format_cannot_hold_are_refused(make_resolved, videos):
     with pytest.raises(UserError, match=r"10 views.*cameras.count is 5"):
         multi_shapenet.check(make_resolved().spec)
     with pytest.raises(UserError, match="one camera sees each"):

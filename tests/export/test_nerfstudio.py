@@ -197,7 +197,7 @@ def test_a_video_is_one_capture_of_what_is_static(video, video_folder):
     assert np.minimum(abs(points[:, 2]), dome).max() < 5e-3
 
 
-def test_what_is_too_far_is_unknown(make_resolved, tmp_path):
+def test_depth_beyond_the_range_is_unknown(make_resolved, tmp_path):
     def far(scene):
         views = synthetic_views(scene)
         views.depth[:, :, :2] = 90.0

@@ -111,7 +111,7 @@ def test_flow_goes_to_where_points_are_in_the_neighbours(
         assert 0.5 < data["mask"].mean() < 1
 
 
-def test_what_never_moves_is_no_motion(videos, tmp_path):
+def test_static_objects_have_no_motion_mask(videos, tmp_path):
     def still(scene):
         item = scene.objects[0]
         poses = item.poses[:1] * len(item.poses)
@@ -143,7 +143,7 @@ def test_it_is_the_same_again(split, folder, tmp_path):
     assert files(written("nsff", split, tmp_path / "again")) == files(folder)
 
 
-def test_what_is_no_video_is_refused(videos, make_resolved):
+def test_files_that_are_not_videos_are_refused(videos, make_resolved):
     with pytest.raises(UserError, match="one moving camera"):
         nsff.check(make_resolved().spec)
     zoom = dataclasses.replace(Patterns().zoom, by="focal_length")

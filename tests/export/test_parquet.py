@@ -1,4 +1,4 @@
-"""The datasets package reads it, and knows what is an image."""
+"""Exports as parquet, read by the datasets package."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""sunds reads the export like the official release, and its rays hit the scenes."""
+"""Exports as sunds, read by the sunds package like the official release."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""tfds reads all fields, exactly, where this package cannot be imported."""
+"""Exports as tfrecord, read exactly by tfds where this package cannot be imported."""
 
 import subprocess
 import sys

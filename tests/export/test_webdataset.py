@@ -1,4 +1,4 @@
-"""The webdataset package reads it, with its own decoders."""
+"""Exports as webdataset, read by the webdataset package with its decoders."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Strangers' archives, meshes and images: an AssetError or nothing bad."""
+"""Untrusted archives, meshes and images raise an AssetError or do no harm."""
 
 import contextlib
 import gzip
@@ -154,7 +154,7 @@ def test_a_good_archive_unpacks(base) -> None:
         (member("thing", b"not a folder"), "complete"),
     ],
 )
-def test_what_is_no_plain_file_inside_is_refused(base, bad, message) -> None:
+def test_only_regular_files_inside_the_folder_are_accepted(base, bad, message) -> None:
     with pytest.raises(AssetError, match=message):
         unpacked(base, gzip.compress(made(member("thing/a", b"a"), bad)))
 

@@ -1,4 +1,4 @@
-"""Records and shards that were damaged, or made to do harm: a RecordError."""
+"""Damaged and malicious records and shards raise a RecordError."""
 
 import io
 import struct
@@ -164,7 +164,7 @@ def test_one_long_text_is_not_repeated_for_all(whole) -> None:
         records.decode(data, fields=["objects/asset_id"])
 
 
-def test_a_scene_that_is_no_scene(whole) -> None:
+def test_an_invalid_scene_is_reported(whole) -> None:
     for text in (b"[" * 100_000, b"{}", b"null", b'{"objects": []}'):
         with pytest.raises(RecordError):
             records.scene_of(with_feature(whole, "scene", [text]))

@@ -1,4 +1,4 @@
-"""Manifests, specs and a dataset's JSON: a UserError, or values within bounds."""
+"""Manifests, specs and JSON of datasets: a UserError, or values within bounds."""
 
 import dataclasses
 import json
@@ -93,7 +93,7 @@ def test_bounds_of_no_size_that_can_be_scaled_are_refused(folder, side) -> None:
 
 
 @given(NAMES)
-def test_what_is_inside_stays_inside(name) -> None:
+def test_paths_inside_the_folder_are_accepted(name) -> None:
     if is_inside(name):
         top = Path("/a/b")
         path = Path(os.path.normpath(top / name))
@@ -255,7 +255,9 @@ def extreme(draw: st.DrawFn, entry=SCHEMA, key: str = ""):
 
 @hypothesis.settings(max_examples=40)
 @given(extreme(), st.booleans())
-def test_what_is_accepted_is_sampled(folder, make_resolved, values, easy) -> None:
+def test_every_accepted_spec_can_be_sampled(
+    folder, make_resolved, values, easy
+) -> None:
     values |= {"name": "x", "splits": {"train": 1}}
     dynamics = values.setdefault("dynamics", {})
     if dynamics.get("motion") == "physics":

@@ -1,4 +1,4 @@
-"""Meshes, pictures and archives of strangers are opened in the worker alone."""
+"""Only the worker opens untrusted meshes, pictures and archives."""
 
 import io
 import re
@@ -37,7 +37,7 @@ OPENERS = {
 
 
 @pytest.mark.parametrize("pattern", OPENERS)
-def test_only_the_worker_opens_what_strangers_made(pattern) -> None:
+def test_only_the_worker_opens_untrusted_files(pattern) -> None:
     found = {
         path.relative_to(DYSO).as_posix()
         for path in DYSO.rglob("*.py")

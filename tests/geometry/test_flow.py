@@ -223,7 +223,7 @@ def test_the_background_moves_with_the_camera_alone_and_objects_by_themselves(re
     assert np.linalg.norm(other_camera.optical, axis=-1).mean() > 1
 
 
-def test_what_an_object_comes_to_cover_is_hidden(record):
+def test_points_that_an_object_comes_to_cover_are_hidden(record):
     # Step 0 and 1 of one camera: the background's pixels stay, objects cover some.
     found = flow(record, 0, 5)
     before, after = record["instance"][[0, 5], ..., 0]
@@ -257,7 +257,7 @@ def test_the_infinite_moves_as_a_direction(make_resolved):
     np.testing.assert_array_equal(found.visible[inside], shows == 0)
 
 
-def test_what_is_behind_the_camera_is_not_in_frame_and_finite(record):
+def test_points_behind_the_camera_are_not_in_frame_and_finite(record):
     views = views_of(record)
     ahead = view_of(views, 0)
     half_turn = np.diag([-1.0, 1.0, -1.0])

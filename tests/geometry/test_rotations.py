@@ -60,7 +60,7 @@ def test_from_matrix_near_the_identity_and_half_turns(axis, angle):
 
 
 @given(seeds, st.floats(1e-3, 1e3))
-def test_the_norm_of_a_quaternion_says_nothing(seed, norm):
+def test_the_norm_of_a_quaternion_does_not_matter(seed, norm):
     q = random_quaternions(seed)
     np.testing.assert_allclose(
         quaternion_to_matrix(norm * q), quaternion_to_matrix(q), atol=1e-12

@@ -1,4 +1,4 @@
-"""Real engines on this machine, in processes of their own, for tests."""
+"""Real clusters and job services on this machine, for tests."""
 
 import os
 import pickle

@@ -58,7 +58,7 @@ def test_a_bucket_gets_the_bytes_that_a_disk_gets(tiny, whole, bucket, capsys):
     assert f"{bucket}: complete\n10 of 10 scenes" in capsys.readouterr().out
 
 
-def test_a_stopped_job_goes_on_in_a_bucket(tiny, whole, bucket, tmp_path):
+def test_a_stopped_job_resumes_in_a_bucket(tiny, whole, bucket, tmp_path):
     with pytest.raises(UserError, match="No space left on device; fix this"):
         make(tiny, bucket, renderer=FullDisk, scenes_per_part=1)
     kept = [name for name in bucket.sizes(".work") if name.endswith(".array_record")]
@@ -70,7 +70,7 @@ def test_a_stopped_job_goes_on_in_a_bucket(tiny, whole, bucket, tmp_path):
     assert shards(bucket) == shards(whole)
 
 
-def test_a_second_job_on_one_bucket_is_told(tiny, bucket):
+def test_a_second_job_on_one_bucket_is_refused(tiny, bucket):
     with (
         open_output(tiny, bucket),
         pytest.raises(UserError, match="another job is writing here"),
@@ -78,7 +78,7 @@ def test_a_second_job_on_one_bucket_is_told(tiny, bucket):
         make(tiny, bucket)
 
 
-def test_a_lost_shard_alone_is_made_again_in_a_bucket(tiny, whole, bucket, tmp_path):
+def test_only_the_lost_shard_is_remade_in_a_bucket(tiny, whole, bucket, tmp_path):
     make(tiny, bucket)
     bucket.remove(sorted(shards(bucket))[0])
     log = tmp_path / "log"
@@ -97,7 +97,7 @@ def test_another_specs_bucket_is_refused(tiny, make_resolved, bucket):
 
 
 @pytest.mark.slow
-def test_a_bucket_in_trouble_changes_no_byte(tiny, whole, servers, monkeypatch):
+def test_faults_of_a_bucket_change_no_byte(tiny, whole, servers, monkeypatch):
     proxy = emulators.Proxy(servers("s3"))
     emulators.speak_to(monkeypatch, "s3", proxy.url)
     output = open_folder(f"s3://{emulators.BUCKET}/{uuid.uuid4().hex}")

@@ -32,7 +32,7 @@ def test_misspelt_options_are_errors(spec, tmp_path, option, capsys):
     assert not (tmp_path / "data").exists()
 
 
-def test_bad_input_is_one_line_and_a_status(tmp_path, capsys):
+def test_bad_input_is_a_one_line_error_and_a_status(tmp_path, capsys):
     argv = ["--spec", str(tmp_path / "none.yaml"), "--output", str(tmp_path / "data")]
     assert main(argv) == 2
     [line] = capsys.readouterr().err.splitlines()

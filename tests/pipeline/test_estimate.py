@@ -9,7 +9,7 @@ import pytest
 from dyso.pipeline.estimate import Cost, estimate, mean_of
 
 
-def test_the_interval_is_students():
+def test_the_interval_is_students_t():
     # The textbook's quantile of t with 7 degrees of freedom is 1.895.
     values = [3.0, 5.0, 4.0, 6.0, 5.0, 4.0, 7.0, 6.0]
     found = mean_of(values, population=10**9)
@@ -29,7 +29,7 @@ def test_nine_of_ten_intervals_hold_the_truth():
     assert 870 <= hits <= 930
 
 
-def test_all_scenes_leave_no_doubt_and_one_leaves_all():
+def test_a_pilot_of_all_scenes_has_no_interval_and_of_one_an_unknown_interval():
     assert (mean_of([1.0, 5.0], 2).low, mean_of([1.0, 5.0], 2).high) == (3.0, 3.0)
     assert (mean_of([5.0], 2).low, mean_of([5.0], 2).high) == (None, None)
     assert (mean_of([5.0], 1).low, mean_of([5.0], 1).high) == (5.0, 5.0)
@@ -40,7 +40,7 @@ def test_costs_are_never_negative():
     assert mean_of([0.0, 0.0, 9.0], 100).low == 0.0
 
 
-def test_sums_follow_from_the_scenes():
+def test_totals_are_multiples_of_the_scene():
     costs = [
         Cost(bytes=1000, core_seconds=36.0, seconds=40.0),
         Cost(bytes=3000, core_seconds=36.0, seconds=50.0),
@@ -70,7 +70,7 @@ def test_more_cores_than_scenes_do_not_help():
     assert estimate(costs, scenes=4, views=1, cores=99)["wall_hours"].mean == 1.0
 
 
-def test_a_scene_that_fails_costs_time_and_fills_nothing():
+def test_a_failed_scene_adds_time_and_no_bytes():
     costs = [
         Cost(bytes=1000, core_seconds=10.0, seconds=10.0),
         Cost(bytes=0, core_seconds=30.0, seconds=30.0),

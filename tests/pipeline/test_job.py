@@ -204,7 +204,7 @@ def test_one_crash_of_the_machine_changes_no_record(whole, tiny, tmp_path):
     assert contents(tmp_path / "data") == contents(whole)
 
 
-def test_a_split_without_any_scene_is_an_error_and_made_anew(
+def test_a_split_whose_scenes_all_failed_is_an_error_and_is_remade(
     unwatched, whole, tiny, tmp_path
 ):
     failing = {("test", index): range(100) for index in range(3)}
@@ -228,7 +228,7 @@ class FullDisk(InstantRenderer):
         return super().render(scene)
 
 
-def test_a_stopped_job_goes_on_with_what_is_there(whole, tiny, tmp_path):
+def test_a_stopped_job_resumes_with_the_finished_parts(whole, tiny, tmp_path):
     output = tmp_path / "data"
     slow = functools.partial(FullDisk, seconds=0.05)
     with pytest.raises(UserError, match="part: No space left on device; fix this"):
@@ -243,7 +243,7 @@ def test_a_stopped_job_goes_on_with_what_is_there(whole, tiny, tmp_path):
     assert contents(output) == contents(whole)
 
 
-def test_a_damaged_part_is_made_again(whole, tiny, tmp_path):
+def test_a_damaged_part_is_remade(whole, tiny, tmp_path):
     output = tmp_path / "data"
     with pytest.raises(UserError):
         make(tiny, output, renderer=FullDisk, scenes_per_part=1, scenes_per_shard=4)
@@ -267,7 +267,7 @@ def test_a_complete_dataset_is_left_alone(whole, tiny):
 
 
 @pytest.mark.parametrize("damage", ["lost", "truncated"])
-def test_a_damaged_shard_alone_is_made_again(whole, tiny, tmp_path, damage):
+def test_only_the_damaged_shard_is_remade(whole, tiny, tmp_path, damage):
     output, log = tmp_path / "data", tmp_path / "log"
     shutil.copytree(whole, output)
     victim = output / sorted(contents(whole))[-1]
@@ -289,7 +289,7 @@ def test_a_damaged_shard_alone_is_made_again(whole, tiny, tmp_path, damage):
         }
 
 
-def test_what_another_version_began_is_refused(tiny, tmp_path, monkeypatch):
+def test_a_folder_begun_by_another_version_is_refused(tiny, tmp_path, monkeypatch):
     with pytest.raises(UserError):
         make(tiny, tmp_path / "data", renderer=FullDisk)
     monkeypatch.setattr(dyso, "__version__", "99.0.0")
@@ -316,13 +316,13 @@ def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
 
 
-def test_an_output_that_cannot_be_written_is_one_line(tiny, tmp_path):
+def test_an_output_that_cannot_be_written_is_a_one_line_error(tiny, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written: .*; choose another"):
         make(tiny, tmp_path / "file" / "data")
 
 
-def test_a_second_job_on_one_output_is_told(tiny, tmp_path):
+def test_a_second_job_on_one_output_is_refused(tiny, tmp_path):
     with (
         open_output(tiny, open_folder(tmp_path / "data")),
         pytest.raises(UserError, match="another job is writing here"),

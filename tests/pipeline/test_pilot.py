@@ -62,14 +62,14 @@ def test_costs_are_the_workers_a_share_of_its_start_and_our_own(tiny):
     assert sorted(cost.bytes for cost in costs) == sorted(sizes)
 
 
-def test_on_a_gpu_what_passes_counts(tiny):
+def test_on_a_gpu_seconds_are_wall_time(tiny):
     renderer = functools.partial(Timed, seconds=0.05)
     costs, _ = run_pilot(tiny, 2, workers=1, device="cuda", renderer=renderer)
     for cost in costs:
         assert 0.05 < cost.seconds - START / RECYCLE < 5 < cost.core_seconds
 
 
-def test_scenes_that_fail_are_told_and_one_sampled_again_is_none(tiny):
+def test_failed_scenes_are_reported_but_not_resampled_ones(tiny):
     failing = {("train", 2): range(100), ("test", 1): range(1)}
     renderer = functools.partial(Timed, failing=failing)
     costs, failures = run_pilot(tiny, 10, workers=1, renderer=renderer)
@@ -78,7 +78,7 @@ def test_scenes_that_fail_are_told_and_one_sampled_again_is_none(tiny):
     assert (failure.index, failure.reason) == (2, "asset")
 
 
-def test_a_pilot_of_failures_is_one_line(tiny):
+def test_a_pilot_of_failures_is_a_one_line_error(tiny):
     failing = {
         (split, index): range(100)
         for split, scenes in tiny.spec.splits.items()
@@ -94,6 +94,6 @@ class NoDevice(InstantRenderer):
         raise RenderError("device", "device hip: Blender finds none here")
 
 
-def test_a_device_that_is_not_there_ends_the_pilot(tiny):
+def test_a_missing_device_ends_the_pilot(tiny):
     with pytest.raises(UserError, match=r"^device hip: Blender finds none here$"):
         run_pilot(tiny, 4, workers=2, device="hip", renderer=NoDevice)

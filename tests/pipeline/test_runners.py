@@ -1,4 +1,4 @@
-"""The same job on engines of many processes, against what this process makes."""
+"""The same job on runners with many processes, compared with this process."""
 
 import dataclasses
 import functools
@@ -147,7 +147,7 @@ def test_a_killed_dask_worker_costs_no_scene_and_no_byte(dask, job, whole):
         ("bug", "^dask: .*of ours.*; see the runner's log; fix this"),
     ],
 )
-def test_an_error_on_dask_is_one_line_and_mended_by_the_same_command(
+def test_an_error_on_dask_is_one_line_and_the_same_command_resumes(
     dask, job, whole, broken, line
 ):
     with pytest.raises(UserError, match=line) as caught:
@@ -189,7 +189,7 @@ def nobody():
         yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
-def test_a_scheduler_that_is_not_there_is_one_line(job, nobody):
+def test_a_missing_scheduler_is_a_one_line_error(job, nobody):
     flags = ["--runner=DaskRunner", f"--dask_client_address=tcp://{nobody}"]
     with pytest.raises(UserError, match="no Dask scheduler answers there") as caught:
         run(job, [*flags, "--dask_connection_timeout=1"])
@@ -228,7 +228,7 @@ def test_a_pooled_renderer_serves_again_and_ends_when_idle(tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("environment", [["--environment_type=LOOPBACK"], HARNESS])
-def test_a_portable_engine_makes_the_same_bytes(service, job, whole, environment):
+def test_a_portable_runner_makes_the_same_bytes(service, job, whole, environment):
     accounts = run(job, [*service, *environment])
     assert accounts["rendered"] == accounts["planned"] == 12
     assert shards(job) == whole
@@ -243,7 +243,7 @@ def test_a_portable_engine_makes_the_same_bytes(service, job, whole, environment
         ("bug", "^portable: .*of ours.*; see the runner's log; fix this"),
     ],
 )
-def test_an_error_on_a_portable_engine_is_one_line(service, job, broken, line):
+def test_an_error_on_a_portable_runner_is_a_one_line_error(service, job, broken, line):
     with pytest.raises(UserError, match=line) as caught:
         run(noting(job, broken=broken), [*service, *HARNESS])
     assert "\n" not in str(caught.value)
@@ -254,7 +254,7 @@ def test_a_portable_job_may_last_longer_than_the_job_servers_time_out(service):
     assert options.view_as(PortableOptions).job_server_timeout > 30 * 24 * 3600
 
 
-def test_a_job_service_that_is_not_there_is_one_line(job, nobody):
+def test_a_missing_job_service_is_a_one_line_error(job, nobody):
     flags = ["--runner=PortableRunner", f"--job_endpoint={nobody}"]
     with pytest.raises(UserError, match="no job service answers there"):
         run(job, flags)
@@ -350,7 +350,7 @@ def test_dataflow_gets_a_job_of_one_thread_a_core(bucket, dataflow, job):
         ("--number_of_worker_harness_threads", "--machine_type's vCPUs"),
     ],
 )
-def test_dataflow_without_what_it_needs_is_refused(without, line):
+def test_dataflow_without_its_required_options_is_refused(without, line):
     flags = [flag for flag in DATAFLOW if not flag.startswith(without)]
     with pytest.raises(UserError, match=f"^{without}: is missing; .*{line}"):
         find_runner(flags, "gs://my-bucket/data")
@@ -365,7 +365,7 @@ def test_dataflow_cannot_write_to_this_machine(tmp_path):
 
 
 @pytest.mark.parametrize("runner", ["NoRunner", "no.such.Runner"])
-def test_an_unknown_engine_is_one_line(job, runner):
+def test_an_unknown_runner_is_a_one_line_error(job, runner):
     with pytest.raises(UserError, match=r"^--runner: ") as caught:
         run(job, [f"--runner={runner}"])
     assert "\n" not in str(caught.value)

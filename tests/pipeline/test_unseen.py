@@ -1,4 +1,4 @@
-"""Scenes that physics moves out of sight, which the worker refuses to render."""
+"""Scenes whose objects physics moves out of sight, which the worker refuses."""
 
 from dyso import records
 from dyso.pipeline.scenes import RENDER_ATTEMPTS, SceneMaker
@@ -31,7 +31,7 @@ def test_the_spec_bounds_them(make_resolved):
     assert len(making.retries) < 20
 
 
-def test_what_was_rendered_in_vain_is_given_up_sooner(make_resolved):
+def test_a_failing_scene_is_given_up_after_the_render_attempts(make_resolved):
     making = maker(make_resolved, "asset", RENDER_ATTEMPTS + 2)
     assert making.record("train", 0) is None
     assert len(making.failures + making.retries) == RENDER_ATTEMPTS

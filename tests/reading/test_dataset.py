@@ -1,4 +1,4 @@
-"""Random access gives every scene, by index and by part, and names what is wrong."""
+"""Random access to scenes by index and by part; errors that name what is wrong."""
 
 import json
 import os
@@ -53,13 +53,13 @@ def test_the_scene_of_a_record_is_the_one_sampled(dataset):
     assert records.scene_of(dataset["test"].record(1)) == expected
 
 
-def test_it_pickles(dataset):
+def test_a_dataset_pickles(dataset):
     part = dataset["train"][3:]
     part[0]
     assert indices(pickle.loads(pickle.dumps(part))) == indices(part)
 
 
-def test_what_is_not_there_is_one_line(dataset, folder, tmp_path):
+def test_missing_splits_fields_and_views_are_named(dataset, folder, tmp_path):
     for name in ("validation", "train[1:2", "train[a:]"):
         with pytest.raises(UserError, match="the splits are train, test, and"):
             dataset[name]

@@ -1,4 +1,4 @@
-"""The loader's order is seeded, shared out, and come back to exactly."""
+"""The loader: seeded order, division among processes, exact resumption."""
 
 import itertools
 import json
@@ -59,7 +59,7 @@ def test_a_source_draws_views_that_its_seed_decides(dataset, source):
         ({"fields": ("normal",)}, "no field 'normal'; the fields are color, depth"),
     ],
 )
-def test_a_source_refuses_what_the_dataset_has_not(dataset, wrong, message):
+def test_a_source_refuses_missing_fields_and_views(dataset, wrong, message):
     with pytest.raises(UserError, match=message):
         Source(split=dataset["train"], **wrong)
 
@@ -138,7 +138,7 @@ def script(path, folder, guard, more=""):
 
 
 @pytest.mark.slow
-def test_a_script_with_a_main_guard_ends_without_a_word(folder, tmp_path):
+def test_a_script_with_a_main_guard_ends_silently(folder, tmp_path):
     process = script(tmp_path / "a.py", folder, 'if __name__ == "__main__":')
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
@@ -146,7 +146,7 @@ def test_a_script_with_a_main_guard_ends_without_a_word(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_script_without_a_main_guard_ends_in_one_line(folder, tmp_path):
+def test_a_script_without_a_main_guard_is_a_one_line_error(folder, tmp_path):
     process = script(tmp_path / "a.py", folder, "if True:")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")

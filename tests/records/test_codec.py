@@ -138,7 +138,7 @@ def test_a_view_takes_at_most_32_kilobytes(make_resolved):
     assert max(sizes) <= 32 * 1024
 
 
-def test_what_is_not_there_is_named(data, bare):
+def test_missing_fields_and_views_are_named(data, bare):
     with pytest.raises(UserError, match="no field 'colour'; the fields are color, "):
         records.decode(data, fields=["colour"])
     with pytest.raises(UserError, match="'normal' in these records: the spec's"):
@@ -154,7 +154,7 @@ def test_views_without_a_layer_of_the_spec_are_refused(whole, bare):
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_record_are_refused(data):
+def test_bytes_that_are_not_a_record_are_refused(data):
     with pytest.raises(records.RecordError):
         records.decode(data)
     with pytest.raises(records.RecordError):

@@ -31,7 +31,7 @@ def test_a_shard_may_be_empty(tmp_path):
     assert list(records.read_shard(tmp_path / "a")) == []
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
+def test_a_failure_keeps_the_previous_file(tmp_path):
     def failing():
         yield RECORDS[0]
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""The client's promises, kept with a real worker that is really harmed."""
+"""The client of a real worker whose process is stopped, killed and harmed."""
 
 import dataclasses
 import os
@@ -49,7 +49,9 @@ def slow(scene: Scene) -> Scene:
     return dataclasses.replace(scene, render=render)
 
 
-def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
+def test_a_crash_is_reported_and_the_worker_replaced(
+    own, starter: ResolvedSpec
+) -> None:
     renderer, process = own
     scene = sample_scene(starter, "train", 0)
     first = renderer.render(scene)
@@ -62,7 +64,9 @@ def test_crash_is_reported_and_mended(own, starter: ResolvedSpec) -> None:
     assert (first.color == again.color).all()
 
 
-def test_views_are_told_while_a_scene_is_made(own, starter: ResolvedSpec) -> None:
+def test_finished_views_are_reported_while_a_scene_renders(
+    own, starter: ResolvedSpec
+) -> None:
     renderer, _ = own
     scene = sample_scene(starter, "train", 0)
     told: list[int] = []
@@ -71,7 +75,9 @@ def test_views_are_told_while_a_scene_is_made(own, starter: ResolvedSpec) -> Non
     assert told[0] > 0 and told[-1] < scene.layout.views
 
 
-def test_what_the_watcher_raises_ends_the_scene(own, starter: ResolvedSpec) -> None:
+def test_an_exception_of_the_callback_ends_the_scene(
+    own, starter: ResolvedSpec
+) -> None:
     renderer, _ = own
     scene = sample_scene(starter, "train", 0)
 
@@ -137,7 +143,7 @@ def test_nothing_is_left_behind(own, starter: ResolvedSpec) -> None:
     assert not scratch.exists()
 
 
-def test_a_manifest_that_is_not_there_is_final(starter: ResolvedSpec) -> None:
+def test_a_missing_manifest_is_a_final_error(starter: ResolvedSpec) -> None:
     with (
         Renderer(objects="absent.json", backgrounds="absent.json") as renderer,
         pytest.raises(RenderError, match=r"absent\.json") as caught,

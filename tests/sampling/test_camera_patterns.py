@@ -275,7 +275,7 @@ PANOPTIC = replace(QUIET, count=31, held_out=4, elevation=(10.0, 70.0))
 
 
 @given(seeds)
-def test_scenes_have_one_rig_but_for_its_turn(seed):
+def test_rigs_of_all_scenes_differ_only_in_their_turn(seed):
     cameras = only("rig", replace(PANOPTIC, distance=(5.0, 5.0)))
     trajectory, rotations = sample(cameras, seed)
     for position, rotation in zip(trajectory.positions, rotations, strict=True):

@@ -223,7 +223,7 @@ def test_a_smooth_path_has_no_jumps(seed, contact):
 
 
 @given(seeds)
-def test_what_moves_smoothly_at_rest_turns_about_the_vertical_and_stays_down(seed):
+def test_smooth_motion_at_rest_turns_about_the_vertical_and_stays_on_the_floor(seed):
     half = boxes(seed, 3)
     motion = sample(seed, smooth(), half)
     np.testing.assert_allclose(lowest(motion, half), 0, atol=1e-12)
@@ -260,7 +260,7 @@ def falling(**fields) -> Dynamics:
 
 
 @given(seeds)
-def test_what_is_to_fall_starts_apart_and_above_the_floor(seed):
+def test_falling_objects_start_apart_and_above_the_floor(seed):
     half = boxes(seed, 8)
     motion = sample(seed, falling(spawn_radius=2.0, drop=(0.5, 1.0)), half)
     starts, radii = motion.positions[:, 0], np.linalg.norm(half, axis=-1)

@@ -82,7 +82,7 @@ def test_scenes_differ_by_seed_split_index_and_attempt(make_resolved):
     assert len({scene.render_seed for scene in scenes}) == len(scenes)
 
 
-def test_streams_are_told_apart_by_each_of_their_parts():
+def test_streams_differ_by_each_part_of_their_names():
     parts = {"seed": 0, "split": "a", "index": 1, "attempt": 0}
     draws = [
         Streams(**{**parts, **change}).named(name).integers(2**62)
@@ -138,7 +138,7 @@ def test_scenes_from_before_physics_can_be_read(resolved):
     assert Scene.from_json(scene.to_json()).physics is None
 
 
-def test_a_video_is_of_one_camera_and_one_path(videos):
+def test_a_video_has_one_camera_on_one_path(videos):
     for index in range(20):
         scene = sample_scene(videos, "train", index)
         assert (scene.pattern, scene.layout.shape) == ("handheld", (7, 1))
@@ -151,7 +151,7 @@ def test_a_video_is_of_one_camera_and_one_path(videos):
             assert steps.max() < 0.8 * reach
 
 
-def test_of_a_video_only_what_a_camera_sees_must_be_seen(videos):
+def test_visibility_in_a_video_counts_only_each_cameras_own_step(videos):
     visibility = Visibility(share=0.9, share_of_views=1.0)
     videos = replace(videos, spec=replace(videos.spec, visibility=visibility))
     for index in range(10):
@@ -160,7 +160,7 @@ def test_of_a_video_only_what_a_camera_sees_must_be_seen(videos):
         assert (shares >= 0.9 - 0.1).all()
 
 
-def test_paired_cameras_without_their_steps_are_no_scene(videos):
+def test_paired_cameras_need_as_many_steps(videos):
     scene = sample_scene(videos, "train", 0)
     with pytest.raises(ValueError, match="as many as the dynamics steps"):
         replace(scene, cameras=scene.cameras[:-1])
@@ -207,12 +207,12 @@ def test_a_scene_reads_back_exactly_from_one_line_of_json(contact, make_resolved
 
 
 @pytest.mark.parametrize("text", ["", "{}", "null", '{"index": 0}', b"\xff"])
-def test_what_is_no_scene_is_refused(text):
+def test_invalid_scenes_are_refused(text):
     with pytest.raises(ValueError, match="for Scene"):
         Scene.from_json(text)
 
 
-def test_a_scene_is_what_the_spec_asks_for(make_resolved):
+def test_a_scene_follows_its_spec(make_resolved):
     resolved = make_resolved(
         resolution=(64, 96),
         objects=Objects(count=(2, 4), size=1.5),
@@ -392,7 +392,9 @@ def test_a_scene_is_reached_from_every_attempt_up_to_its_own(make_resolved):
         ({"backgrounds": Backgrounds(dome_radius=3.0)}, "outside the dome"),
     ],
 )
-def test_what_is_never_seen_ends_with_the_reason(fields, reason, make_resolved):
+def test_a_spec_that_never_shows_its_objects_ends_with_the_reason(
+    fields, reason, make_resolved
+):
     visibility = Visibility(share=1.0, share_of_views=1.0, attempts=20)
     resolved = make_resolved(**fields, visibility=visibility)
     with pytest.raises(UnseenScene, match=reason) as caught:

@@ -33,12 +33,12 @@ def share(yaw: float, *, spec: Spec = SPEC, focal_length: float = 0.032) -> floa
     return seen
 
 
-def test_what_is_in_front_is_seen():
+def test_boxes_in_front_of_the_camera_are_visible():
     assert share(0.0) == 1
 
 
 @pytest.mark.parametrize("yaw", [np.pi / 2, np.pi])
-def test_what_is_beside_or_behind_is_not(yaw):
+def test_boxes_beside_or_behind_the_camera_are_not_visible(yaw):
     assert share(yaw) == 0
 
 

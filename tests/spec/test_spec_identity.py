@@ -82,7 +82,7 @@ def test_the_identity_stays_when_a_key_is_renamed(make_resolved):
 
 
 @pytest.mark.parametrize("section", ["objects", "backgrounds"])
-def test_the_hash_covers_assets_but_not_where_they_are(section, resolved):
+def test_the_hash_covers_assets_but_not_their_location(section, resolved):
     def with_catalog(**fields):
         return replace(resolved, **{section: replace(catalog, **fields)})
 
@@ -102,7 +102,7 @@ def test_the_hash_covers_assets_but_not_where_they_are(section, resolved):
         assert with_catalog(assets=assets).hash != resolved.hash
 
 
-def test_the_hash_does_not_hang_on_the_order_of_the_splits(make_resolved):
+def test_the_hash_does_not_depend_on_the_order_of_the_splits(make_resolved):
     one = make_resolved(splits={"train": 3, "test": 2})
     two = make_resolved(splits={"test": 2, "train": 3})
     assert one.hash == two.hash
@@ -142,7 +142,7 @@ def test_another_seed_holds_out_other_objects(make_resolved):
     assert len(held_out) > 1
 
 
-def test_all_share_all_where_nothing_is_held_out(resolved):
+def test_without_held_out_assets_all_splits_share_all(resolved):
     assert resolved.backgrounds_of("train") == resolved.backgrounds_of("test")
     assert len(resolved.backgrounds_of("test")) == 6
 

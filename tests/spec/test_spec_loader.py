@@ -283,7 +283,7 @@ def test_a_list_of_patterns_draws_these_and_no_other(tmp_path):
 
 @settings(max_examples=50)
 @given(st.just("all") | st.from_regex(r"[\w\-]{1,81}") | st.from_regex("[a-z_0-9]+"))
-def test_what_is_accepted_as_a_name_readers_accept(tmp_path_factory, name):
+def test_readers_accept_every_valid_name(tmp_path_factory, name):
     path = tmp_path_factory.getbasetemp() / "names.yaml"
     path.write_text(yaml.safe_dump({"name": name, "splits": {name: 1}}))
     try:
@@ -446,7 +446,7 @@ def test_the_papers_spec_writes_out_the_defaults():
     )
 
 
-def test_a_resolved_spec_is_kept_whole(tmp_path, resolved):
+def test_a_resolved_spec_reads_back_equal(tmp_path, resolved):
     path = tmp_path / "spec.json"
     path.write_bytes(save_resolved(resolved))
     again = load_resolved(path)
@@ -463,7 +463,7 @@ def test_a_resolved_spec_with_former_keys_is_read(resolved):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"spec": 3}', "\x00"])
-def test_what_is_no_resolved_spec_is_refused(tmp_path, text):
+def test_invalid_resolved_specs_are_refused(tmp_path, text):
     path = tmp_path / "spec.json"
     path.write_text(text)
     with pytest.raises(UserError, match="not a resolved spec"):

@@ -1,4 +1,4 @@
-"""Services that fail, through a proxy that lets them: retried, bounded, verified."""
+"""Faults of storage services, made by a proxy: retried, bounded, verified."""
 
 import hashlib
 import random
@@ -141,7 +141,7 @@ def test_a_damaged_download_is_fetched_again(
     "fault",
     [emulators.unavailable, emulators.silence, emulators.cut, emulators.truncate],
 )
-def test_what_always_fails_ends_and_leaves_nothing_half(
+def test_a_permanent_fault_raises_and_leaves_no_partial_files(
     proxied: tuple[Folder, Proxy],
     file: Path,
     fault: emulators.Fault,
@@ -160,7 +160,7 @@ def test_what_always_fails_ends_and_leaves_nothing_half(
     assert file.stat().st_size == SIZE
 
 
-def test_a_service_that_is_gone_ends(
+def test_requests_to_a_dead_service_end(
     proxied: tuple[Folder, Proxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, proxy = proxied
@@ -178,7 +178,7 @@ def test_a_service_that_is_gone_ends(
     assert time.monotonic() - begin < 30
 
 
-def test_a_file_that_is_not_what_it_should_be_is_not_sent(
+def test_a_file_with_another_checksum_is_not_sent(
     proxied: tuple[Folder, Proxy], file: Path
 ) -> None:
     folder, _ = proxied
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_what_it_should_be_is_not_sent(
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_a_missing_bucket_is_told_at_once(
+def test_a_missing_bucket_is_reported_at_once(
     scheme: str, servers: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speak_to(monkeypatch, scheme, servers(scheme))
@@ -209,7 +209,7 @@ def test_a_missing_bucket_is_told_at_once(
     assert time.monotonic() - begin < 10
 
 
-def test_missing_and_wrong_keys_are_told_at_once(
+def test_missing_and_wrong_keys_are_reported_at_once(
     proxied: tuple[Folder, Proxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, proxy = proxied
@@ -226,7 +226,7 @@ def test_missing_and_wrong_keys_are_told_at_once(
     assert len(list(filter(is_for_object, proxy.seen))) == 2
 
 
-def test_no_keys_are_told_at_once(
+def test_missing_credentials_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speak_to(monkeypatch, "s3", "http://127.0.0.1:9")
@@ -276,7 +276,7 @@ def test_a_holder_that_lives_keeps_it(
 
 
 @pytest.mark.usefixtures("quick_beats")
-def test_a_silent_holder_is_taken_over_and_told(
+def test_a_silent_owner_loses_the_lock_and_learns_of_it(
     proxied: tuple[Folder, Proxy],
     elsewhere: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What holds for every folder, wherever it lies."""
+"""Behaviour of all folders, on disks and in buckets."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ def make(path: Path, size: int, seed: int = 0) -> tuple[Path, str]:
     return path, hashlib.sha256(data).hexdigest()
 
 
-def test_what_is_written_is_read(folder: Folder) -> None:
+def test_written_files_read_back(folder: Folder) -> None:
     for data in (b"", b"one\r\n", bytes(range(256)) * 9):
         folder.write("a/b.json", data)
         assert folder.read("a/b.json") == data
@@ -197,7 +197,7 @@ def test_one_job_holds_a_folder(folder: Folder) -> None:
     assert folder.sizes() == {}
 
 
-def test_what_the_killed_held_is_free(folder: Folder) -> None:
+def test_locks_of_killed_processes_are_free(folder: Folder) -> None:
     process, line = in_other_process(folder, HOLD)
     assert line == "held"
     process.kill()
@@ -243,7 +243,7 @@ def test_only_one_of_many_gets_it(folder: Folder) -> None:
         (Path("gs://bucket/x"), "gs:/bucket/x: must name a bucket: gs://bucket/folder"),
     ],
 )
-def test_what_is_no_location_is_refused(location: str | Path, wanted: str) -> None:
+def test_invalid_locations_are_refused(location: str | Path, wanted: str) -> None:
     with pytest.raises(UserError, match=wanted):
         open_folder(location)
 
@@ -251,7 +251,7 @@ def test_what_is_no_location_is_refused(location: str | Path, wanted: str) -> No
 @pytest.mark.parametrize(
     ("scheme", "module"), [("s3", "boto3"), ("gs", "google.cloud.storage")]
 )
-def test_a_library_that_is_not_there_is_named(
+def test_a_missing_library_is_named(
     scheme: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -1,4 +1,4 @@
-"""What holds on a disk alone: renames, full disks, other filesystems."""
+"""Behaviour of folders on a disk only: renames, full disks, other file systems."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def test_put_from_another_filesystem_copies(folder: LocalFolder) -> None:
         "folder.put(Path('/dev/shm') / sys.argv[2], 'a', '')",
     ],
 )
-def test_what_does_not_fit_leaves_what_was_there(
+def test_a_write_to_a_full_disk_keeps_the_previous_file(
     folder: LocalFolder, action: str
 ) -> None:
     """The kernel refuses to let a file grow, as it does on a full disk."""
@@ -118,7 +118,7 @@ def test_no_name_leads_out_of_the_folder(folder: LocalFolder, name: str) -> None
     assert (folder.path.parent / "x").read_bytes() == b"mine"
 
 
-def test_a_loop_of_links_is_no_endless_listing(folder: LocalFolder) -> None:
+def test_listing_ends_despite_a_loop_of_links(folder: LocalFolder) -> None:
     folder.write("a/b", b"1")
     (folder.path / "a" / "up").symlink_to(folder.path)
     assert {name for name in folder.sizes() if "up" not in name} == {"a/b"}

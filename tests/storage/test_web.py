@@ -1,4 +1,4 @@
-"""What a web server may do to those who read from it, with real servers."""
+"""Hostile and failing web servers, all of them real."""
 
 import contextlib
 import errno
@@ -149,7 +149,7 @@ def test_the_body_of_a_redirect_is_not_read(serve) -> None:
     assert open_source(f"http://127.0.0.1:{server.port}").read("file") == b"here"
 
 
-def test_what_is_said_to_be_compressed_is_taken_as_it_is(serve) -> None:
+def test_bodies_declared_as_compressed_are_not_unpacked(serve) -> None:
     server = serve(answer("200 OK", b"zipped", **{"Content-Encoding": "gzip"}))
     assert open_source(f"http://127.0.0.1:{server.port}").read("file") == b"zipped"
 
@@ -163,7 +163,9 @@ def test_what_is_said_to_be_compressed_is_taken_as_it_is(serve) -> None:
         ("gopher://x", "which is not http or https"),
     ],
 )
-def test_a_redirect_to_nowhere_is_one_line(serve, location, message) -> None:
+def test_a_redirect_without_a_target_is_a_one_line_error(
+    serve, location, message
+) -> None:
     server = serve(answer("302 Found", Location=location))
     with pytest.raises(OSError, match=message):
         open_source(f"http://127.0.0.1:{server.port}").read("file")
@@ -203,7 +205,7 @@ def test_https_never_falls_to_http(serve, tls) -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_public_server_redirects_to_no_machine_of_ours(
+def test_a_public_server_cannot_redirect_to_a_private_address(
     serve, monkeypatch, direct
 ) -> None:
     inner = serve(answer("200 OK", b"secret"))

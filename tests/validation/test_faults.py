@@ -49,7 +49,7 @@ def test_a_sound_dataset_has_no_problems(sound):
     assert problems(sound) == []
 
 
-def test_a_dataset_whose_maker_kept_no_checksums_has_none_to_compare(copy):
+def test_a_dataset_without_recorded_checksums_is_accepted(copy):
     (copy / "metadata.json").write_text("{}")
     (copy / "COMPLETED").unlink()
     assert problems(copy) == []
@@ -91,7 +91,7 @@ def test_a_missing_shard_is_named_and_the_others_are_checked(copy):
     assert len(found) == 3
 
 
-def test_a_shard_that_is_none_of_the_dataset_is_named(copy):
+def test_a_shard_of_another_dataset_is_named(copy):
     shutil.copy(copy / SHARD, copy / SHARD.replace("train", "validation"))
     assert problems(copy) == [
         f"{SHARD.replace('train', 'validation')}: is not a shard of this dataset"
@@ -151,7 +151,7 @@ def test_a_record_of_another_dataset_is_named(tmp_path, resolved, make_resolved)
     ]
 
 
-def test_what_is_no_record_is_named(tmp_path, resolved):
+def test_bytes_that_are_not_a_record_are_named(tmp_path, resolved):
     folder = changed(tmp_path, resolved, lambda own: [own[0], b"\x07 no", own[2]])
     [found] = problems(folder)
     assert found.startswith(f"{SHARD}: record 1: does not decode: ")
@@ -216,7 +216,7 @@ def test_a_wrong_height_is_named_by_the_geometry(tmp_path, resolved):
     assert "object 0 agree between views; most are wrong in view 1" in found
 
 
-def test_a_quaternion_that_is_no_rotation_is_named(tmp_path, resolved):
+def test_a_quaternion_of_another_norm_is_named(tmp_path, resolved):
     change = reencoded(resolved, quaternions=lambda values: values * 1.01)
     assert problems(changed(tmp_path, resolved, change)) == [
         f"{SHARD}: record 0: objects: invalid pose of object 0 at dynamics step 0"
@@ -360,7 +360,7 @@ def test_scenes_are_chosen_evenly_and_once(sound, scenes, expected):
         assert all(positions)
 
 
-def test_what_is_no_dataset_is_said_in_one_line(tmp_path):
+def test_a_folder_that_is_not_a_dataset_is_named(tmp_path):
     with pytest.raises(UserError) as error:
         Validation(tmp_path)
     assert len(str(error.value).splitlines()) == 1

@@ -90,7 +90,7 @@ def relabeled(values):
         ("intrinsics", zoomed),
     ],
 )
-def test_what_is_wrong_disagrees(record, name, change):
+def test_wrong_geometry_disagrees(record, name, change):
     found = agreement(with_changed(record, name, change))
     assert found.shares().min() < REQUIRED
     assert len(found.failed()) > 0
@@ -117,7 +117,7 @@ def test_views_without_depth_are_no_disagreement(record):
     assert (found.shares() == 1).all()
 
 
-def test_a_few_stray_points_of_what_is_hardly_visible_are_no_failure(record):
+def test_a_few_stray_points_of_a_hardly_visible_object_are_tolerated(record):
     sound = agreement(record)
     stray = np.zeros_like(sound.wrong)
     stray[1, 3, 4] = 20

@@ -1,4 +1,4 @@
-"""Clips, and reading them."""
+"""Clip records, and random access to clips."""
 
 import json
 import pickle
@@ -34,12 +34,12 @@ def test_a_clip_comes_back_from_its_record():
     assert np.array_equal(found.decode([2, 0]), found.decode()[[2, 0]])
 
 
-def test_a_name_that_is_no_text_can_be_written():
+def test_a_name_that_is_not_utf8_can_be_written():
     clip = clip_of(np.zeros((1, 8, 8, 3), np.uint8), name="a\udcff.mp4")
     assert decode_clip(encode_clip(clip)).name == "a\\udcff.mp4"
 
 
-def test_damage_is_told():
+def test_damage_is_reported():
     record = encode_clip(clip_of(np.zeros((2, 8, 8, 3), np.uint8)))
     for data in (b"", b"nonsense", record[: len(record) // 2]):
         with pytest.raises(RecordError, match="not a clip"):
@@ -59,7 +59,7 @@ def test_clips_are_found_by_index_and_survive_pickling(clips):
         split[7]
 
 
-def test_what_is_no_folder_of_clips_is_told(clips, tmp_path):
+def test_folders_without_clips_are_refused(clips, tmp_path):
     with pytest.raises(UserError, match="not a finished folder of clips"):
         open_clips(tmp_path, "train")
     with pytest.raises(UserError, match="no split 'test'; the splits are train"):
@@ -93,7 +93,7 @@ def test_a_dataset_of_one_camera_is_clips(make_resolved, tmp_path):
     assert np.array_equal(found[1].decode([5, 2]), whole[[5, 2]])
 
 
-def test_a_dataset_of_several_cameras_is_no_clips(make_resolved, tmp_path):
+def test_a_dataset_of_several_cameras_is_refused(make_resolved, tmp_path):
     resolved = make_resolved(splits={"train": 1}, resolution=(16, 16))
     data = write_dataset(tmp_path / "data", resolved, synthetic_views)
     with pytest.raises(UserError, match="expected one view per dynamics step, got 25"):

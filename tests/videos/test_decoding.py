@@ -1,4 +1,4 @@
-"""From video files to frames: which, how they are cut, and what is refused."""
+"""Decoding of video files: which frames, how they are cropped, what is refused."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,9 @@ def spans(image):
         ((32, 32), (64, 64), None, [0, 1, 0, 1]),
     ],
 )
-def test_the_middle_is_kept(tmp_path, size, resolution, aspect, expected):
+def test_videos_are_cropped_about_their_centre(
+    tmp_path, size, resolution, aspect, expected
+):
     path = film(tmp_path / "a.mp4", [ramp(*size)] * 8, aspect=aspect)
     _, images = frames_of(path, Options(resolution=resolution))
     assert images[0].shape == (*resolution, 3)
@@ -105,7 +107,7 @@ def test_videos_of_a_camera_on_its_side_are_turned_upright(tmp_path):
     assert image[:, 0, 1].mean() - image[:, -1, 1].mean() > 200
 
 
-def test_shrinking_makes_no_pattern_of_what_is_too_fine(tmp_path):
+def test_shrinking_does_not_alias(tmp_path):
     stripes = np.zeros((128, 128, 3), np.uint8)
     stripes[:, ::2] = 255
     _, images = frames_of(film(tmp_path / "a.mp4", [stripes] * 8))
@@ -156,7 +158,7 @@ def test_damaged_videos_are_refused(tmp_path, name):
     assert refusal(path) in ("damaged", "truncated")
 
 
-def test_what_is_no_video_is_refused(tmp_path):
+def test_files_that_are_not_videos_are_refused(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"")
     assert refusal(path) == "format"

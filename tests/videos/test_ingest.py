@@ -1,4 +1,4 @@
-"""The job: the same clips whatever happens on the way, and an account of the rest."""
+"""Ingesting makes the same clips whatever happens, and reports the failures."""
 
 import dataclasses
 import errno
@@ -64,7 +64,7 @@ ingest(sys.argv[1], sys.argv[2], options, workers=1, say=say)
 """
 
 
-def test_a_killed_job_goes_on(films, clips, small, tmp_path):
+def test_a_killed_job_resumes(films, clips, small, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-c", KILLED, films, out]
     killed = subprocess.run(command, timeout=100, check=False)
@@ -183,13 +183,13 @@ def answers_around(name, folder, options, timeout):
     return found
 
 
-def test_what_hangs_takes_no_other_video_along(tmp_path, small):
+def test_a_video_that_hangs_the_decoder_affects_no_other(tmp_path, small):
     # Opening it waits for one who writes to it, and there is none.
     os.mkfifo(tmp_path / "hangs.mp4")
     assert answers_around("hangs.mp4", tmp_path, small, timeout=10).reason == "timeout"
 
 
-def test_what_crashes_takes_no_other_video_along(tmp_path, small):
+def test_a_video_that_crashes_the_decoder_affects_no_other(tmp_path, small):
     path = tmp_path / "crashes.mp4"
     os.mkfifo(path)
 
@@ -213,7 +213,7 @@ def test_what_crashes_takes_no_other_video_along(tmp_path, small):
     assert "SIGSEGV" in found.message
 
 
-def test_a_pipe_is_no_video(tmp_path, small):
+def test_a_pipe_is_ignored(tmp_path, small):
     film(tmp_path / "a.mp4", numbered(9))
     os.mkfifo(tmp_path / "pipe.mp4")
     found = list_videos(tmp_path, small)
@@ -221,7 +221,7 @@ def test_a_pipe_is_no_video(tmp_path, small):
     assert found.ignored == {"not a regular file": 1}
 
 
-def test_what_cannot_be_made_is_told(tmp_path, films, small):
+def test_impossible_jobs_are_refused(tmp_path, films, small):
     out = tmp_path / "out"
     with pytest.raises(UserError, match=r"nowhere: No such file"):
         ingest(tmp_path / "nowhere", out, small)
@@ -239,7 +239,7 @@ def test_what_cannot_be_made_is_told(tmp_path, films, small):
             Options(**wrong)
 
 
-def test_the_command_tells_what_it_made(tmp_path, films):
+def test_the_command_summarises_the_clips(tmp_path, films):
     command = [sys.executable, "-c", "from dyso.cli import main; main()", "videos"]
     more = ["--out", tmp_path / "out", "--resolution", "16", "24", "--workers", "1"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The page in a real browser: seen, clicked, pressed, pointed at."""
+"""The page in a real browser, with clicks, keys and mouse moves."""
 
 import dataclasses
 import io
@@ -259,7 +259,7 @@ def complaints(browser):
     return [entry for entry in browser.log if entry["method"] in kinds]
 
 
-def test_a_scene_whose_files_are_gone_is_named(address, tmp_path, opened):
+def test_a_scene_with_missing_files_is_named(address, tmp_path, opened):
     alone = tmp_path / "index.html"
     alone.write_bytes(address.read_bytes())
     browser = opened(alone)

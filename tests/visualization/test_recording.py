@@ -183,7 +183,9 @@ def test_of_very_many_views_as_many_cameras_are_shown_as_fit():
     assert len(shown_cameras(video, (128, 128))) == 1000
 
 
-def test_without_rerun_one_line_says_what_to_install(dataset, tmp_path, monkeypatch):
+def test_a_missing_rerun_is_a_one_line_error_with_the_command(
+    dataset, tmp_path, monkeypatch
+):
     monkeypatch.setitem(__import__("sys").modules, "rerun", None)
     with pytest.raises(UserError, match=r"pip install 'dyso\[view\]'"):
         write_recording(tmp_path / "a.rrd", dataset, [("train", 0)])

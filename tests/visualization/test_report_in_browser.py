@@ -1,4 +1,4 @@
-"""The report of an evaluation, in a browser: every picture in sight, with a caption."""
+"""The report of an evaluation in a browser: all pictures are visible, with captions."""
 
 import numpy as np
 import pytest

@@ -551,9 +551,7 @@ def test_a_bad_hdri_is_named(worker, render, name) -> None:
         ("checksum_path", "sha256 is .*, not one"),
     ],
 )
-def test_what_a_manifest_says_is_held_to_its_folder(
-    worker, render, name, message
-) -> None:
+def test_paths_in_a_manifest_stay_in_its_folder(worker, render, name, message) -> None:
     assert_named(worker, render, message, name)
 
 
@@ -581,7 +579,7 @@ def test_the_trap_springs_where_scripts_are_allowed(trap, tmp_path) -> None:
         "bare_name",
     ],
 )
-def test_what_is_well_made_renders(render, name) -> None:
+def test_valid_assets_render(render, name) -> None:
     assert (render(name).instance == 1).any()
 
 

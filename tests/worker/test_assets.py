@@ -125,7 +125,7 @@ def test_a_bad_hdri_is_named(render) -> None:
     assert (caught.value.reason, caught.value.asset) == ("asset", "broken")
 
 
-def test_the_worker_goes_on_after_a_bad_asset(render) -> None:
+def test_the_worker_survives_a_bad_asset(render) -> None:
     with pytest.raises(RenderError):
         render("no_faces")
     assert render("flat").color.any()

@@ -1,4 +1,4 @@
-"""What Blender opens is a copy that shows the same, and names nothing of the file's."""
+"""Blender opens a clean copy of a mesh, equal in looks, that names no other file."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What happens where there is no such GPU."""
+"""A worker on a machine without the requested GPU."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def absent(request):
     return device
 
 
-def test_a_device_that_is_not_there_is_told_before_any_scene(absent, starter):
+def test_a_missing_device_is_reported_before_any_scene(absent, starter):
     with renderer_on(absent, starter) as own:
         with pytest.raises(RenderError) as caught:
             own.render(sample_scene(starter, "train", 0))
@@ -55,13 +55,13 @@ def test_it_ends_the_whole_job(absent, starter, tmp_path):
     assert not list((tmp_path / "data").rglob("*.progress"))
 
 
-def test_the_command_says_one_line(absent, tmp_path):
+def test_the_command_prints_one_line(absent, tmp_path):
     with pytest.raises(UserError, match=f"^device {absent}: {FOUND}"):
         render.main(DEMO, out=tmp_path / "scene", device=absent)
     assert not (tmp_path / "scene").exists()
 
 
-def test_a_kind_that_nobody_knows_is_told_at_once(starter):
+def test_an_unknown_kind_is_reported_at_once(starter):
     known = "cpu, cuda, optix, hip, metal, oneapi"
     with pytest.raises(UserError, match=f"device: must be one of {known}, got vulkan"):
         renderer_on("vulkan", starter)

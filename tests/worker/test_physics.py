@@ -1,4 +1,4 @@
-"""Objects that physics moves: how they fall, and how they are shown."""
+"""Objects that physics moves: how they fall, and how they are rendered."""
 
 import dataclasses
 import subprocess
@@ -120,7 +120,7 @@ def test_a_record_of_falling_objects_is_sound(
     assert all((views.instance == i + 1).any() for i in range(len(scene.objects)))
 
 
-def test_what_flies_out_of_sight_is_refused_and_the_worker_goes_on(
+def test_objects_that_fly_out_of_sight_are_refused_and_the_worker_survives(
     renderer: Renderer, scene: Scene
 ) -> None:
     assert scene.physics is not None

@@ -1,4 +1,4 @@
-"""What a worker says is the machine's doing."""
+"""Failures that a worker attributes to the machine."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""Looking up what objects do not change gives what path tracing it gives."""
+"""Looked-up pixels equal path traced ones where objects change nothing."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""What commands make of datasets that were made to do harm."""
+"""Commands on datasets, servers and videos that were made to do harm."""
 
 import dataclasses
 import http.server
@@ -98,7 +98,7 @@ def copy(sound, tmp_path):
     return shutil.copytree(sound, tmp_path / "data")
 
 
-def test_a_scene_without_measure_is_one_line(tmp_path, resolved) -> None:
+def test_a_scene_of_unbounded_size_is_a_one_line_error(tmp_path, resolved) -> None:
     folder = write(tmp_path / "data", resolved, huge)
     status, out, _ = run("validate", folder)
     assert status == 1
@@ -157,7 +157,7 @@ def synthetic_color(resolved):
     return np.zeros((*resolved.spec.resolution, 3), np.uint8)
 
 
-def test_nothing_that_data_say_acts_on_the_terminal(tmp_path, resolved) -> None:
+def test_control_characters_in_data_are_escaped(tmp_path, resolved) -> None:
     def named(own):
         texts = {"objects__asset_id": EVIL, "background__asset_id": EVIL}
         texts |= {"camera_pattern": EVIL, "spec_hash": EVIL, "scene_name": EVIL}
@@ -187,7 +187,7 @@ def test_nothing_that_data_say_acts_on_the_terminal(tmp_path, resolved) -> None:
     assert out.count(printable(EVIL)) == 2
 
 
-def test_what_a_server_says_is_escaped(tmp_path) -> None:
+def test_texts_of_a_server_are_escaped(tmp_path) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.send_response(418, "\x1b[2J" + "t" * 1000)
@@ -239,7 +239,7 @@ JUNK = [
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_junk_in_notes_is_one_line(copy, junk) -> None:
+def test_a_damaged_state_file_is_a_one_line_error(copy, junk) -> None:
     from dyso.cli import stats, status
     from dyso.spec import UserError
 

@@ -1,4 +1,4 @@
-"""A folder that a stranger made leads no write out of it, and no job astray."""
+"""An untrusted output folder cannot redirect writes or mislead a job."""
 
 import json
 import shutil
@@ -102,7 +102,7 @@ def test_a_complete_dataset_names_all_of_its_shards_and_no_others(whole, data, t
         f"{WORK_FOLDER}/lock",
     ],
 )
-def test_links_in_a_dataset_lead_no_write_out_of_it(data, elsewhere, tiny, link):
+def test_links_in_a_dataset_cannot_redirect_writes(data, elsewhere, tiny, link):
     before = everything(elsewhere)
     (data / WORK_FOLDER).mkdir(exist_ok=True)
     if link == WORK_FOLDER:
@@ -132,7 +132,7 @@ def test_the_dataset_itself_may_be_a_link(whole, data, tiny, tmp_path):
     ]
     + ['{"spec_hash": "", "versions": {"dyso": 1}, "scenes_per_shard": 4}'],
 )
-def test_a_damaged_layout_is_told_in_a_line(data, tiny, text):
+def test_a_damaged_layout_is_a_one_line_error(data, tiny, text):
     """And mended as one is told."""
     (data / "metadata.json").unlink()
     (data / "COMPLETED").unlink()
@@ -146,7 +146,7 @@ def test_a_damaged_layout_is_told_in_a_line(data, tiny, text):
 
 
 @pytest.mark.parametrize("text", ["", "junk", "[]", '{"shards": 3}', "[" * 100_000])
-def test_damaged_metadata_has_every_shard_made_anew(whole, data, tiny, text):
+def test_damaged_metadata_makes_the_job_remake_every_shard(whole, data, tiny, text):
     (data / "metadata.json").write_text(text)
     make(tiny, data, scenes_per_shard=PER_SHARD)
     assert shards(data) == shards(whole)
@@ -166,14 +166,14 @@ def begin(resolved, output):
         make(resolved, output, Stops, scenes_per_shard=PER_SHARD, scenes_per_part=1)
 
 
-def test_without_its_notes_a_begun_dataset_is_made_anew(whole, tiny, tmp_path):
+def test_an_unfinished_dataset_without_its_work_folder_is_remade(whole, tiny, tmp_path):
     begin(tiny, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / WORK_FOLDER)
     make(tiny, tmp_path / "data", scenes_per_shard=PER_SHARD)
     assert shards(tmp_path / "data") == shards(whole)
 
 
-def test_without_its_notes_shards_of_another_cut_are_told(data, tiny):
+def test_shards_of_another_division_are_reported_without_the_work_folder(data, tiny):
     for name in ("metadata.json", "COMPLETED"):
         (data / name).unlink()
     with pytest.raises(
@@ -196,7 +196,7 @@ class RemovesNotes(InstantRenderer):
         return super().render(scene)
 
 
-def test_notes_removed_while_a_job_runs_are_told_and_it_can_be_run_again(
+def test_a_work_folder_removed_while_a_job_runs_is_reported_and_remade(
     whole, tiny, tmp_path
 ):
     output = tmp_path / "data"
