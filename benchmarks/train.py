@@ -143,14 +143,14 @@ def main() -> None:
     for name, value in by_module.items():
         print(f"{name:10} {value / 1e9:10.2f} GFLOPs a scene, forward")
     step, state = make_step(config, mesh, video=False), init_state(config)
-    state, metrics = step(state, place(next(batches), mesh))
+    state, metrics = step(state, place(next(batches), mesh), None)
     jax.block_until_ready(metrics)
     waited, times = 0.0, []
     for _ in range(arguments.steps):
         start = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - start
-        state, metrics = step(state, place(batch, mesh))
+        state, metrics = step(state, place(batch, mesh), None)
         jax.block_until_ready(metrics)
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times)

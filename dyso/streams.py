@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from dyso.spec.errors import UserError
+from dyso.errors import UserError
 from dyso.terminal import say_error
 
 

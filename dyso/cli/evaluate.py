@@ -23,6 +23,7 @@ def main(
     data: Path,
     split: str = "test",
     scenes: int = 300,
+    step: int | None = None,
     lpips: Path | None = None,
     video: Path | None = None,
     pose_split: str | None = None,
@@ -41,6 +42,7 @@ def main(
       data: the folder of a dataset.
       split: the split to measure on.
       scenes: the largest number of scenes to measure on.
+      step: the checkpoint to measure; default: the newest.
       lpips: weights of LPIPS as .npz, see docs/training.md; default: no LPIPS.
       video: also report the latent distances between this video's frames.
       pose_split: the split to train explicit pose estimation on; default: the first.
@@ -65,7 +67,7 @@ def main(
     measures, net = dict(MEASURES), None
     if lpips is not None:
         net, measures["lpips"] = weights.load(lpips)
-    step, params = checkpoints.load_params(workdir, config)
+    step, params = checkpoints.load_params(workdir, config, step=step)
     predictor = Predictor(config, params)
     progress = functools.partial(each, unit="batches of scenes")
     found = evaluate(predictor, testing, scenes, measures, progress)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
 import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from dyso import terminal
 from dyso.cli.arguments import refusal
-from dyso.spec import UserError
+from dyso.cli.bar import each
+from dyso.errors import UserError
+from dyso.spec import load_resolved
 from dyso.terminal import say_error, to_stderr
 from dyso.train.presets import ABOUT, PRESETS, Config
 
@@ -63,10 +66,12 @@ def main(
     workdir: Path,
     videos: Path | None = None,
     split: str | None = None,
-    loader_workers: int = 0,
+    held_out: str | None = None,
+    loader_workers: int | None = None,
+    in_memory: bool = False,
     distributed: str | None = None,
 ) -> int:
-    """Train a preset on a dataset; the same command goes on after a stop.
+    """Train a preset on a dataset; run the same command to resume.
 
     Every field of a preset can be set, as in `--training.steps 100000`. Views have the
     dataset's resolution unless `--model.resolution` sets another.
@@ -78,11 +83,16 @@ def main(
       config: the preset.
       data: the folder of a dataset.
       workdir: where checkpoints, metrics and sample pictures go.
-      videos: clips to train on in turns with scenes: what `dyso videos ingest` made, or
-        a dataset of monocular videos.
+      videos: clips to train on in turns with scenes: an output of `dyso videos ingest`,
+        or a dataset of monocular videos.
       split: the scenes to train on, such as `train` or `train[:1000]`; default: the
         first split.
-      loader_workers: processes that read ahead; 0 reads in threads.
+      held_out: the scenes to measure on while training; default: `validation`, else
+        `test`, if the dataset has it and it is not trained on.
+      loader_workers: processes that read ahead; 0 reads in threads; default: one for
+        each CPU but two, at most 16, where a GPU or TPU computes, else 0.
+      in_memory: decode all scenes and clips once and keep them on the device; for a
+        dataset that fits. The steps are the same.
       distributed: one run on several hosts, on each of which this same command is
         started: `auto` where Slurm, Open MPI, Kubernetes or a TPU pod say who takes
         part, else HOST:PORT,NUMBER,COUNT with an address of the first host and this
@@ -92,6 +102,8 @@ def main(
     from dyso.reading import Dataset
     from dyso.train import run
     from dyso.train.data import Scenes
+    from dyso.train.interruption import still_compiling
+    from dyso.train.memory import load
     from dyso.train.step import join
     from dyso.train.video_data import Clips
 
@@ -102,36 +114,74 @@ def main(
     config = at_resolution(config, scenes_of.spec.resolution)
     scenes = Scenes(split=scenes_of, config=config)
     clips = Clips.open(videos, config) if videos is not None else None
-    for source, folder, own in ((scenes, data, split), (clips, videos, "train")):
+    identity = {"scenes": identify(data, split, len(scenes))}
+    if videos is not None and clips is not None:
+        identity["videos"] = identify(videos, "train", len(clips))
+    for source, folder, name in ((scenes, data, split), (clips, videos, "train")):
         if source is not None and len(source) < config.training.batch_size:
             raise UserError(
                 f"training.batch_size: {config.training.batch_size}, but {folder} has "
-                f"{len(source)} in {own}"
+                f"{len(source)} in {name}"
             )
+    held_out = held_out or held_out_split(list(dataset.splits), split)
+    measured_on = None
+    if held_out and config.evaluate_every:
+        measured_on = Scenes(split=dataset[held_out], config=config)
+    train_on: list[Any] = [scenes, clips]
+    if in_memory:
+        train_on = [
+            None
+            if source is None
+            else load(source, functools.partial(each, unit=f"{unit} decoded"))
+            for source, unit in ((scenes, "scenes"), (clips, "clips"))
+        ]
     try:
         step = run.train(
             config,
             workdir,
-            scenes,
-            clips,
+            *train_on,
+            measured_on=measured_on,
+            data=identity,
             loader_workers=loader_workers,
             say=lambda metrics: print(describe(metrics, config), flush=True),
             tell=to_stderr,
         )
     except run.ProcessLost as error:
         say_error(error)
-        # An ordinary end waits a minute for a process that is gone, then aborts.
+        # An ordinary exit waits a minute for the lost process, then aborts.
         os._exit(1)
     if step < config.training.steps:
-        again = f"the same command goes on from step {step}" if step else "no step done"
-        to_stderr(f"stopped at step {step}; {again}")
+        again = f"run the same command to resume from step {step}"
+        to_stderr(f"stopped at step {step}; {again if step else 'no step done'}")
     elif first:
         print(f"curves: tensorboard --logdir {workdir}/tensorboard")
         print(f"next: dyso evaluate {workdir} --data {data}", flush=True)
     status = 130 if step < config.training.steps else 0
-    if run.still_compiling():
+    if still_compiling():
         os._exit(status)
     return status
+
+
+def identify(folder: Path, split: str, count: int) -> dict[str, Any]:
+    """Returns what identifies the data of a run, wherever its folder is.
+
+    Args:
+      folder: of a dataset or of clips.
+      split: that is trained on.
+      count: of its scenes or clips.
+    """
+    spec, clips = folder / "spec.json", folder / "metadata.json"
+    if spec.exists():
+        checksum = load_resolved(spec).hash
+    else:
+        checksum = hashlib.sha256(clips.read_bytes()).hexdigest()
+    return {"split": split, "count": count, "hash": checksum}
+
+
+def held_out_split(splits: list[str], trained_on: str) -> str | None:
+    """Returns the split to measure on while training, if there is one."""
+    name = trained_on.partition("[")[0]
+    return next((s for s in ("validation", "test") if s in splits and s != name), None)
 
 
 _WIDTH = max(map(len, PRESETS))
@@ -144,6 +194,14 @@ main.__doc__ = str(main.__doc__).replace(
 def describe(metrics: dict[str, float], config: Config) -> str:
     """Returns a line of progress."""
     parts = [f"step {metrics['step']:.0f}/{config.training.steps}"]
+    if "held_out/psnr" in metrics:
+        scores = [
+            f"{name} {metrics[f'held_out/{name}']:.3f}"
+            for name in ("R_cam", "R_dyn")
+            if f"held_out/{name}" in metrics
+        ]
+        parts.append(f"held-out scenes PSNR {metrics['held_out/psnr']:.2f}")
+        return ", ".join(parts + scores)
     for name in ("scenes", "videos"):
         if f"{name}/loss" in metrics:
             parts.append(

@@ -10,7 +10,7 @@ import weakref
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 import numpy as np
 
@@ -20,6 +20,15 @@ from dyso.spec import UserError
 
 if TYPE_CHECKING:
     import grain
+
+
+class Drawable(Protocol):
+    """What `loader` reads: `Source`, or a class of your own with these two methods."""
+
+    def __len__(self) -> int: ...
+
+    def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """Returns the arrays of one scene; `rng` decides all that is random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +91,7 @@ class Source:
 
 
 def loader(
-    source: Source,
+    source: Drawable,
     *,
     batch_size: int,
     seed: int,
@@ -104,7 +113,7 @@ def loader(
     arguments are the same; `workers` may differ.
 
     Args:
-      source: the scenes; its seed is not used.
+      source: the scenes; the seed of a `Source` is not used.
       batch_size: scenes per batch of this process. Fields whose length varies between
         scenes, as `objects/...` may, cannot be batched.
       seed: from 0 to 2**32 - 1.
@@ -139,7 +148,7 @@ def loader(
 
 
 def _batches(
-    source: Source,
+    source: Drawable,
     batch_size: int,
     seed: int,
     shuffle: bool,

@@ -4,11 +4,11 @@
 decoder and tfds's features all follow from it.
 """
 
+from dyso.files import replacing
 from dyso.records.codec import decode, encode, scene_of
 from dyso.records.depth import DEPTH_ERROR
 from dyso.records.errors import RecordError
 from dyso.records.fields import FIELDS, Field, fields_of
-from dyso.records.files import replacing
 from dyso.records.metadata import (
     feature_faults,
     read_json,

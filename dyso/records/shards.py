@@ -10,8 +10,8 @@ from pathlib import Path
 
 from array_record.python import array_record_module
 
+from dyso.files import replacing
 from dyso.records.errors import RecordError
-from dyso.records.files import replacing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,11 @@
 """Specs: the complete description of a dataset in one YAML file."""
 
+from dyso.errors import UserError
 from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Catalog
 from dyso.spec.dynamics import Dynamics
-from dyso.spec.errors import SpecError, UserError
+from dyso.spec.errors import SpecError
 from dyso.spec.layout import Layout
 from dyso.spec.loader import (
     load_resolved,

@@ -1,15 +1,10 @@
-"""Exceptions for mistakes that a user can correct."""
+"""The exception for invalid keys of a spec."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-
-class UserError(Exception):
-    """Invalid input; `str()` is the message, one line per mistake.
-
-    The command line prints it without a traceback and exits with 2.
-    """
+from dyso.errors import UserError
 
 
 class SpecError(UserError):

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import pydantic
 import yaml
 
+from dyso.errors import UserError
 from dyso.spec import cameras, dynamics, schema, values
-from dyso.spec.errors import SpecError, UserError
+from dyso.spec.errors import SpecError
 from dyso.spec.renamed import CURRENT, current_name, rename
 from dyso.spec.resolved import ResolvedSpec
 from dyso.spec.schema import Spec

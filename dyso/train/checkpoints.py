@@ -1,9 +1,10 @@
 """The working folder of a run: its settings, checkpoints and metrics.
 
 WORKDIR/config.json          the run's `Config`
+WORKDIR/data.json            the identity of the data that it trains on
 WORKDIR/checkpoints/STEP     state and data iterators, by Orbax, and checksums
 WORKDIR/damaged/STEP         checkpoints that could not be read, moved out of the way
-WORKDIR/metrics.jsonl        a line for each logged step
+WORKDIR/metrics.jsonl        a line for each logged step and each measurement
 WORKDIR/tensorboard          the same, for TensorBoard
 WORKDIR/samples/STEP.png     inputs, targets, and what the model makes of them
 """
@@ -15,50 +16,118 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
-import pydantic
 from jax.experimental import multihost_utils
 
-from dyso import records
-from dyso.spec import UserError
-from dyso.storage import require_folder
+from dyso.errors import UserError
+from dyso.files import replacing
 from dyso.terminal import to_stderr
 from dyso.train.presets import Config
 from dyso.train.step import State, init_state
 
 KEPT = 3
+FREE = {
+    "log_every",
+    "save_every",
+    "keep_every",
+    "sample_every",
+    "evaluate_every",
+    "evaluate_scenes",
+    "training.steps",
+    "training.micro_batch",
+    "model.remat",
+}
+"""Settings that may differ when a run is resumed: no step's result depends on them, but
+for the order of sums."""
 
 
-def save_config(workdir: Path, config: Config) -> None:
-    """Writes the settings; a run that is there already must have the same.
+def begin(
+    workdir: Path, config: Config, data: dict[str, dict[str, Any]] | None = None
+) -> Config:
+    """Writes the settings of a run, new or resumed, and returns them.
+
+    Args:
+      workdir: of the run.
+      config: as asked for. Where `training.decay_steps` is 0, a new run gets its
+        `training.steps`, and a resumed run keeps its own.
+      data: by source (`scenes`, `videos`), what identifies the data; None is not
+        compared.
 
     Raises:
-      UserError: it has others.
+      UserError: the folder has a run with other settings, but for `FREE`, or data.
     """
     path = workdir / "config.json"
-    if path.exists():
-        there = load_config(workdir)
-        if there != config:
-            lines = [
-                f"{key}: {old} there, {new} wanted"
-                for (key, old), (_, new) in zip(
-                    _flat(there), _flat(config), strict=True
-                )
-                if old != new
-            ]
+    begun = _with_decay(load_config(workdir)) if path.exists() else None
+    decay_steps = begun.training.decay_steps if begun else config.training.steps
+    config = _with_decay(config, decay_steps)
+    if begun:
+        asked = _flat(config)
+        differ = [
+            f"{name}: expected {value}, got {asked[name]}"
+            for name, value in _flat(begun).items()
+            if name not in FREE and asked[name] != value
+        ]
+        if differ:
             raise UserError(
-                f"{workdir}: holds another run ({'; '.join(lines)}); choose another "
-                "folder"
+                f"{workdir}: has a run with other settings ({'; '.join(differ)}); "
+                "choose another --workdir"
             )
+    _check_data(workdir / "data.json", data)
+    if config != begun:
+        workdir.mkdir(parents=True, exist_ok=True)
+        _write_json(path, asdict(config))
+    return config
+
+
+def _with_decay(config: Config, steps: int = 0) -> Config:
+    training = config.training
+    steps = training.decay_steps or steps or training.steps
+    return replace(config, training=replace(training, decay_steps=steps))
+
+
+def _check_data(path: Path, data: dict[str, dict[str, Any]] | None) -> None:
+    """Compares the data with what the run was begun with, or notes it.
+
+    Raises:
+      UserError: it is other data.
+    """
+    if data is None:
         return
-    workdir.mkdir(parents=True, exist_ok=True)
-    with records.replacing(path) as temporary:
-        temporary.write_text(json.dumps(asdict(config), indent=1) + "\n")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_json(path, data)
+        return
+    try:
+        begun = json.loads(path.read_text())
+        differ = [
+            f"{source}: expected {_described(begun.get(source))}, "
+            f"got {_described(data.get(source))}"
+            for source in dict.fromkeys([*begun, *data])
+            if begun.get(source) != data.get(source)
+        ]
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not the identity of a run's data") from error
+    if differ:
+        raise UserError(
+            f"{path.parent}: its run was begun on other data ({'; '.join(differ)}); "
+            "pass that data, or choose another --workdir"
+        )
+
+
+def _described(identity: dict[str, Any] | None) -> str:
+    if identity is None:
+        return "none"
+    return " ".join(f"{value!s:.12}" for value in identity.values())
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n")
 
 
 def load_config(workdir: Path) -> Config:
@@ -67,6 +136,10 @@ def load_config(workdir: Path) -> Config:
     Raises:
       UserError: there is none.
     """
+    import pydantic
+
+    from dyso.storage import require_folder
+
     require_folder(workdir)
     path = workdir / "config.json"
     try:
@@ -79,36 +152,42 @@ def load_config(workdir: Path) -> Config:
         raise UserError(f"{path}: not a run's settings") from error
 
 
-def _flat(config: Config) -> list[tuple[str, Any]]:
-    return [
-        (f"{section}.{key}", value)
-        for section, values in asdict(config).items()
-        for key, value in (
-            values.items() if isinstance(values, dict) else [("", values)]
-        )
-    ]
+def _flat(config: Config) -> dict[str, Any]:
+    """Returns a run's settings by their names on the command line."""
+    flat: dict[str, Any] = {}
+    for section, value in asdict(config).items():
+        if isinstance(value, dict):
+            flat |= {f"{section}.{name}": each for name, each in value.items()}
+        else:
+            flat[section] = value
+    return flat
 
 
 Tell = Callable[[str], None]
-"""Is told, in a line, what a user should know."""
+"""Prints a line for the user."""
 
 
 @contextmanager
-def manager(workdir: Path) -> Iterator[ocp.CheckpointManager]:
-    """Yields Orbax's manager of a run's checkpoints, and waits for its last write."""
+def manager(workdir: Path, keep_every: int = 0) -> Iterator[ocp.CheckpointManager]:
+    """Yields Orbax's manager of a run's checkpoints, and waits for its last write.
+
+    It keeps the last three, and those of every `keep_every`-th step.
+    """
     folder = (workdir / "checkpoints").absolute()
-    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, create=True)
-    with ocp.CheckpointManager(folder, options=options) as own:
-        yield own
-        own.wait_until_finished()
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=KEPT, keep_period=keep_every or None, create=True
+    )
+    with ocp.CheckpointManager(folder, options=options) as checkpoints:
+        yield checkpoints
+        checkpoints.wait_until_finished()
 
 
 def save(
     checkpoints: ocp.CheckpointManager, state: State, data: dict[str, Any]
 ) -> None:
-    """Saves a state and the places of the data iterators; last, the files' checksums.
+    """Saves a state and the states of the data iterators, and then checksums.
 
-    A checkpoint without checksums was not finished.
+    A checkpoint without checksums is not finished.
     """
     step = int(state.step)
     checkpoints.save(
@@ -125,8 +204,7 @@ def save(
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-        with records.replacing(folder / _SUMS) as temporary:
-            temporary.write_text(json.dumps(sums, indent=1) + "\n")
+        _write_json(folder / _SUMS, sums)
 
 
 _SUMS = "sha256.json"
@@ -138,7 +216,7 @@ def _sum(path: Path) -> str:
 
 
 def _damage(folder: Path) -> str | None:
-    """Returns what is wrong with a checkpoint's files; None if nothing is."""
+    """Returns what is wrong with a checkpoint's files, or None."""
     try:
         sums = json.loads((folder / _SUMS).read_text())
         for name, expected in sums.items():
@@ -152,11 +230,11 @@ def _damage(folder: Path) -> str | None:
 
 
 class Restored(NamedTuple):
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
       state: of the training.
-      places: of the data iterators.
+      places: states of the data iterators, by source.
       damaged: newer checkpoints that cannot be read, each with the reason.
     """
 
@@ -166,28 +244,46 @@ class Restored(NamedTuple):
 
 
 def restore(
-    checkpoints: ocp.CheckpointManager, config: Config, sharding: Any
+    checkpoints: ocp.CheckpointManager,
+    config: Config,
+    sharding: Any,
+    step: int | None = None,
 ) -> Restored | None:
     """Reads the newest checkpoint that is whole; None before the first.
 
+    Args:
+      checkpoints: of the run.
+      config: of the run.
+      sharding: of the state.
+      step: reads the checkpoint of this step and no other.
+
     Raises:
-      UserError: there are some, and none is whole.
+      UserError: there are some, and none is whole; or none of that step.
     """
+    steps = sorted(checkpoints.all_steps(), reverse=True)
+    if step is not None:
+        if step not in steps:
+            saved = ", ".join(map(str, reversed(steps))) or "none"
+            raise UserError(
+                f"step: {checkpoints.directory} has no checkpoint of step {step}; "
+                f"expected one of {saved}"
+            )
+        steps = [step]
     shapes = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
         jax.eval_shape(lambda: init_state(config))._asdict(),
     )
     damaged: dict[int, str] = {}
-    for step in sorted(checkpoints.all_steps(), reverse=True):
+    for step in steps:
         reason = _damage(Path(checkpoints.directory) / str(step))
         if reason is None:
-            found = checkpoints.restore(
+            restored = checkpoints.restore(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardRestore(shapes), data=ocp.args.JsonRestore()
                 ),
             )
-            return Restored(State(**found["state"]), found["data"], damaged)
+            return Restored(State(**restored["state"]), restored["data"], damaged)
         damaged[step] = reason
     if damaged:
         reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
@@ -210,26 +306,27 @@ def set_aside(checkpoints: ocp.CheckpointManager, workdir: Path, step: int) -> N
 
 
 def load_params(
-    workdir: Path, config: Config, tell: Tell = to_stderr
+    workdir: Path, config: Config, tell: Tell = to_stderr, step: int | None = None
 ) -> tuple[int, Any]:
     """Returns the step and the parameters of the newest checkpoint that is whole.
 
     Args:
       workdir: of the run.
       config: of the run.
-      tell: is told of newer checkpoints that are damaged.
+      tell: prints a line about newer checkpoints that are damaged.
+      step: reads the checkpoint of this step and no other.
 
     Raises:
       UserError: there is none.
     """
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    found = None
+    restored = None
     if (workdir / "checkpoints").is_dir():
         with manager(workdir) as checkpoints:
-            found = restore(checkpoints, config, sharding)
-    if found is None:
+            restored = restore(checkpoints, config, sharding, step)
+    if restored is None:
         raise UserError(f"{workdir}: has no checkpoint yet")
-    step = int(found.state.step)
-    for newer, reason in found.damaged.items():
-        tell(f"checkpoint {newer} is damaged ({reason}): step {step} is used")
-    return step, found.state.params
+    used = int(restored.state.step)
+    for newer, reason in restored.damaged.items():
+        tell(f"checkpoint {newer} is damaged ({reason}): step {used} is used")
+    return used, restored.state.params

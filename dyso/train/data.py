@@ -6,22 +6,26 @@ A batch is a dictionary of numpy arrays, with V inputs and T targets:
     cameras     [B, T] int32                dynamics    [B, T] int32
     intrinsics  [B, V + T, 3, 3] float32    extrinsics  [B, V + T, 3, 4] float32
 
-The last two are there for models that are told poses. Extrinsics are relative to the
-first input view, as latents are.
+Only models that are told poses have the last two. Extrinsics are relative to the first
+input view, as latents are. Where the dataset is in memory (`dyso.train.memory`), inputs
+are [B, V] and targets [B, T] int32, the numbers of pictures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from dyso import geometry, terminal
-from dyso.reading import Split
-from dyso.spec import UserError
+from dyso.errors import UserError
 from dyso.train.presets import Config
+
+if TYPE_CHECKING:
+    from dyso.spec import Spec
 
 Batch = dict[str, np.ndarray]
 
@@ -75,6 +79,25 @@ def arrange_freely(
     return Arrangement(inputs=drawn[:inputs], targets=drawn[inputs:])
 
 
+class ViewReader(Protocol):
+    """A `dyso.reading.Split`, or what stands in for one; its length is the scenes'."""
+
+    @property
+    def spec(self) -> Spec:
+        """The dataset's."""
+
+    def __len__(self) -> int: ...
+
+    def read(
+        self,
+        index: SupportsIndex,
+        *,
+        fields: Iterable[str] | None = None,
+        views: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        """Returns fields and views of a scene, as `dyso.reading.Split.read` does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scenes:
     """Arranged scenes of a dataset, for `dyso.reading.loader`.
@@ -84,7 +107,7 @@ class Scenes:
       config: the run.
     """
 
-    split: Split
+    split: ViewReader
     config: Config
 
     def __post_init__(self) -> None:
@@ -125,6 +148,12 @@ class Scenes:
                 f"{cameras} cameras leave"
             )
 
+    @property
+    def fields(self) -> list[str]:
+        """What is read of the dataset's records."""
+        given = self.config.model.target_poses == "given"
+        return ["color", *(("intrinsics", "extrinsics") if given else ())]
+
     def __len__(self) -> int:
         return len(self.split)
 
@@ -152,9 +181,7 @@ class Scenes:
     ) -> Batch:
         """Reads a scene in a given arrangement; `rng` draws noise of poses."""
         views = np.concatenate([arrangement.inputs, arrangement.targets])
-        given = self.config.model.target_poses == "given"
-        fields = ["color", *(("intrinsics", "extrinsics") if given else ())]
-        found = self.split.read(index, fields=fields, views=views.tolist())
+        found = self.split.read(index, fields=self.fields, views=views.tolist())
         count, cameras = len(arrangement.inputs), self.split.spec.cameras.count
         batch = {
             "inputs": found["color"][:count],
@@ -162,11 +189,24 @@ class Scenes:
             "cameras": (arrangement.targets % cameras).astype(np.int32),
             "dynamics": (arrangement.targets // cameras).astype(np.int32),
         }
-        if given:
+        if "extrinsics" in self.fields:
             noise = rng.normal(size=(len(views), 3)) * self.config.training.pose_noise
             batch["intrinsics"] = found["intrinsics"]
             batch["extrinsics"] = relative(found["extrinsics"], noise)
         return batch
+
+
+def look_up(batch: dict[str, Any], pictures: Any) -> dict[str, Any]:
+    """Returns a batch with the pictures that its numbers stand for.
+
+    Args:
+      batch: of numpy or JAX arrays.
+      pictures: [N, H, W, 3] uint8; None returns the batch as it is.
+    """
+    if pictures is None:
+        return batch
+    names = batch.keys() & {"inputs", "targets", "grid"}
+    return batch | {name: pictures[batch[name]] for name in names}
 
 
 def relative(

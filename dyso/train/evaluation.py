@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from dyso.reading import Split
 from dyso.train.data import Batch, Scenes, relative
 from dyso.train.latent_sources import Way, choose, crop, halves, partners, ways
 from dyso.train.metrics import (
@@ -23,6 +22,9 @@ from dyso.train.metrics import (
     traverse,
 )
 from dyso.train.predict import Predictor
+
+if TYPE_CHECKING:
+    from dyso.reading import Split
 
 VIEWS_SEED = 2310
 """Decides, with a scene's index, which of its views are inputs and targets: they are

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dyso.spec import UserError
+from dyso.errors import UserError
 
 Poses = Literal["latent", "given"]
 
@@ -108,7 +108,7 @@ class Training:
       steps: gradient steps.
       batch_size: scenes in a step, over all devices.
       micro_batch: scenes that are held at once, over all devices; gradients of the
-        others are added. 0 holds all.
+        others are added. 0 holds as many as a GPU has memory for, and all on a CPU.
       inputs: views that the encoder sees.
       targets: views that are rendered; 4 where latents are swapped.
       pixels: drawn from all targets of a scene together.
@@ -120,7 +120,9 @@ class Training:
       static: views of one dynamics step alone (RUST, SRT).
       pose_noise: sigma of what is added to the poses that the model is told.
       learning_rate: after warming up.
-      final_learning_rate: at the last step; the decay is exponential.
+      final_learning_rate: from step `decay_steps` on; the decay is exponential.
+      decay_steps: the step at which the rate has fallen to its final value; 0 takes the
+        `steps` that the run is begun with. Raising `steps` later does not change it.
       warmup_steps: in which the rate grows from 0.
       clip: of the gradient's global norm.
       seed: of parameters, the order of scenes, views and pixels.
@@ -140,6 +142,7 @@ class Training:
     pose_noise: float = 0.0
     learning_rate: float = 1e-4
     final_learning_rate: float = 1.6e-5
+    decay_steps: int = 0
     warmup_steps: int = 2500
     clip: float = 0.1
     seed: int = 0
@@ -154,15 +157,21 @@ class Config:
       model: the network.
       training: how it learns.
       log_every: steps between lines of progress and metrics.
-      save_every: steps between checkpoints.
+      save_every: steps between checkpoints, of which the last three are kept.
+      keep_every: steps between checkpoints that are kept for good; 0 for none.
       sample_every: steps between pictures.
+      evaluate_every: steps between measurements on held-out scenes; 0 for none.
+      evaluate_scenes: held-out scenes, at most.
     """
 
     model: Model = field(default_factory=Model)
     training: Training = field(default_factory=Training)
     log_every: int = 100
     save_every: int = 5_000
+    keep_every: int = 0
     sample_every: int = 5_000
+    evaluate_every: int = 5_000
+    evaluate_scenes: int = 32
 
 
 def _with(config: Config, model: Any = None, **training: Any) -> Config:
@@ -199,6 +208,7 @@ _TINY = Config(
     log_every=50,
     save_every=500,
     sample_every=500,
+    evaluate_every=500,
 )
 _RUST = _with(
     _DYST,

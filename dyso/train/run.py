@@ -3,61 +3,50 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
-import os
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dyso import records
-from dyso.reading import loader
-from dyso.spec import UserError
-from dyso.train import checkpoints, labels
-from dyso.train.predict import Predictor
+from dyso.errors import UserError
+from dyso.train import checkpoints, device_memory, held_out
+from dyso.train.data import Scenes, look_up
+from dyso.train.interruption import Stopped, interruptible, signals
+from dyso.train.log import Log, Say
+from dyso.train.memory import InMemory
 from dyso.train.presets import Config
-from dyso.train.step import State, devices_mesh, init_state, make_step, place
+from dyso.train.step import State, devices_mesh, init_state, make_step, place, repeat
+from dyso.train.video_data import Clips
 
-Say = Callable[[dict[str, float]], None]
-
-HEARTBEAT_SECONDS = 10.0
-_COMPILER = "dyso-compiler"
 _AHEAD = 2
-"""Steps that are asked for before the first of them is done."""
-
-T = TypeVar("T")
+"""Steps that are dispatched before the first of them is finished."""
 
 
 class ProcessLost(Exception):
     """One of the processes that train together is gone."""
 
 
-class _Stopped(Exception):
-    """A signal came while something was compiled."""
-
-
 def train(
     config: Config,
     workdir: Path,
-    scenes: Any,
-    videos: Any = None,
+    scenes: Scenes | InMemory,
+    videos: Clips | InMemory | None = None,
     *,
-    loader_workers: int = 0,
+    measured_on: Scenes | InMemory | None = None,
+    data: dict[str, dict[str, Any]] | None = None,
+    loader_workers: int | None = None,
+    loader: Callable[..., Iterable[Any]] | None = None,
     say: Say = lambda metrics: None,
     tell: checkpoints.Tell = lambda line: None,
 ) -> int:
-    """Trains until the last step; a run that was stopped goes on where it was.
+    """Trains until the last step, or resumes a run that was stopped.
 
     SIGTERM or Ctrl-C saves a checkpoint, if a step was made, and ends; a second Ctrl-C
     ends the process at once. Where several processes train together
@@ -67,192 +56,229 @@ def train(
     Args:
       config: the run.
       workdir: its folder; see `dyso.train.checkpoints`.
-      scenes: a source of arranged scenes, see `dyso.train.data.Scenes`.
-      videos: a source of arranged video frames, to train on in turns.
-      loader_workers: processes that read ahead; 0 reads in threads.
-      say: is told each logged step's metrics.
-      tell: is told, in lines, what the run does before its first step.
+      scenes: to train on.
+      videos: to train on in turns with the scenes.
+      measured_on: held-out scenes, of which the first `config.evaluate_scenes` are
+        measured and shown; None measures nothing and shows scenes of a batch.
+      data: identifies scenes and videos, see `dyso.train.checkpoints.begin`.
+      loader_workers: processes that read ahead; 0 reads in threads; None is
+        `default_workers`. Data in memory needs none.
+      loader: makes batches in place of `dyso.reading.loader`, given the same arguments;
+        its iterator must have `get_state` and `set_state` too.
+      say: is given the metrics of each line of the log.
+      tell: prints a line about what the run does.
 
     Returns:
       The step that the run is at.
 
     Raises:
-      UserError: the folder holds another run; or a gradient was not finite or too
+      UserError: the folder has another run; or a gradient was not finite or too
         large, at the step that the message names.
       ProcessLost: the run cannot go on. This process must end by `os._exit`: JAX would
-        wait a minute for the one that is gone, and then abort.
+        wait a minute for the process that is gone, and then abort.
     """
-    checkpoints.save_config(workdir, config)
-    if jax.process_index() != 0:
+    config = checkpoints.begin(workdir, config, data)
+    first = jax.process_index() == 0
+    if not first:
         tell = lambda line: None  # noqa: E731
     mesh = devices_mesh()
-    steps = {False: make_step(config, mesh, video=False)}
-    sources = {"scenes": scenes}
+    if loader_workers is None:
+        loader_workers = default_workers()
+    if loader is None:
+        from dyso.reading import loader as grain_loader
+
+        loader = grain_loader
+    in_memory = [each for each in (scenes, videos) if isinstance(each, InMemory)]
+    nbytes = sum(each.pictures.nbytes for each in in_memory)
+    config = device_memory.fit(config, mesh, nbytes, tell)
+    open_source = functools.partial(
+        _Source, config=config, mesh=mesh, workers=loader_workers, loader=loader
+    )
+    sources = {"scenes": open_source(scenes, video=False)}
     if videos is not None:
-        steps[True] = make_step(config, mesh, video=True)
-        sources["videos"] = videos
-    local = config.training.batch_size // jax.process_count()
-    batches = {
-        name: iter(
-            loader(
-                source,
-                batch_size=local,
-                seed=config.training.seed,
-                process=jax.process_index(),
-                processes=jax.process_count(),
-                workers=loader_workers,
-            )
-        )
-        for name, source in sources.items()
-    }
-    repeated = NamedSharding(mesh, PartitionSpec())
+        sources["videos"] = open_source(videos, video=True)
     with ExitStack() as stack:
         stack.enter_context(_processes())
-        manager = stack.enter_context(checkpoints.manager(workdir))
-        stop = stack.enter_context(_signals())
-        patiently = functools.partial(_patiently, tell, stop.asked)
+        manager = stack.enter_context(checkpoints.manager(workdir, config.keep_every))
+        stop = stack.enter_context(signals())
+        patiently = functools.partial(interruptible, tell, stop.asked)
         try:
-            found = checkpoints.restore(manager, config, repeated)
-            if found is None:
-                state = patiently("drawing the parameters", init_state, config)
-                state = jax.device_put(state, repeated)
-            else:
-                state = found.state
-                for newer, reason in found.damaged.items():
-                    checkpoints.set_aside(manager, workdir, newer)
-                    tell(
-                        f"checkpoint {newer} is damaged ({reason}) and now in "
-                        f"{workdir}/damaged: step {int(state.step)} is used"
-                    )
-                for name, own in batches.items():
-                    own.set_state(found.places[name])
-        except _Stopped:
+            state = _resume(manager, config, workdir, sources, mesh, tell)
+            if state is None:
+                state = patiently("initialising the parameters", init_state, config)
+                state = jax.device_put(state, _repeated(mesh))
+            measured = None
+            if first and measured_on is not None:
+                measured = patiently(
+                    "decoding held-out scenes",
+                    held_out.HeldOut.load,
+                    *(measured_on, config.evaluate_scenes),
+                )
+        except Stopped:
             return 0
         begun = step = int(state.step)
-        tell(f"{workdir}: " + (f"goes on from step {step}" if step else "a new run"))
-        log = stack.enter_context(_Log(workdir, step, config, say, tell))
+        tell(f"{workdir}: " + (f"resumes from step {step}" if step else "a new run"))
+        log = stack.enter_context(Log(workdir, step, config, say, tell))
+        ahead: deque[Future[float]] = deque()
         places = None
-        compiled: dict[bool, Any] = {}
-        ahead: deque[Any] = deque()
         try:
             while step < config.training.steps and not stop.at(step):
-                share = config.training.video_share
-                video = videos is not None and is_video(step, share)
-                name = "videos" if video else "scenes"
-                if video not in compiled:
-                    places = _places(batches)
-                waited = time.perf_counter()
-                batch = next(batches[name])
-                log.waited += time.perf_counter() - waited
+                share = config.training.video_share if videos is not None else 0.0
+                name = "videos" if is_video(step, share) else "scenes"
+                source = sources[name]
+                if source.compiled is None:
+                    places = _places(sources)
+                asked = time.perf_counter()
+                batch = next(source.batches)
+                fetched = time.perf_counter()
                 placed = place(batch, mesh)
-                if video not in compiled:
-                    start = time.perf_counter()
-                    compiled[video] = patiently(
+                if source.compiled is None:
+                    source.compiled = patiently(
                         f"compiling the step on {name} for {mesh.devices.flat[0]}: "
                         "up to several minutes, once each start",
                         _compile,
-                        *(steps[video], state, placed),
+                        *(source.step, state, placed, source.pictures),
                     )
-                    log.leave_out(time.perf_counter() - start)
+                    log.leave_out(time.perf_counter() - fetched)
                     places = None
-                state, metrics = compiled[video](state, placed)
+                state, metrics = source.compiled(state, placed, source.pictures)
                 step += 1
-                log.add(name, metrics)
-                # A signal is handled between steps: not many of them lie ahead.
-                ahead.append(metrics["loss"])
+                # A signal is handled between steps, so few are dispatched ahead.
+                ahead.append(log.add(name, metrics, asked, fetched))
                 if len(ahead) > _AHEAD:
-                    _wait(ahead.popleft())
+                    ahead.popleft().result()
                 last = step == config.training.steps
-                if step % config.log_every == 0 or last:
+                if _due(step, config.log_every) or last:
                     _check(state)
                     log.write(step)
-                if step % config.save_every == 0 or last:
+                if (
+                    _due(step, config.save_every)
+                    or _due(step, config.keep_every)
+                    or last
+                ):
                     _check(state)
-                    checkpoints.save(manager, state, _places(batches))
-                if step % config.sample_every == 0 or last:
+                    checkpoints.save(manager, state, _places(sources))
+                if not first:
+                    continue
+                start = time.perf_counter()
+                if measured and (_due(step, config.evaluate_every) or last):
+                    params = jax.device_get(state.params)
+                    line = "measuring on held-out scenes"
+                    log.write_held_out(step, patiently(line, measured.measure, params))
+                if _due(step, config.sample_every) or last:
                     path = workdir / "samples" / f"{step:08}.png"
+                    shown = measured.batches[0][0] if measured else source.seen(batch)
                     patiently(
-                        f"making {path}; for the first one a program is compiled",
-                        sample,
-                        *(path, config, state, batch),
+                        f"making {path}",
+                        held_out.write_sample,
+                        *(path, config, jax.device_get(state.params), shown),
                     )
-        except _Stopped:
+                log.leave_out(time.perf_counter() - start)
+        except Stopped:
             pass
         if begun < step < config.training.steps:
             _check(state)
             if manager.latest_step() != step:
-                checkpoints.save(manager, state, places or _places(batches))
+                checkpoints.save(manager, state, places or _places(sources))
     return step
 
 
-def still_compiling() -> bool:
-    """Says whether a program is compiled that nobody waits for any more.
+def default_workers() -> int:
+    """Returns how many processes read ahead, to keep the device busy.
 
-    Nothing ends that but the end of the process, by `os._exit`.
+    A scene of 7 views of 128 x 128 takes about 10 ms of a CPU to decode, so that a GPU
+    needs many; on a CPU they would compete with the training.
     """
-    return any(thread.name == _COMPILER for thread in threading.enumerate())
+    from dyso.render.system import usable_cpus
+
+    if jax.default_backend() == "cpu":
+        return 0
+    return max(0, min(len(usable_cpus()) - 2, 16))
 
 
-def _patiently(
+class _Source:
+    """What a run trains on: its batches, and the step that they are for.
+
+    Attributes:
+      batches: an iterator whose state can be saved.
+      pictures: on every device, if the source is in memory.
+      step: under `jax.jit`.
+      compiled: the same, once it is.
+    """
+
+    def __init__(
+        self,
+        source: Scenes | Clips | InMemory,
+        *,
+        config: Config,
+        mesh: Mesh,
+        workers: int,
+        loader: Callable[..., Iterable[Any]],
+        video: bool,
+    ):
+        self._decoded, self.pictures = None, None
+        if isinstance(source, InMemory):
+            self._decoded = source.pictures
+            self.pictures = repeat(source.pictures, mesh)
+            source, workers = source.source, 0
+        self.step = make_step(config, mesh, video=video)
+        self.compiled: Any = None
+        self.batches: Any = iter(
+            loader(
+                source,
+                batch_size=config.training.batch_size // jax.process_count(),
+                seed=config.training.seed,
+                process=jax.process_index(),
+                processes=jax.process_count(),
+                workers=workers,
+            )
+        )
+
+    def seen(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Returns a batch with its pictures."""
+        return look_up(batch, self._decoded)
+
+
+def _resume(
+    manager: Any,
+    config: Config,
+    workdir: Path,
+    sources: dict[str, _Source],
+    mesh: Mesh,
     tell: checkpoints.Tell,
-    asked: Callable[[], bool],
-    what: str,
-    function: Callable[..., T],
-    *args: Any,
-) -> T:
-    """Calls a function in another thread, and says that it takes time.
+) -> State | None:
+    """Returns the state of the newest checkpoint that is whole; None before the first.
 
-    XLA handles no signal while it compiles, for minutes; this thread does.
-
-    Args:
-      tell: is told.
-      asked: says whether a signal asks to stop.
-      what: the function does; told if it takes over a second.
-      function: to call.
-      args: of the function.
-
-    Raises:
-      _Stopped: the function still runs.
+    The sources continue after the batches that it has seen.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(function(*args))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name=_COMPILER, daemon=True)
-    thread.start()
-    start, beats = time.monotonic(), 0
-    thread.join(1.0)
-    if thread.is_alive():
-        tell(what)
-    while thread.is_alive():
-        if asked():
-            raise _Stopped
-        thread.join(0.2)
-        if (time.monotonic() - start) // HEARTBEAT_SECONDS > beats:
-            beats += 1
-            tell(f"  {time.monotonic() - start:.0f} s")
-    if errors:
-        raise errors[0]
-    return results[0]
+    restored = checkpoints.restore(manager, config, _repeated(mesh))
+    if restored is None:
+        return None
+    for newer, reason in restored.damaged.items():
+        checkpoints.set_aside(manager, workdir, newer)
+        tell(
+            f"checkpoint {newer} is damaged ({reason}) and now in {workdir}/damaged: "
+            f"step {int(restored.state.step)} is used"
+        )
+    for name, source in sources.items():
+        source.batches.set_state(restored.places[name])
+    return restored.state
 
 
-def _compile(step: Any, state: State, batch: dict[str, Any]) -> Any:
-    return step.lower(state, batch).compile()
+def _repeated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec())
 
 
-def _wait(value: Any) -> None:
-    """Waits for a step; unlike JAX's own waiting, a signal is handled meanwhile."""
-    while not value.is_ready():
-        time.sleep(0.001)
+def _compile(step: Any, *arguments: Any) -> Any:
+    return step.lower(*arguments).compile()
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
 
 
 def is_video(step: int, share: float) -> bool:
-    """Says whether a step is on videos: as evenly as it goes, the last of each turn."""
+    """Says whether a step is on videos: spread evenly, the last of each period."""
     return math.floor((step + 1) * share) > math.floor(step * share)
 
 
@@ -266,13 +292,13 @@ def _check(state: State) -> None:
         )
 
 
-def _places(batches: dict[str, Any]) -> dict[str, Any]:
-    return {name: own.get_state() for name, own in batches.items()}
+def _places(sources: dict[str, _Source]) -> dict[str, Any]:
+    return {name: source.batches.get_state() for name, source in sources.items()}
 
 
 @contextmanager
 def _processes() -> Iterator[None]:
-    """Tells what is missed with another process from other errors."""
+    """Turns JAX's error about a lost process into `ProcessLost`."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -281,157 +307,5 @@ def _processes() -> Iterator[None]:
         reason = str(error).partition("\n")[0]
         raise ProcessLost(
             f"distributed: the run lost one of its processes ({reason}); "
-            "the same command on all hosts goes on from the last checkpoint"
+            "run the same command on all hosts to resume from the last checkpoint"
         ) from error
-
-
-@dataclass(frozen=True)
-class _Stop:
-    """Whether a signal ends the run.
-
-    Attributes:
-      asked: says whether one came to this process.
-      at: says, before a step, whether the run ends there.
-    """
-
-    asked: Callable[[], bool]
-    at: Callable[[int], bool]
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    """Takes SIGTERM and Ctrl-C as the wish to end; the second Ctrl-C ends at once."""
-    came: list[int] = []
-    together = jax.process_count() > 1
-
-    def note(number: int, _: Any) -> None:
-        if number == signal.SIGINT:
-            if number in came:
-                os._exit(130)
-            os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
-            if together:
-                os.kill(os.getpid(), signal.SIGTERM)  # JAX tells the others.
-        came.append(number)
-
-    # JAX has all processes end at one step, whichever SIGTERM came to.
-    numbers = [signal.SIGINT] if together else [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        if together:
-            sync = multihost_utils.reached_preemption_sync_point
-            yield _Stop(asked=lambda: False, at=sync)
-        else:
-            yield _Stop(asked=lambda: bool(came), at=lambda step: bool(came))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Log:
-    """Metrics, averaged since the last line; a resumed run drops what it makes anew."""
-
-    def __init__(
-        self,
-        workdir: Path,
-        step: int,
-        config: Config,
-        say: Say,
-        tell: checkpoints.Tell,
-    ):
-        from tensorboardX import SummaryWriter
-
-        self._path, self._say, self._config = workdir / "metrics.jsonl", say, config
-        self._begin(step)
-        self._board = None
-        if jax.process_index() != 0:
-            return
-        kept, broken = _lines(self._path, step)
-        if broken:
-            tell(f"{self._path}: {broken} lines cannot be read and are left out")
-        with records.replacing(self._path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in kept))
-        self._board = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=step + 1 if step else None
-        )
-
-    def _begin(self, step: int) -> None:
-        self._metrics: dict[str, list[dict[str, Any]]] = {}
-        self._start, self._step, self.waited = time.perf_counter(), step, 0.0
-
-    def __enter__(self) -> _Log:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._board is not None:
-            self._board.close()
-
-    def add(self, name: str, metrics: dict[str, Any]) -> None:
-        """Keeps a step's metrics, without waiting for them."""
-        self._metrics.setdefault(name, []).append(metrics)
-
-    def leave_out(self, seconds: float) -> None:
-        """Leaves time that was spent on something else out of the steps' rate."""
-        self._start += seconds
-
-    def write(self, step: int) -> None:
-        """Writes a line."""
-        values: dict[str, float] = {"step": step}
-        for name, every in self._metrics.items():
-            loss = float(np.mean([float(m["loss"]) for m in every]))
-            norm = float(np.max([float(m["gradient_norm"]) for m in every]))
-            values |= {
-                f"{name}/loss": loss,
-                f"{name}/psnr": -10 * math.log10(max(loss, 1e-10)),
-                f"{name}/gradient_norm": norm,
-            }
-        seconds = time.perf_counter() - self._start
-        rate = (step - self._step) / seconds
-        values |= {
-            "steps_per_second": rate,
-            "loader_share": self.waited / seconds,
-            "seconds_left": (self._config.training.steps - step) / rate,
-        }
-        if self._board is not None:
-            with self._path.open("a") as file:
-                file.write(json.dumps(values) + "\n")
-            for name, value in values.items():
-                if name != "step":
-                    self._board.add_scalar(name, value, step)
-            self._say(values)
-        self._begin(step)
-
-
-def _lines(path: Path, step: int) -> tuple[list[str], int]:
-    """Returns the lines up to a step, and how many are none, as where one was cut."""
-    kept, broken = [], 0
-    text = path.read_text(errors="replace") if path.exists() else ""
-    for line in text.splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, TypeError, KeyError):
-            broken += 1
-    return kept, broken
-
-
-def sample(path: Path, config: Config, state: State, batch: dict[str, Any]) -> None:
-    """Writes a picture: of four scenes the inputs, targets, and targets as decoded."""
-    if jax.process_index() != 0:
-        return
-    few = {name: values[:4] for name, values in batch.items()}
-    predictor = Predictor(config, jax.device_get(state.params))
-    scene = predictor.encode(few["inputs"], few)
-    right = None
-    if config.model.estimator_half:
-        right = np.zeros(few["targets"].shape[:2], bool)
-    latents = predictor.estimate(few["targets"], scene, right)
-    decoded = predictor.decode(latents, scene, few)
-    images = np.concatenate(
-        [few["inputs"], few["targets"], np.uint8(255 * decoded + 0.5)], axis=1
-    )
-    targets = range(1, few["targets"].shape[1] + 1)
-    columns = [f"input {i + 1}" for i in range(few["inputs"].shape[1])]
-    columns += [f"target {i}" for i in targets] + [f"decoded {i}" for i in targets]
-    names = [f"scene {i + 1}" for i in range(len(images))]
-    path.parent.mkdir(exist_ok=True)
-    labels.table(images, columns, names).save(path)

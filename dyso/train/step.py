@@ -14,7 +14,8 @@ import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
-from dyso.spec import UserError
+from dyso.errors import UserError
+from dyso.train.data import look_up
 from dyso.train.model import Dyst
 from dyso.train.objective import Batch, losses
 from dyso.train.presets import Config, Training
@@ -38,13 +39,18 @@ class State(NamedTuple):
 
 
 def schedule(training: Training) -> optax.Schedule:
-    """Gives the learning rate by step: a linear warm-up, then an exponential decay."""
+    """Returns the learning rate by step.
+
+    A linear warm-up, then an exponential decay to the final rate, which stays.
+    """
+    last = training.decay_steps or training.steps
     return optax.warmup_exponential_decay_schedule(
         init_value=0.0,
         peak_value=training.learning_rate,
         warmup_steps=training.warmup_steps,
-        transition_steps=max(training.steps - training.warmup_steps, 1),
+        transition_steps=max(last - training.warmup_steps, 1),
         decay_rate=training.final_learning_rate / training.learning_rate,
+        end_value=training.final_learning_rate,
     )
 
 
@@ -141,10 +147,17 @@ def place(batch: dict[str, np.ndarray], mesh: Mesh) -> Batch:
     }
 
 
-def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
-    """Returns the step under `jax.jit`: (state, batch) to (state, metrics).
+def repeat(array: np.ndarray, mesh: Mesh) -> Array:
+    """Puts an array, the same in every process, on each device whole."""
+    sharding = NamedSharding(mesh, PartitionSpec())
+    return jax.make_array_from_process_local_data(sharding, array, array.shape)
 
-    It takes the state over, whose memory it uses again.
+
+def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
+    """Returns the step under `jax.jit`: (state, batch, pictures) to (state, metrics).
+
+    The state's memory is used again. Pictures are those of `dyso.train.memory`, on
+    every device, or None if the batch has its own.
 
     Args:
       config: the run.
@@ -165,7 +178,10 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
     def total(params: Any, batch: Batch, keys: Array) -> Array:
         return losses(params, batch, keys, config, video=video).sum() / size
 
-    def step(state: State, batch: Batch) -> tuple[State, dict[str, Array]]:
+    def step(
+        state: State, batch: Batch, pictures: Array | None
+    ) -> tuple[State, dict[str, Array]]:
+        batch = look_up(batch, pictures)
         seed = jax.random.fold_in(jax.random.key(training.seed), _DRAWS)
         key = jax.random.fold_in(seed, state.step)
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(numbers)
@@ -188,7 +204,7 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
     spread = NamedSharding(mesh, PartitionSpec("scenes"))
     return jax.jit(
         step,
-        in_shardings=(repeated, spread),
+        in_shardings=(repeated, spread, repeated),
         out_shardings=repeated,
         donate_argnums=0,
     )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from dyso import terminal, videos
-from dyso.spec import UserError
+from dyso import terminal
+from dyso.errors import UserError
 from dyso.train.data import Arrangement, Batch, arrange_freely
 from dyso.train.presets import Config
+
+if TYPE_CHECKING:
+    from dyso import videos
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class Clips:
         Raises:
           UserError: it is neither, or does not fit the run.
         """
+        from dyso import videos
+
         return cls(clips=videos.open_clips(folder), config=config)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from dyso.records.synthetic import synthetic_views
 from dyso.train.presets import Config, Model, Training
+from dyso.videos import Options, ingest
 from helpers.dataset_writer import write_dataset
+from helpers.video_files import film, numbered
 
 SMALL = Config(
     model=Model(
@@ -62,6 +64,16 @@ def trained_on(make_resolved, tmp_path_factory):
     resolved = make_resolved(splits={"train": 8, "test": 4}, resolution=(16, 16))
     folder = tmp_path_factory.mktemp("train") / "data"
     return write_dataset(folder, resolved, synthetic_views)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """The folder of 6 clips of 9 to 14 numbered frames of 16 x 16."""
+    folder = tmp_path_factory.mktemp("videos")
+    for i in range(6):
+        film(folder / "films" / f"{i}.mp4", numbered(9 + i))
+    ingest(folder / "films", folder / "clips", Options(resolution=(16, 16)), workers=1)
+    return folder / "clips"
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_videos_stand_side_by_side():
 def test_a_command_writes_a_film(small, videos, tmp_path, capsys):
     own, other = videos
     workdir, out = tmp_path / "run", tmp_path / "films" / "out.mp4"
-    checkpoints.save_config(workdir, small)
+    checkpoints.begin(workdir, small)
     with checkpoints.manager(workdir) as manager:
         checkpoints.save(manager, init_state(small), {})
     assert command.main(workdir, video=own, out=out, freeze="camera", at=4) == 0

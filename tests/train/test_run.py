@@ -1,5 +1,6 @@
 """Runs: the same losses however often they were stopped."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -21,9 +22,12 @@ from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
 from dyso.train import checkpoints
 from dyso.train.data import Scenes
+from dyso.train.evaluation import evaluate
 from dyso.train.labels import LINE
+from dyso.train.metrics import MEASURES
+from dyso.train.predict import Predictor
 from dyso.train.run import is_video, train
-from dyso.train.step import devices_mesh, init_state, make_step, place
+from dyso.train.step import devices_mesh, init_state, make_step, place, schedule
 from helpers.dataset_writer import write_dataset
 
 
@@ -61,15 +65,17 @@ def test_a_run_leaves_metrics_checkpoints_and_pictures(undisturbed, small):
     assert found[0]["scenes/psnr"] == pytest.approx(psnr)
     with Image.open(undisturbed / "samples" / "00000006.png") as image:
         picture = np.asarray(image)
-    left = picture.shape[1] - 64 * (3 + 4 + 4)
+    left = picture.shape[1] - 64 * (3 + 4 + 3 * 4)
     assert picture.shape[0] == LINE + 4 * 64 and left > 40
-    for at in range(11):  # every column has a name, and every row
+    for at in range(19):  # every column has a name, and every row
         assert picture[:LINE, left + 64 * at :][:, :64].max() > 150
     for at in range(4):
         assert picture[LINE + 64 * at :][:64, :left].max() > 150
     assert list((undisturbed / "tensorboard").glob("events*"))
     assert params_of(undisturbed, small)[0] == 6
-    assert checkpoints.load_config(undisturbed) == small
+    training = dataclasses.replace(small.training, decay_steps=6)
+    config = dataclasses.replace(small, training=training)
+    assert checkpoints.load_config(undisturbed) == config
 
 
 KILLED = """
@@ -139,11 +145,12 @@ def test_a_signal_saves_and_the_same_command_goes_on(command, tmp_path, number):
     assert start.startswith("dyso train: loading JAX and ")
     assert f"{workdir}: a new run" in between
     known = (
-        r"  \d+ s|drawing the|compiling the step on scenes|stopping after this|.*new"
+        r"  \d+ s|initialising the|compiling the step on scenes|stopping after this|"
+        r"decoding held-out|.*new"
     )
     assert all(re.match(known, line) for line in between if line), err
     end = re.fullmatch(
-        r"stopped at step (\d+); the same command goes on from step \1", last
+        r"stopped at step (\d+); run the same command to resume from step \1", last
     )
     assert end, err
     stopped = int(end[1])
@@ -164,7 +171,7 @@ def test_ctrl_c_ends_within_seconds_while_xla_compiles(command, tmp_path):
     lines = iter(process.stderr.readline, "")
     assert next(lines).startswith("dyso train: loading JAX and ")
     # Its first program takes minutes; it says that it lives.
-    assert next(lines) == "drawing the parameters\n"
+    assert next(lines) == "initialising the parameters\n"
     assert re.fullmatch(r"  1\d s\n", next(lines))
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -199,7 +206,7 @@ def test_a_damaged_checkpoint_gives_way_to_an_older_one(
     assert train(small, workdir, scenes(small, trained_on), tell=told.append) == 6
     assert any("checkpoint 8 is damaged" in line for line in told)
     assert any("metrics.jsonl: 1 lines cannot be read" in line for line in told)
-    assert f"{workdir}: goes on from step 4" in told
+    assert f"{workdir}: resumes from step 4" in told
     assert lines(workdir) == lines(undisturbed)
     for one, other in zip(
         params_of(workdir, small)[1], params_of(undisturbed, small)[1], strict=True
@@ -270,9 +277,84 @@ def test_what_stops_a_run_is_named_with_its_step(small, trained_on, tmp_path, ch
 
 def test_another_runs_folder_is_refused(undisturbed, changed, trained_on):
     config = changed(seed=5, learning_rate=0.5)
-    told = r"training.learning_rate: 0.01 there, 0.5 wanted; training.seed: 0 there, 5"
+    told = (
+        r"training.learning_rate: expected 0.01, got 0.5; "
+        r"training.seed: expected 0, got 5"
+    )
     with pytest.raises(UserError, match=told):
         train(config, undisturbed, scenes(config, trained_on))
+
+
+def test_a_run_can_be_lengthened_and_what_changes_no_step_may_differ(
+    undisturbed, small, trained_on, tmp_path
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed, workdir)
+    training = dataclasses.replace(small.training, steps=12, micro_batch=2)
+    config = dataclasses.replace(
+        small,
+        training=training,
+        model=dataclasses.replace(small.model, remat=True),
+        **{"log_every": 1, "save_every": 1, "keep_every": 4, "evaluate_every": 3},
+        **{"evaluate_scenes": 3, "sample_every": 12},
+    )
+    source = scenes(config, trained_on)
+    test = Scenes(split=Dataset(trained_on)["test"], config=config)
+    assert train(config, workdir, source, measured_on=test) == 12
+    kept = {int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*")}
+    assert kept == {4, 8, 10, 11, 12}
+    assert checkpoints.load_params(workdir, config, step=8)[0] == 8
+    with pytest.raises(
+        UserError, match="no checkpoint of step 7; expected one of 4, 8"
+    ):
+        checkpoints.load_params(workdir, config, step=7)
+
+    found = lines(workdir)
+    assert [m["step"] for m in found if "scenes/loss" in m] == [2, 4, *range(6, 13)]
+    measured = [line for line in found if "held_out/psnr" in line]
+    assert [line["step"] for line in measured] == [9, 12]
+    predictor = Predictor(config, checkpoints.load_params(workdir, config)[1])
+    figures = evaluate(predictor, test.split, 3, {"psnr": MEASURES["psnr"]}).figures
+    row = next(
+        row
+        for row in figures["views"]
+        if row["camera"] == row["dynamics"] == "matching"
+    )
+    assert measured[-1]["held_out/psnr"] == pytest.approx(row["psnr"], rel=1e-4)
+    for name in ("R_cam", "R_dyn"):
+        expected = figures["contrastiveness"][name]
+        assert measured[-1][f"held_out/{name}"] == pytest.approx(expected, rel=1e-4)
+
+    # The learning rate's decay is still that of the run's beginning.
+    begun = checkpoints.load_config(workdir).training
+    assert (begun.steps, begun.decay_steps) == (12, 6)
+    rate, before = schedule(begun), schedule(small.training)
+    assert [float(rate(step)) for step in range(7)] == [
+        float(before(step)) for step in range(7)
+    ]
+    assert float(rate(11)) == pytest.approx(small.training.final_learning_rate)
+
+
+def test_a_run_on_other_data_is_refused(small, tmp_path):
+    data = {"scenes": {"split": "train", "count": 8, "hash": "0123456789abcdef"}}
+    checkpoints.begin(tmp_path, small, data)
+    checkpoints.begin(tmp_path, small, data)
+    for other, told in (
+        ({"scenes": data["scenes"] | {"count": 7}}, "expected train 8 .*, got train 7"),
+        (data | {"videos": data["scenes"]}, "videos: expected none, got train 8 01234"),
+    ):
+        with pytest.raises(UserError, match=told) as error:
+            checkpoints.begin(tmp_path, small, other)
+        assert "\n" not in str(error.value)
+
+
+def test_a_run_from_before_decay_steps_keeps_its_decay(small, tmp_path):
+    settings = dataclasses.asdict(small)
+    del settings["training"]["decay_steps"], settings["keep_every"]
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    training = dataclasses.replace(small.training, steps=60)
+    longer = checkpoints.begin(tmp_path, dataclasses.replace(small, training=training))
+    assert longer.training.decay_steps == 6
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +370,7 @@ def test_portions_of_a_batch_give_the_same_step(changed, batch):
     for micro_batch in (0, 2, 1):
         config = changed(micro_batch=micro_batch)
         step = make_step(config, mesh, video=False)
-        state, metrics = step(init_state(config), place(batch, mesh))
+        state, metrics = step(init_state(config), place(batch, mesh), None)
         results.append((metrics["loss"], metrics["gradient_norm"], state.params))
     for whole, *portions in zip(*map(jax.tree.leaves, results), strict=True):
         for portion in portions:
@@ -320,7 +402,7 @@ def test_every_variant_learns(changed, trained_on, model):
     step, state = make_step(config, mesh, video=False), init_state(config)
     losses = []
     for _ in range(8):
-        state, metrics = step(state, place(batch, mesh))
+        state, metrics = step(state, place(batch, mesh), None)
         losses.append(float(metrics["loss"]))
     assert losses[-1] < 0.8 * losses[0]
 

@@ -13,19 +13,8 @@ from dyso.train.data import Scenes
 from dyso.train.presets import PRESETS
 from dyso.train.run import train
 from dyso.train.video_data import Clips
-from dyso.videos import Options, ingest
 from helpers.dataset_writer import write_dataset
-from helpers.video_files import film, numbered, numbers_of
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    """The folder of 6 clips of 9 to 14 numbered frames of 16 x 16."""
-    folder = tmp_path_factory.mktemp("videos")
-    for i in range(6):
-        film(folder / "films" / f"{i}.mp4", numbered(9 + i))
-    ingest(folder / "films", folder / "clips", Options(resolution=(16, 16)), workers=1)
-    return folder / "clips"
+from helpers.video_files import numbers_of
 
 
 def test_inputs_and_targets_are_different_frames_of_one_clip(clips, small):

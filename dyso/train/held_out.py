@@ -1,0 +1,134 @@
+"""Measurements while a run trains, on scenes that it does not train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dyso.train.data import Batch, Scenes, look_up
+from dyso.train.evaluation import BATCH, batches, read
+from dyso.train.latent_sources import (
+    Source,
+    Way,
+    choose,
+    crop,
+    halves,
+    partners,
+    ways,
+)
+from dyso.train.memory import InMemory
+from dyso.train.metrics import contrastiveness, psnr
+from dyso.train.predict import Predictor
+from dyso.train.presets import Config
+
+SHOWN = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOut:
+    """The first scenes of a split that a run does not train on, decoded.
+
+    Their views are those that `dyso evaluate` draws.
+
+    Attributes:
+      config: of the run.
+      batches: each with the number of its scenes that are not repeated.
+    """
+
+    config: Config
+    batches: list[tuple[Batch, int]]
+
+    @classmethod
+    def load(cls, source: Scenes | InMemory, count: int) -> HeldOut:
+        """Reads at most `count` scenes."""
+        memory = source if isinstance(source, InMemory) else None
+        scenes = memory.source if memory else source
+        assert isinstance(scenes, Scenes)
+        pictures = memory.pictures if memory else None
+        count = min(count, len(scenes))
+
+        def one(index: int) -> Batch:
+            return look_up(read(scenes, index), pictures)
+
+        found = list(batches(one, range(0, count, BATCH), count))
+        return cls(config=scenes.config, batches=found)
+
+    def measure(self, params: Any) -> dict[str, float]:
+        """Returns means over the scenes.
+
+        `psnr` has latents from matching views where there are such, else from the
+        target itself; `R_cam` and `R_dyn` are those of `dyso evaluate`.
+        """
+        predictor = Predictor(self.config, params)
+        way = matching_way(self.config)
+        found: dict[str, list[np.ndarray]] = {}
+        for batch, new in self.batches:
+            scene, latents = estimate(predictor, batch, way)
+            image = predictor.decode(choose(latents, batch, way), scene, batch)
+            true = batch["targets"] / np.float32(255)
+            values = psnr(crop(true, way), crop(image, way))
+            scores = {"psnr": values.reshape(len(true), -1).mean(axis=1)}
+            if not self.config.training.static:
+                for name, values in latents.items():
+                    others = partners(batch, name)
+                    short = {"camera": "R_cam", "dynamics": "R_dyn"}[name]
+                    scores[short] = contrastiveness(
+                        values, others["matching"], others["opposite"]
+                    )
+            for name, values in scores.items():
+                found.setdefault(name, []).append(values[:new])
+        return {
+            name: float(np.concatenate(parts).mean()) for name, parts in found.items()
+        }
+
+
+def matching_way(config: Config) -> Way:
+    """Returns where a run's metrics take latents from: from matching views, if any."""
+    table = ways(config)
+    return next((w for w in table if set(w.latents.values()) == {"matching"}), table[0])
+
+
+def estimate(
+    predictor: Predictor, batch: Batch, way: Way
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """Returns the scenes' representations and the targets' own latents, by name."""
+    scene = predictor.encode(batch["inputs"], batch)
+    seen = halves(batch["targets"], way.right)
+    latents = predictor.estimate(batch["targets"], scene, seen)
+    return scene, {name: np.asarray(values) for name, values in latents.items()}
+
+
+def write_sample(path: Path, config: Config, params: Any, batch: Batch) -> None:
+    """Writes a picture of four scenes: inputs, targets, and targets as decoded.
+
+    Targets are decoded with their own latents; where latents can be recombined, also
+    with both latents of matching views (`swapped`, which should look the same), and
+    with the dynamics latent of another step (`other dyn.`, which should have its
+    object pose, seen by the target's camera).
+    """
+    from dyso.train import labels
+
+    predictor = Predictor(config, params)
+    few = {name: values[:SHOWN] for name, values in batch.items()}
+    own = ways(config)[0]
+    rows = {"decoded": own} if not own.latents else {"own": own}
+    if set(own.latents) == {"camera", "dynamics"} and not config.training.static:
+        shared: dict[str, Source] = {"camera": "matching", "dynamics": "matching"}
+        rows["swapped"] = replace(own, latents=shared)
+        rows["other dyn."] = replace(own, latents=shared | {"dynamics": "other"})
+    scene, latents = estimate(predictor, few, own)
+    images, columns = [], []
+    for name in ("inputs", "targets"):
+        images.append(few[name])
+        numbers = range(1, few[name].shape[1] + 1)
+        columns += [f"{name.removesuffix('s')} {i}" for i in numbers]
+    for name, way in rows.items():
+        decoded = predictor.decode(choose(latents, few, way), scene, few)
+        images.append((255 * decoded + 0.5).astype(np.uint8))
+        columns += [f"{name} {i}" for i in range(1, decoded.shape[1] + 1)]
+    names = [f"scene {i + 1}" for i in range(len(images[0]))]
+    path.parent.mkdir(exist_ok=True)
+    labels.table(np.concatenate(images, axis=1), columns, names).save(path)
