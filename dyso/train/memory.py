@@ -100,7 +100,7 @@ def _load_scenes(source: Scenes, progress: Progress) -> InMemory:
 
 def _in_threads(decode: Callable[[int], None], indices: Iterable[int]) -> None:
     """Decodes at several indices at a time; WebP and JPEG decoders release the GIL."""
-    from dyso.render.system import usable_cpus
+    from dyso.render.resources import usable_cpus
 
     threads = len(usable_cpus())
     with ThreadPoolExecutor(threads) as pool:
@@ -119,7 +119,7 @@ def _reserved(count: int, size: tuple[int, int]) -> UInt8[np.ndarray, "N H W 3"]
     Raises:
       UserError: there is too little memory for it.
     """
-    from dyso.render.system import usable_memory
+    from dyso.render.resources import usable_memory
 
     shape = (count, *size, 3)
     needed = int(np.prod(shape, dtype=np.int64))

@@ -189,7 +189,7 @@ def default_workers() -> int:
     A scene of 7 views of 128 x 128 takes about 10 ms of a CPU to decode, so that a GPU
     needs many; on a CPU they would compete with the training.
     """
-    from dyso.render.system import usable_cpus
+    from dyso.render.resources import usable_cpus
 
     if jax.default_backend() == "cpu":
         return 0

@@ -10,9 +10,9 @@ from datasets import NamedSplit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dyso.files import replacing
 from dyso.reading import Dataset
 from dyso.records import shard_name
-from dyso.records.files import replacing
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import (
     Backgrounds,
