@@ -4,13 +4,15 @@ Objects change the pixels that show them, and the floor where they block or refl
 light. The objects and the floor close to them are path traced, in one window. Elsewhere
 the floor is its plate, minus the light that is blocked along rays towards the HDRI,
 plus the light that the objects reflect. The amount of reflected light is fitted to the
-path traced floor.
+path traced floor. What then still differs along the window's edge is continued outwards
+and fades, so that the edge does not show.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -27,6 +29,9 @@ CHUNK = 4096  # floor points that are processed at once
 STEP = 0.08  # difference of shade above which a cell is computed per pixel
 COVERED = 0.25  # floor that sees more than this of the objects is path traced
 WHOLE = 0.7  # a window above this share of the image is the whole image
+STRIP = 4  # pixels inside the window's edge that are blended with the shaded plate
+SMOOTH = 3.0  # pixels, standard deviation of the average along the edge
+FADE = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,23 @@ class Window:
     def slices(self) -> tuple[slice, slice]:
         """Rows and columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def inner_edges(self, size: tuple[int, ...]) -> list[Any]:
+        """Returns the index of each line of its pixels along an edge inside a view.
+
+        Args:
+          size: height and width of the view.
+        """
+        return [
+            line
+            for line, at_border in (
+                (np.s_[0, :], self.top == 0),
+                (np.s_[-1, :], self.bottom == size[0]),
+                (np.s_[:, 0], self.left == 0),
+                (np.s_[:, -1], self.right == size[1]),
+            )
+            if not at_border
+        ]
 
     @property
     def area(self) -> int:
@@ -271,29 +293,45 @@ def _window(instance: np.ndarray, covered: np.ndarray) -> Window:
 
 
 def compose(
-    plate: np.ndarray,
-    shade: Shade,
-    traced: np.ndarray,
-    instance: np.ndarray,
+    empty: EmptyView, shade: Shade, traced: np.ndarray, instance: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Composes the path traced window and the shaded plate.
 
-    The light that an object reflects to the floor is assumed uniform over the object;
-    its amount is fitted to the floor inside the window.
-
     Args:
-      plate: [H, W, 3].
+      empty: the view without objects.
       shade: of the floor.
       traced: [h, w, 4], premultiplied, the pixels of its window.
       instance: [H, W], which pixels show objects.
 
     Returns:
-      Radiance [H, W, 3]; and how far, as a share of the plate's, the two differ on
-      average along the worst edge of the window.
+      Radiance [H, W, 3]; and how far, as a share of the plate's, path tracing differs
+      on average from the shaded plate along the worst edge of the window.
     """
-    window, inside = shade.window, shade.window.slices
-    near = ndimage.binary_dilation(instance > 0, iterations=2)[inside]
-    floor = ~near & (traced[..., 3] > 0.99)
+    image, gap = shaded(empty, shade, traced, instance)
+    inside = shade.window.slices
+    # The outermost traced pixels are noisier, for the denoiser sees fewer neighbours.
+    share = np.where(
+        _floor(traced, instance[inside]),
+        np.minimum((_to_edge(shade.window, instance.shape) + 0.5) / (STRIP + 0.5), 1),
+        1.0,
+    )
+    path_traced = over(traced, empty.plate[inside])
+    image[inside] += share[..., None] * (path_traced - image[inside])
+    return image, gap
+
+
+def shaded(
+    empty: EmptyView, shade: Shade, traced: np.ndarray, instance: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Returns the radiance [H, W, 3] of a view's floor without objects on it.
+
+    It is the plate minus the blocked light, plus the reflected light. The light that an
+    object reflects to the floor is assumed uniform over the object; its amount is
+    fitted to the floor inside the window. For the arguments and the gap, see `compose`.
+    """
+    plate, window, inside = empty.plate, shade.window, shade.window.slices
+    size = (int(plate.shape[0]), int(plate.shape[1]))
+    floor = _floor(traced, instance[inside])
     under = np.maximum(plate[inside], 1e-6)
     ratio = traced[..., :3] / under - 1 + shade.lost[inside]
     covered = shade.covered[inside]
@@ -304,20 +342,79 @@ def compose(
         # Medians, because glints and dark cracks in the plate are outliers.
         bounce = np.clip(np.median(ratio[lit] / seen, axis=0), 0, 1)
     factor = 1 - shade.lost + bounce * shade.covered[..., None]
-    image = plate * factor
-    difference = (traced[..., :3] - image[inside]).mean(-1) / under.mean(-1)
-    edges = []
-    whole = plate.shape[:2]
-    for line, at_border in (
-        (np.s_[0, :], window.top == 0),
-        (np.s_[-1, :], window.bottom == whole[0]),
-        (np.s_[:, 0], window.left == 0),
-        (np.s_[:, -1], window.right == whole[1]),
-    ):
-        if not at_border and floor[line].sum() >= 8:
-            edges.append(abs(np.median(difference[line][floor[line]])))
-    image[inside] = over(traced, plate[inside])
-    return image, max(edges, default=0.0)
+    difference = traced[..., :3] - (plate * factor)[inside]
+    relative = difference.mean(-1) / under.mean(-1)
+    gaps = [
+        abs(np.median(relative[line][floor[line]]))
+        for line in window.inner_edges(size)
+        if floor[line].sum() >= 8
+    ]
+    strip = floor & (_to_edge(window, size) < STRIP)
+    factor += empty.on_floor[..., None] * _continued(
+        difference, under, strip, window, size
+    )
+    return plate * np.maximum(factor, 0), max(gaps, default=0.0)
+
+
+def _floor(traced: np.ndarray, instance: np.ndarray) -> np.ndarray:
+    """Returns which pixels [h, w] of a window show the floor alone."""
+    near = ndimage.binary_dilation(instance > 0, iterations=2)
+    return ~near & (traced[..., 3] > 0.99)
+
+
+def _to_edge(window: Window, size: tuple[int, ...]) -> np.ndarray:
+    """Returns how many pixels [h, w] each pixel of a window is from an edge.
+
+    Only edges inside the view [H, W] of that size count; without any, it is infinite.
+    """
+    apart = np.ones((window.bottom - window.top, window.right - window.left), bool)
+    edges = window.inner_edges(size)
+    if not edges:
+        return np.full(apart.shape, np.inf)
+    for line in edges:
+        apart[line] = False
+    return ndimage.distance_transform_cdt(apart, "chessboard")
+
+
+def _continued(
+    difference: np.ndarray,
+    plate: np.ndarray,
+    strip: np.ndarray,
+    window: Window,
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Continues what path tracing adds to the plate at a window's edge, outwards.
+
+    Args:
+      difference: [h, w, 3], of the window's radiance, traced minus shaded plate.
+      plate: [h, w, 3], of the window.
+      strip: [h, w], the pixels inside the edge that show the floor.
+      window: the pixels.
+      size: [H, W], of the view.
+
+    Returns:
+      [H, W, 3], as a share of the plate: an average over the nearest part of the
+      strip, which fades with the distance from the window.
+    """
+
+    def blurred(values: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(
+            np.where(strip[..., None], values, 0.0), (SMOOTH, SMOOTH, 0)
+        )
+
+    # A ratio of averages, for the plate may be black in places.
+    edge = blurred(difference) / np.maximum(blurred(plate), 1e-6)
+    rows, columns = np.arange(size[0]), np.arange(size[1])
+    nearest = (
+        rows.clip(window.top, window.bottom - 1),
+        columns.clip(window.left, window.right - 1),
+    )
+    distance = np.hypot((rows - nearest[0])[:, None], columns - nearest[1])
+    fading = np.exp(-((distance / (FADE * min(size))) ** 2))
+    return (
+        edge[np.ix_(nearest[0] - window.top, nearest[1] - window.left)]
+        * fading[..., None]
+    )
 
 
 def over(traced: np.ndarray, plate: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 import os
 import shutil
 import threading
@@ -27,8 +28,8 @@ from .empty_view import empty_view
 from .placement import true_poses
 from .renderer import CyclesView
 
-# If the seam between path traced and looked-up pixels exceeds this share of their
-# value, the whole view is path traced.
+# If path traced pixels differ from looked-up ones by more than this share of their
+# value along an edge, the whole view is path traced; smaller differences are blended.
 SEAM = 0.1
 
 # Turns OpenCV's camera axes into Blender's: half a turn about x.
@@ -106,17 +107,18 @@ class Stage:
                 pose = poses[:, step]
                 with clock("passes"):
                     seen = passes.cast(empty, object_meshes, pose)
-                with clock("plates"):
-                    shades = shadows.shade(
-                        empty, seen.instance, object_meshes, pose, lights
-                    )
-                seed = scene.render_seed + index
-                with clock("render"):
-                    traced = view.radiance(shades.window, seed)
-                with clock("plates"):
-                    image, gap = shadows.compose(
-                        empty.plate, shades, traced, seen.instance
-                    )
+                seed, gap = scene.render_seed + index, math.inf
+                if scene.render.shortcut:
+                    with clock("plates"):
+                        shades = shadows.shade(
+                            empty, seen.instance, object_meshes, pose, lights
+                        )
+                    with clock("render"):
+                        traced = view.radiance(shades.window, seed)
+                    with clock("plates"):
+                        image, gap = shadows.compose(
+                            empty, shades, traced, seen.instance
+                        )
                 if gap > SEAM:
                     with clock("render"):
                         everywhere = shadows.Window.whole(height, width)

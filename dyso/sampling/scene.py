@@ -202,6 +202,8 @@ class Scene:
         for name in ("paired", "physics"):
             if not values[name]:
                 del values[name]
+        if values["render"]["shortcut"]:
+            del values["render"]["shortcut"]
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod

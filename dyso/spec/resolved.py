@@ -17,7 +17,7 @@ from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError
 from dyso.spec.procedural import ProceduralCatalog, Selection
 from dyso.spec.renamed import FORMER, rename
-from dyso.spec.schema import Backgrounds, Procedural, Spec
+from dyso.spec.schema import Backgrounds, Procedural, Render, Spec
 
 # Keys that were added after the first datasets were made. At these values they are left
 # out of the hash, so those datasets keep their identity. The keys within a section come
@@ -38,6 +38,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("cameras", "patterns", "handheld", "baseline"): Handheld.baseline,
     ("cameras", "patterns", "handheld"): _HANDHELD,
     ("cameras", "patterns", "rig"): asdict(Rig()),
+    ("render", "shortcut"): Render.shortcut,
 }
 _Division = tuple[Sequence[Asset], Sequence[Asset]]
 
