@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyso.reading import Dataset, loader
+from dyso.train import device_memory
 from dyso.train.data import Scenes
 from dyso.train.model import Dyst
 from dyso.train.presets import PRESETS, Config
@@ -92,7 +92,8 @@ def peak(dtype: Any) -> float:
     """Gives the most FLOPs a second that a product of matrices reached."""
     best = 0.0
     for size in SIZES:
-        matrix = jnp.ones((size, size), dtype)
+        # Random values: a device multiplies constants with less power, and faster.
+        matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
         product = jax.jit(jnp.matmul)
         product(matrix, matrix).block_until_ready()
         seconds = median(lambda: product(matrix, matrix).block_until_ready())  # noqa: B023
@@ -133,20 +134,51 @@ def main() -> None:
     config = dataclasses.replace(config, training=training)
     batches = random_batches(config)
     if arguments.data:
+        from dyso.reading import Dataset, loader
+
         source = Scenes(split=Dataset(arguments.data)["train"], config=config)
         size = config.training.batch_size
         batches = iter(loader(source, batch_size=size, seed=0))
 
+    print(
+        f"{arguments.preset} on {jax.device_count()} x {jax.devices()[0].device_kind}"
+    )
+    figures = measure(config, arguments.steps, batches)
+    for name, value in figures["gflops_forward"].items():
+        print(f"{name:10} {value:10.2f} GFLOPs a scene, forward")
+    size, held = config.training.batch_size, figures["micro_batch"]
+    print(
+        f"{size} scenes a step, {held} at a time, "
+        f"{figures['steps_per_second']:.3f} steps/s"
+    )
+    print(
+        f"{figures['tflops_per_second']:.3f} TFLOP/s, "
+        f"{figures['share_of_peak']:.1%} of the matmul peak"
+    )
+    print(f"loading: {figures['loading_share']:.1%} of a step")
+    if figures["memory_gb"] is not None:
+        print(f"memory at the peak: {figures['memory_gb']:.1f} GB")
+
+
+def measure(
+    config: Config, steps: int, batches: Iterator[dict[str, np.ndarray]] | None = None
+) -> dict[str, Any]:
+    """Returns the figures of one preset, each step timed to its end.
+
+    Args:
+      config: the run.
+      steps: to time, after one that compiles.
+      batches: to train on; None trains on random pictures.
+    """
+    batches = batches or random_batches(config)
     device, mesh = jax.devices()[0], devices_mesh()
-    print(f"{arguments.preset} on {jax.device_count()} x {device.device_kind}")
+    config = device_memory.fit(config, mesh, 0, print)
     by_module = flops(config)
-    for name, value in by_module.items():
-        print(f"{name:10} {value / 1e9:10.2f} GFLOPs a scene, forward")
     step, state = make_step(config, mesh, video=False), init_state(config)
     state, metrics = step(state, place(next(batches), mesh), None)
     jax.block_until_ready(metrics)
     waited, times = 0.0, []
-    for _ in range(arguments.steps):
+    for _ in range(steps):
         start = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - start
@@ -155,13 +187,19 @@ def main() -> None:
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times)
     rate = 3 * sum(by_module.values()) * config.training.batch_size / seconds
-    limit = peak(config.model.compute_dtype) * jax.device_count()
-    print(f"{config.training.batch_size} scenes a step, {1 / seconds:.3f} steps/s")
-    print(f"{rate / 1e12:.3f} TFLOP/s, {rate / limit:.1%} of the matmul peak")
-    print(f"loading: {waited / sum(times):.1%} of a step")
     stats = device.memory_stats() or {}
-    if "peak_bytes_in_use" in stats:
-        print(f"memory at the peak: {stats['peak_bytes_in_use'] / 1e9:.1f} GB")
+    memory = stats.get("peak_bytes_in_use")
+    limit = peak(config.model.compute_dtype) * jax.device_count()
+    return {
+        "gflops_forward": {name: value / 1e9 for name, value in by_module.items()},
+        "micro_batch": config.training.micro_batch or config.training.batch_size,
+        "steps_per_second": 1 / seconds,
+        "tflops_per_second": rate / 1e12,
+        "peak_tflops_per_second": limit / 1e12,
+        "share_of_peak": rate / limit,
+        "loading_share": waited / sum(times),
+        "memory_gb": None if memory is None else memory / 1e9,
+    }
 
 
 if __name__ == "__main__":
