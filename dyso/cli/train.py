@@ -44,7 +44,7 @@ def _of_any(name: str) -> Config:
 
 
 def at_resolution(config: Config, resolution: tuple[int, int]) -> Config:
-    """Returns the run at a dataset's resolution, unless it has one of its own.
+    """Returns the run at a dataset's resolution, unless it sets another.
 
     Raises:
       UserError: the model cannot have that resolution.

@@ -134,7 +134,7 @@ def load_config(workdir: Path) -> Config:
     """Reads the settings of a run.
 
     Raises:
-      UserError: there is none.
+      UserError: the folder has no run.
     """
     import pydantic
 
@@ -258,7 +258,7 @@ def restore(
       step: reads the checkpoint of this step and no other.
 
     Raises:
-      UserError: there are some, and none is whole; or none of that step.
+      UserError: no checkpoint is whole, or there is none of that step.
     """
     steps = sorted(checkpoints.all_steps(), reverse=True)
     if step is not None:
@@ -317,7 +317,7 @@ def load_params(
       step: reads the checkpoint of this step and no other.
 
     Raises:
-      UserError: there is none.
+      UserError: no checkpoint can be read.
     """
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     restored = None

@@ -1,4 +1,4 @@
-"""Batches of views: which are inputs, which are targets, and what they share.
+"""Batches of views: inputs, targets, and which of them share a camera or a step.
 
 A batch is a dictionary of numpy arrays, with V inputs and T targets:
 
@@ -6,7 +6,7 @@ A batch is a dictionary of numpy arrays, with V inputs and T targets:
     cameras     [B, T] int32                dynamics    [B, T] int32
     intrinsics  [B, V + T, 3, 3] float32    extrinsics  [B, V + T, 3, 4] float32
 
-Only models that are told poses have the last two. Extrinsics are relative to the first
+The last two are for models with given poses alone. Extrinsics are relative to the first
 input view, as latents are. Where the dataset is in memory (`dyso.train.memory`), inputs
 are [B, V] and targets [B, T] int32, the numbers of pictures.
 """
@@ -32,7 +32,7 @@ Batch = dict[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """Which views of a scene are seen and which are rendered.
+    """The views of a scene that the model sees, and those that it renders.
 
     Attributes:
       inputs: [V], view indices.
@@ -54,7 +54,7 @@ def arrange_swap(
       rng: draws.
       steps: dynamics steps of the scene, at least 3.
       cameras: of the scene, at least 3.
-      inputs: how many; at most those that are left.
+      inputs: how many; at most `(steps - 2) * (cameras - 2)`.
     """
     order, looks = rng.permutation(steps), rng.permutation(cameras)
     targets = (np.sort(order[:2])[:, None] * cameras + np.sort(looks[:2])).ravel()
@@ -111,10 +111,10 @@ class Scenes:
     config: Config
 
     def __post_init__(self) -> None:
-        """Checks that the dataset has the views that the run asks for.
+        """Checks that the dataset has the views that the run needs.
 
         Raises:
-          UserError: it has too few, or of another size.
+          UserError: it has too few views, or views of another size.
         """
         spec, training = self.split.spec, self.config.training
         if spec.resolution != self.config.model.resolution:
@@ -158,7 +158,7 @@ class Scenes:
         return len(self.split)
 
     def __getitem__(self, index: SupportsIndex) -> Batch:
-        """Reads a scene; what is drawn follows from the seed and the index."""
+        """Reads a scene; the seed and the index determine what is drawn."""
         index = index.__index__()
         seed = [self.config.training.seed, index]
         return self.draw(index, np.random.default_rng(seed))
@@ -168,7 +168,7 @@ class Scenes:
         return self.read(index, self.arrange(rng), rng)
 
     def arrange(self, rng: np.random.Generator) -> Arrangement:
-        """Draws inputs and targets as the run has them."""
+        """Draws inputs and targets as the run's settings say."""
         spec, training = self.split.spec, self.config.training
         steps, cameras = spec.dynamics.steps, spec.cameras.count
         if not training.static:
@@ -179,20 +179,20 @@ class Scenes:
     def read(
         self, index: int, arrangement: Arrangement, rng: np.random.Generator
     ) -> Batch:
-        """Reads a scene in a given arrangement; `rng` draws noise of poses."""
+        """Reads a scene in a given arrangement; `rng` draws the noise of poses."""
         views = np.concatenate([arrangement.inputs, arrangement.targets])
-        found = self.split.read(index, fields=self.fields, views=views.tolist())
+        record = self.split.read(index, fields=self.fields, views=views.tolist())
         count, cameras = len(arrangement.inputs), self.split.spec.cameras.count
         batch = {
-            "inputs": found["color"][:count],
-            "targets": found["color"][count:],
+            "inputs": record["color"][:count],
+            "targets": record["color"][count:],
             "cameras": (arrangement.targets % cameras).astype(np.int32),
             "dynamics": (arrangement.targets // cameras).astype(np.int32),
         }
         if "extrinsics" in self.fields:
             noise = rng.normal(size=(len(views), 3)) * self.config.training.pose_noise
-            batch["intrinsics"] = found["intrinsics"]
-            batch["extrinsics"] = relative(found["extrinsics"], noise)
+            batch["intrinsics"] = record["intrinsics"]
+            batch["extrinsics"] = relative(record["extrinsics"], noise)
         return batch
 
 
@@ -212,11 +212,11 @@ def look_up(batch: dict[str, Any], pictures: Any) -> dict[str, Any]:
 def relative(
     extrinsics: Float[np.ndarray, "N 3 4"], noise: Float[np.ndarray, "N 3"]
 ) -> Float[np.ndarray, "N 3 4"]:
-    """Gives extrinsics from the frame of the first view's camera.
+    """Returns extrinsics relative to the frame of the first view's camera.
 
     Args:
       extrinsics: world to camera.
-      noise: metres, added to where the cameras stand, but for the first.
+      noise: metres, added to the camera positions, except the first.
     """
     places = geometry.invert(extrinsics.astype(np.float64))
     places[1:, :, 3] += noise[1:]

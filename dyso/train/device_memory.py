@@ -28,11 +28,11 @@ def activation_bytes(config: Config) -> int:
     pixels = height * width
     seen = training.inputs * model.tokens_a_view
     latent = bool(model.latents) * training.targets
-    own = pixels // 4**model.estimator_blocks + 1
+    queries = pixels // 4**model.estimator_blocks + 1
     tokens = (
         training.pixels * model.decoder_layers
         + seen * model.encoder_layers
-        + latent * own * model.estimator_layers
+        + latent * queries * model.estimator_layers
     )
     layers = tokens * (8 * model.width + 2 * model.mlp)
     views = (training.inputs + latent) * pixels
@@ -42,7 +42,10 @@ def activation_bytes(config: Config) -> int:
         attention = model.heads * (
             training.pixels * model.decoder_layers * seen
             + seen * model.encoder_layers * seen
-            + latent * own * model.estimator_layers * (model.tokens_a_view + own)
+            + latent
+            * queries
+            * model.estimator_layers
+            * (model.tokens_a_view + queries)
         )
     if model.remat:
         # Inputs of all layers, and the rest of the largest.

@@ -53,18 +53,18 @@ class HeldOut:
         def one(index: int) -> Batch:
             return look_up(read(scenes, index), pictures)
 
-        found = list(batches(one, range(0, count, BATCH), count))
-        return cls(config=scenes.config, batches=found)
+        decoded = list(batches(one, range(0, count, BATCH), count))
+        return cls(config=scenes.config, batches=decoded)
 
     def measure(self, params: Any) -> dict[str, float]:
         """Returns means over the scenes.
 
-        `psnr` has latents from matching views where there are such, else from the
+        `psnr` has latents from matching views if the dataset has them, else from the
         target itself; `R_cam` and `R_dyn` are those of `dyso evaluate`.
         """
         predictor = Predictor(self.config, params)
         way = matching_way(self.config)
-        found: dict[str, list[np.ndarray]] = {}
+        scored: dict[str, list[np.ndarray]] = {}
         for batch, new in self.batches:
             scene, latents = estimate(predictor, batch, way)
             image = predictor.decode(choose(latents, batch, way), scene, batch)
@@ -79,9 +79,9 @@ class HeldOut:
                         values, others["matching"], others["opposite"]
                     )
             for name, values in scores.items():
-                found.setdefault(name, []).append(values[:new])
+                scored.setdefault(name, []).append(values[:new])
         return {
-            name: float(np.concatenate(parts).mean()) for name, parts in found.items()
+            name: float(np.concatenate(parts).mean()) for name, parts in scored.items()
         }
 
 
@@ -113,13 +113,13 @@ def write_sample(path: Path, config: Config, params: Any, batch: Batch) -> None:
 
     predictor = Predictor(config, params)
     few = {name: values[:SHOWN] for name, values in batch.items()}
-    own = ways(config)[0]
-    rows = {"decoded": own} if not own.latents else {"own": own}
-    if set(own.latents) == {"camera", "dynamics"} and not config.training.static:
+    first = ways(config)[0]
+    rows = {"own": first} if first.latents else {"decoded": first}
+    if set(first.latents) == {"camera", "dynamics"} and not config.training.static:
         shared: dict[str, Source] = {"camera": "matching", "dynamics": "matching"}
-        rows["swapped"] = replace(own, latents=shared)
-        rows["other dyn."] = replace(own, latents=shared | {"dynamics": "other"})
-    scene, latents = estimate(predictor, few, own)
+        rows["swapped"] = replace(first, latents=shared)
+        rows["other dyn."] = replace(first, latents=shared | {"dynamics": "other"})
+    scene, latents = estimate(predictor, few, first)
     images, columns = [], []
     for name in ("inputs", "targets"):
         images.append(few[name])

@@ -81,9 +81,9 @@ def _load_scenes(source: Scenes, progress: Progress) -> InMemory:
     rest: list[Batch] = [{}] * count
 
     def decode(index: int) -> None:
-        found = source.split.read(index, fields=fields)
-        pictures[index * spec.views :][: spec.views] = found.pop("color")
-        rest[index] = found
+        record = source.split.read(index, fields=fields)
+        pictures[index * spec.views :][: spec.views] = record.pop("color")
+        rest[index] = record
 
     _in_threads(decode, progress(range(count)))
     split = NumberedViews(
@@ -117,7 +117,7 @@ def _reserved(count: int, size: tuple[int, int]) -> UInt8[np.ndarray, "N H W 3"]
     """Returns an array for pictures.
 
     Raises:
-      UserError: there is too little memory for it.
+      UserError: it needs more than `SHARE` of the free memory.
     """
     from dyso.render.resources import usable_memory
 

@@ -22,14 +22,14 @@ from dyso.train.presets import Config, Training
 
 
 class State(NamedTuple):
-    """What training changes.
+    """The state of a training run.
 
     Attributes:
-      step: gradient steps made.
+      step: number of gradient steps made.
       params: of the model.
-      moments: Adam's.
-      failed: the step whose gradient was not finite, or too large; -1 for none. From
-        then on nothing changes.
+      moments: of Adam.
+      failed: the step whose gradient was not finite, or too large; -1 for none. Nothing
+        changes after it.
     """
 
     step: Int[Array, ""]
@@ -55,7 +55,7 @@ def schedule(training: Training) -> optax.Schedule:
 
 
 def optimizer(training: Training) -> optax.GradientTransformation:
-    """Gives Adam after clipping by the global norm (DyST, appendix A.1)."""
+    """Returns Adam after clipping by the global norm (DyST, appendix A.1)."""
     return optax.chain(
         optax.clip_by_global_norm(training.clip),
         optax.adam(schedule(training), b1=0.9, b2=0.999, eps=1e-8),
@@ -83,7 +83,7 @@ _PARAMETERS, _DRAWS = 0, 1  # what the seed is used for
 
 
 def init_state(config: Config) -> State:
-    """Gives the state before the first step."""
+    """Returns the state before the first step."""
     params = init_params(config)
     return State(
         step=jnp.zeros((), jnp.int32),
@@ -94,61 +94,64 @@ def init_state(config: Config) -> State:
 
 
 def join(run: str) -> bool:
-    """Makes this process one of several that train together; before all else of JAX.
+    """Makes this process one of several that train together.
 
-    JAX ends it where the others are not found within five minutes, or one dies.
+    Must precede all other use of JAX. JAX ends the process if the others are not found
+    within five minutes, or if one dies.
 
     Args:
-      run: `auto`, where Slurm, Open MPI, Kubernetes or a TPU pod say who takes part; or
+      run: `auto`, if Slurm, Open MPI, Kubernetes or a TPU pod define who takes part; or
         HOST:PORT,NUMBER,COUNT: an address of the first process that all can reach, this
-        process's number from 0 on, and how many there are.
+        process's number, from 0, and the number of processes.
 
     Returns:
-      Whether it is the first.
+      Whether this is the first process.
 
     Raises:
-      UserError: it is neither, or JAX cannot make it so.
+      UserError: `run` is neither, or JAX cannot join.
     """
     if run == "auto":
-        told: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
     else:
         parts = re.fullmatch(r"(.+:\d+),(\d+),(\d+)", run)
         if not parts or not int(parts[2]) < int(parts[3]):
-            raise UserError(f"distributed: not `auto` or HOST:PORT,NUMBER,COUNT: {run}")
-        told = {
+            raise UserError(
+                f"distributed: expected `auto` or HOST:PORT,NUMBER,COUNT, got {run!r}"
+            )
+        settings = {
             "coordinator_address": parts[1],
             "process_id": int(parts[2]),
             "num_processes": int(parts[3]),
         }
     try:
-        jax.distributed.initialize(**told)
+        jax.distributed.initialize(**settings)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        if not told:
-            reason = "nothing says here who takes part; give HOST:PORT,NUMBER,COUNT"
+        if not settings:
+            reason = "found no cluster manager; pass HOST:PORT,NUMBER,COUNT"
         raise UserError(f"distributed: {run}: {reason}") from error
     return jax.process_index() == 0
 
 
 def devices_mesh() -> Mesh:
-    """Gives all devices of all processes, which share every batch."""
-    # JAX's own choice of a sharding for each value; newer versions ask for it by name.
+    """Returns all devices of all processes; each batch is spread over them."""
+    # JAX chooses the sharding of each value; newer versions want that named.
     return jax.make_mesh(
         (jax.device_count(),), ("scenes",), axis_types=(AxisType.Auto,)
     )
 
 
 def place(batch: dict[str, np.ndarray], mesh: Mesh) -> Batch:
-    """Puts this process's share of a batch on its devices."""
+    """Returns a batch on the devices, each with its share of this process's scenes."""
     sharding = NamedSharding(mesh, PartitionSpec("scenes"))
     return {
-        name: jax.make_array_from_process_local_data(sharding, own)
-        for name, own in batch.items()
+        name: jax.make_array_from_process_local_data(sharding, values)
+        for name, values in batch.items()
     }
 
 
 def repeat(array: np.ndarray, mesh: Mesh) -> Array:
-    """Puts an array, the same in every process, on each device whole."""
+    """Returns an array, the same in every process, with a copy on each device."""
     sharding = NamedSharding(mesh, PartitionSpec())
     return jax.make_array_from_process_local_data(sharding, array, array.shape)
 
@@ -227,8 +230,8 @@ def _accumulated(
             lambda x: x.reshape(-1, portions, *x.shape[1:]).swapaxes(0, 1), tree
         )
 
-    def add(sums: Any, own: Any) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, sums, function(params, *own)), None
+    def add(sums: Any, arguments: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, sums, function(params, *arguments)), None
 
     zero = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
     sums, _ = jax.lax.scan(add, zero, portion((batch, keys)))

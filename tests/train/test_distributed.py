@@ -89,5 +89,5 @@ def test_the_first_says_in_a_line_that_another_is_gone(command, tmp_path):
 
 @pytest.mark.parametrize("run", ["", "host,0,2", "host:1,2,2", "host:1,0", "host:1"])
 def test_who_takes_part_is_checked(run):
-    with pytest.raises(UserError, match="distributed: not `auto` or HOST:PORT,NUMBER"):
+    with pytest.raises(UserError, match="expected `auto` or HOST:PORT,NUMBER"):
         join(run)
