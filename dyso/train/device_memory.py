@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from dyso.train.presets import Config
@@ -98,6 +100,8 @@ def fit(
     free = stats["bytes_limit"] - stats["bytes_in_use"] - pictures - held
     each = activation_bytes(config)
     portion = largest_portion(batch, mesh.size, int(SHARE * free / each))
+    # All processes must run the same program, whatever each one's device has free.
+    portion = int(multihost_utils.process_allgather(np.int32(portion)).min())
     if portion == batch:
         return config
     tell(

@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 
 from dyso.cli import train
+from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
 from dyso.train.presets import ABOUT, PRESETS
+from helpers.dataset_writer import write_dataset
 
 
 def test_help_lists_every_preset_with_a_line():
@@ -26,3 +28,37 @@ def test_the_resolution_is_the_datasets_unless_set():
     told = "must be multiples of 16; the dataset has 100 x 96"
     with pytest.raises(UserError, match=told):
         train.at_resolution(config, (100, 96))
+
+
+@pytest.mark.parametrize(
+    "splits, trained_on, held_out",
+    [
+        (["train", "test", "validation"], "train", "validation"),
+        (["train", "test"], "train[:10]", "test"),
+        (["train", "test"], "test", None),
+        (["train"], "train", None),
+    ],
+)
+def test_a_run_is_measured_on_a_split_that_it_is_not_trained_on(
+    splits, trained_on, held_out
+):
+    assert train.held_out_split(splits, trained_on) == held_out
+
+
+def test_measurements_are_a_line_of_their_own():
+    config = train.select(["dyst-tiny"])[1].keywords["config"]
+    scores = {"held_out/psnr": 18.514, "held_out/R_cam": 0.29, "held_out/R_dyn": 1.17}
+    line = train.describe({"step": 500, **scores}, config)
+    assert line == "step 500/4000, held-out scenes PSNR 18.51, R_cam 0.290, R_dyn 1.170"
+
+
+def test_data_are_identified_by_content_wherever_they_lie(videos, tmp_path):
+    for name in ("one", "other"):
+        write_dataset(tmp_path / name, videos, synthetic_views)
+    one, other = (train.identify(tmp_path / n, "train", 3) for n in ("one", "other"))
+    assert one == other and one["split"] == "train" and one["count"] == 3
+    resolved = dataclasses.replace(
+        videos, spec=dataclasses.replace(videos.spec, seed=1)
+    )
+    write_dataset(tmp_path / "seed", resolved, synthetic_views)
+    assert train.identify(tmp_path / "seed", "train", 3) != one
