@@ -206,6 +206,7 @@ def run(arguments: argparse.Namespace) -> None:
     packed = arguments.packed / "scenes.npz"
     with np.load(packed) as arrays:
         resolution = tuple(map(int, arrays["resolution"]))
+        size = min(arguments.batch_size, len(arrays["train_sizes"]))
     arguments.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {
         "device": jax.devices()[0].device_kind,
@@ -222,7 +223,6 @@ def run(arguments: argparse.Namespace) -> None:
     note("full_size", full_size.measure(full, arguments.full_steps))
 
     tiny = configuration(PRESETS["dyst-tiny"])
-    size = min(arguments.batch_size, len(unpack(packed, "train", tiny).source))
     width = arguments.width
     swap = dataclasses.replace(
         tiny,

@@ -25,7 +25,7 @@ def test_the_resolution_is_the_datasets_unless_set():
     model = dataclasses.replace(config.model, resolution=(64, 64))
     own = dataclasses.replace(config, model=model)
     assert train.at_resolution(own, (96, 160)) == own
-    told = "must be multiples of 16; the dataset has 100 x 96"
+    told = "must be multiples of 8; the dataset has 100 x 96"
     with pytest.raises(UserError, match=told):
         train.at_resolution(config, (100, 96))
 
