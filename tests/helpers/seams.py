@@ -1,7 +1,8 @@
 """Run as a script: the steps in brightness along the edges of path traced windows.
 
-`python tests/helpers/seams.py SCENES OUTPUT.npz` renders one view each of that many scenes, whose
-objects are matt, glossy, of glass or emissive, and on all starter backgrounds.
+`python tests/helpers/seams.py SCENES OUTPUT.npz` renders one view each of that many
+scenes, whose objects are matt, glossy, of glass or emissive, and on all starter
+backgrounds.
 """
 
 import dataclasses
