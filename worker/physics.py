@@ -41,6 +41,8 @@ def settle(
     quaternions: np.ndarray,
     seconds: float,
     scratch: Path,
+    *,
+    rolling_friction: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Simulates the objects' fall to the floor.
 
@@ -50,6 +52,7 @@ def settle(
       quaternions: [N, 4].
       seconds: the simulated time.
       scratch: a folder for the hulls.
+      rolling_friction: slows round objects down, as real floors do.
 
     Returns:
       Positions [N, 3] and quaternions [N, 4] at the end.
@@ -60,6 +63,8 @@ def settle(
         _add(scene, i, mesh, scratch, positions[i], quaternions[i], restitution=0.2)
         for i, mesh in enumerate(meshes)
     ]
+    if rolling_friction:
+        _slow_rolling(simulator, objects)
     moved, turned = _run(simulator, objects, frames)
     return moved[:, -1], turned[:, -1]
 
@@ -101,14 +106,8 @@ def fall(
             velocity=physics.velocities[i],
             angular_velocity=physics.spins[i],
         )
-        pybullet.changeDynamics(
-            item.linked_objects[simulator],
-            -1,
-            rollingFriction=ROLLING,
-            spinningFriction=ROLLING,
-            physicsClientId=client,
-        )
         objects.append(item)
+    _slow_rolling(simulator, objects)
     return _run(simulator, objects, steps)
 
 
@@ -159,6 +158,18 @@ def _add(
     )
     scene += item
     return item
+
+
+def _slow_rolling(simulator: PyBullet, objects: list[kb.FileBasedObject]) -> None:
+    """Gives the objects friction against rolling and spinning."""
+    for item in objects:
+        pybullet.changeDynamics(
+            item.linked_objects[simulator],
+            -1,
+            rollingFriction=ROLLING,
+            spinningFriction=ROLLING,
+            physicsClientId=simulator.physics_client,
+        )
 
 
 def _run(

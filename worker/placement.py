@@ -34,12 +34,13 @@ def true_poses(
     quaternions = np.array([[p.quaternion for p in o.poses] for o in scene.objects])
     if scene.physics is not None:
         return _fall(scene, scene.physics, meshes, scratch, positions, quaternions)
+    settled = {"settle": 1, "stable": scene.steps}.get(scene.contact, 0)
     if scene.contact == "settle":
         _settle(scene, meshes, scratch, positions, quaternions)
-        # Objects in a heap stay as physics left them; a single one touches exactly.
-        first = 0 if len(meshes) == 1 else 1
-    else:
-        first = 0
+    elif scene.contact == "stable":
+        _settle_each(scene, meshes, scratch, positions, quaternions)
+    # Objects in a heap stay as physics left them; a single one touches exactly.
+    first = 0 if len(meshes) == 1 else settled
     for mesh, position, quaternion in zip(meshes, positions, quaternions, strict=True):
         start = position[0, 2]
         heights = -_lowest(mesh, quaternion)
@@ -98,4 +99,25 @@ def _settle(
         positions[:, step] = positions[:, step - 1] + moves[:, step - 1]
         quaternions[:, step] = quaternion_multiply(
             turns[:, step - 1], quaternions[:, step - 1]
+        )
+
+
+def _settle_each(
+    scene: Scene,
+    meshes: list[ObjectMesh],
+    scratch: Path,
+    positions: np.ndarray,
+    quaternions: np.ndarray,
+) -> None:
+    """Settles every step by itself, in place, from its sampled poses."""
+    from .physics import settle
+
+    for step in range(scene.steps):
+        positions[:, step], quaternions[:, step] = settle(
+            meshes,
+            positions[:, step],
+            quaternions[:, step],
+            scene.settle_time,
+            scratch / f"step-{step}",
+            rolling_friction=True,
         )

@@ -141,7 +141,7 @@ class Scene:
       resolution: height and width in pixels.
       objects: instance id = position in this tuple plus one; 0 is background.
       contact: see `dyso.spec.Dynamics`.
-      settle_time: seconds of physics if contact is `settle`.
+      settle_time: seconds of physics if contact is `settle` or `stable`.
       physics: moves the objects; None if their poses are sampled.
       pattern: the camera pattern's name.
       cameras: in the order of the trajectory; held-out cameras come last.
@@ -158,7 +158,7 @@ class Scene:
     attempt: int
     resolution: tuple[int, int]
     objects: tuple[SceneObject, ...]
-    contact: Literal["rest", "settle", "free"]
+    contact: Literal["rest", "settle", "stable", "free"]
     settle_time: float
     physics: Physics | None = None
     pattern: str

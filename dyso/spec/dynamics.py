@@ -27,7 +27,9 @@ class Dynamics:
       spawn_radius: metres, radius of the disc on the floor in which objects start.
       contact: `rest`: the lowest vertex touches the floor in every step. `settle`: in
         step 0 the objects have come to rest by physics, later steps are as in `rest`.
-        `free`: later steps also move vertically, so objects may hover or sink.
+        `stable`: in every step physics lets the moved and turned objects come to rest,
+        so they lie on a side instead of balancing on a vertex. `free`: later steps also
+        move vertically, so objects may hover or sink.
       motion: `jitter`: each later step moves and turns at random from the previous one
         (DySO). `smooth`: the steps sample one smooth path. `physics`: the objects are
         thrown, fall, collide and come to rest; requires contact `free`.
@@ -45,12 +47,12 @@ class Dynamics:
         disc of `spawn_radius`, for `physics`.
       spin: degrees per second at step 0, about a random axis, for `physics`.
       frame_rate: dynamics steps per second, for `physics`.
-      settle_time: seconds of physics for `settle`.
+      settle_time: seconds of physics for `settle`, and for each step of `stable`.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
     spawn_radius: Metres = 1.0
-    contact: Literal["rest", "settle", "free"] = "rest"
+    contact: Literal["rest", "settle", "stable", "free"] = "rest"
     motion: Literal["jitter", "smooth", "physics"] = "jitter"
     jitter: Metres = 0.4
     max_rotation: Annotated[float, Ge(0), Le(180)] = 90.0

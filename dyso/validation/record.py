@@ -247,7 +247,7 @@ def _poses(
         i, step = np.argwhere(wrong)[0]
         yield f"objects: invalid pose of object {i} at dynamics step {step}"
         return
-    if scene.contact == "settle" or scene.physics is not None:
+    if scene.contact in ("settle", "stable") or scene.physics is not None:
         return  # physics changes the poses of the scene
     sampled = [item.poses for item in scene.objects]
     turned = abs(

@@ -16,7 +16,7 @@ from dyso.sampling.dynamics import (
 from dyso.spec import Dynamics
 
 seeds = st.integers(0, 2**32 - 1)
-contacts = st.sampled_from(["rest", "settle", "free"])
+contacts = st.sampled_from(["rest", "settle", "stable", "free"])
 
 
 def sample(seed: int, dynamics: Dynamics, half: np.ndarray) -> Motion | None:

@@ -191,7 +191,7 @@ def test_the_last_scene_of_a_large_dataset_can_be_sampled_at_once(make_resolved)
     assert scene.name == "scene_1099511627775"
 
 
-@pytest.mark.parametrize("contact", ["rest", "settle", "free"])
+@pytest.mark.parametrize("contact", ["rest", "settle", "stable", "free"])
 def test_a_scene_reads_back_exactly_from_one_line_of_json(contact, make_resolved):
     resolved = make_resolved(
         objects=Objects(count=(2, 4)),

@@ -232,6 +232,24 @@ def test_settling_brings_the_object_to_rest(renderer: Renderer, scene: Scene) ->
     )
 
 
+def test_stable_contact_brings_the_object_to_rest_in_every_step(
+    renderer: Renderer, scene: Scene
+) -> None:
+    stable = dataclasses.replace(scene, contact="stable", settle_time=4.0)
+    stable = posed(stable, *scene.objects[0].poses, asset="cube")
+    views = renderer.render(stable)
+    up = geometry.quaternion_to_matrix(views.quaternions[0])[:, 2]
+    assert (np.abs(up).max(-1) > 0.999).all()
+    np.testing.assert_allclose(views.positions[0, :, 2], 1.0, atol=2e-3)
+    # Each step starts from its own sampled pose, and ends near its place.
+    sampled = np.array([pose.position for pose in scene.objects[0].poses])
+    moved = (views.positions[0] - sampled)[:, :2]
+    assert np.linalg.norm(moved, axis=-1).max() < 2.0
+    np.testing.assert_array_equal(
+        renderer.render(stable).quaternions, views.quaternions
+    )
+
+
 def test_many_objects_hide_one_another(
     starter: ResolvedSpec, make_resolved, renderer: Renderer
 ) -> None:
