@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from dyso.visualization.scenes import MOST, SceneView, evenly, tiled
+from dyso.visualization.top_view import top_view
 
 _GROUND, _TEXT, _QUIET = (14, 15, 17), (236, 236, 232), (150, 152, 156)
 _GAP, _MARGIN, _LINE = 2, 24, 22
@@ -56,8 +57,9 @@ def contact_sheet(scene: SceneView) -> Image.Image:
 def overview(scenes: Sequence[SceneView]) -> Image.Image:
     """Returns an image of several scenes, one per row.
 
-    The left part shows all cameras at the first dynamics step, the right part the later
-    steps seen by the middle camera. Videos show at most `MOST` evenly chosen frames.
+    The left part shows all cameras at the first dynamics step, the middle part the
+    later steps seen by the middle camera, the right part the scene from above. Videos
+    show at most `MOST` evenly chosen frames.
     """
     rows = []
     for scene in scenes:
@@ -78,12 +80,17 @@ def overview(scenes: Sequence[SceneView]) -> Image.Image:
     if steps:
         across += _MARGIN + max(steps * (width + _GAP), _width(right, 15))
     across = max(across, *(_width(title, 13) for title in titles))
+    above = "from above", 2 * _MARGIN + across
+    across += _MARGIN + max(height, _width(above[0], 15))
     sheet, draw = _blank(2 * _MARGIN + across, top + len(rows) * step_y + _MARGIN)
     draw.text((_MARGIN, _MARGIN), left, fill=_TEXT, font=_font(15))
     if steps:
         draw.text((2 * _MARGIN + first, _MARGIN), right, fill=_TEXT, font=_font(15))
+    draw.text((above[1], _MARGIN), above[0], fill=_TEXT, font=_font(15))
     for i, (title, (row, column)) in enumerate(zip(titles, rows, strict=True)):
         y = top + i * step_y
+        seen = top_view(scenes[i].record, height)
+        sheet.paste(Image.fromarray(seen), (above[1], y))
         draw.text((_MARGIN, y - _LINE + 4), title, fill=_QUIET, font=_font(13))
         sheet.paste(Image.fromarray(tiled(row[None], _GAP, _DARK)), (_MARGIN, y))
         if steps:

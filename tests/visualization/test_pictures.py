@@ -22,6 +22,7 @@ from dyso.visualization.scenes import (
     tiled,
 )
 from dyso.visualization.sheets import contact_sheet, overview
+from dyso.visualization.top_view import top_view
 from helpers.dataset_writer import write_dataset
 
 
@@ -94,6 +95,26 @@ def test_the_overview_shows_all_cameras_and_all_steps(dataset):
             assert contains(sheet, scene_view.layers["color"][0, camera])
         for step in range(1, 5):
             assert contains(sheet, scene_view.layers["color"][step, 2])
+        assert contains(sheet, top_view(scene_view.record, 24))
+
+
+def test_the_top_view_shows_where_cameras_stand_and_look(dataset):
+    record = dict(load(dataset, "train", 0).record)
+    places = np.array([[4.0, y, 1.0] for y in (-2, -1, 0, 1, 2)])  # a shift along y
+    # Cameras that look along -x: right is y, down is -z.
+    rotation = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
+    extrinsics = [np.column_stack([rotation, -rotation @ place]) for place in places]
+    record["extrinsics"] = np.tile(extrinsics, (5, 1, 1))
+    record["objects/positions"] = np.zeros_like(record["objects/positions"])
+    picture = top_view(record, 200).astype(int)
+    colored = np.ptp(picture, axis=-1) > 60
+    columns = np.nonzero(colored)[1]
+    assert columns.min() > 100  # the cameras stand at the right, the object at the left
+    red = picture[..., 0] - picture[..., 2] > 60
+    violet = picture[..., 2] - picture[..., 1] > 60
+    assert np.nonzero(red)[0].mean() > np.nonzero(violet)[0].mean()  # y is up
+    record["extrinsics"] = record["extrinsics"] * np.nan
+    assert top_view(record, 50).shape == (50, 50, 3)
 
 
 def test_the_walk_takes_every_view_once_and_never_jumps(dataset, tmp_path):
