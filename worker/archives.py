@@ -35,7 +35,7 @@ def unpack(asset_id: str, archive: Path, folder: Path, checksum: str = "") -> No
     """Unpacks a .tar.gz; if it raises, `folder` may be incomplete.
 
     Args:
-      asset_id: whose it is, for errors.
+      asset_id: the asset's id, for error messages.
       archive: the file.
       folder: the target; created here.
       checksum: sha256 in hexadecimal, of the archive or of its content (see

@@ -68,8 +68,8 @@ class Assets:
         Args:
           location: the manifest, for errors.
           entries: its table `assets`.
-          data: where archives lie.
-          cache: where they are unpacked.
+          data: the folder of the archives.
+          cache: the cache into which they are unpacked.
         """
         self._location, self._entries, self._data = location, entries, data
         self._cache = cache
@@ -101,7 +101,7 @@ class Assets:
 
         Args:
           asset_id: its key in the manifest.
-          kwargs: for Kubric.
+          kwargs: arguments for Kubric's constructor.
 
         Raises:
           AssetError: the asset is not in the manifest, is missing, or is invalid.

@@ -86,7 +86,7 @@ def solid(asset_id: str, vertices: np.ndarray, faces: np.ndarray) -> Solid:
     """Returns the rigid body of a mesh.
 
     Args:
-      asset_id: whose it is, for errors.
+      asset_id: the asset's id, for error messages.
       vertices: [n, 3].
       faces: [m, 3], vertex indices.
 

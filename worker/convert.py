@@ -48,7 +48,7 @@ def convert_mesh(asset_id: str, path: Path, root: Path, up: str) -> Converted:
     """Reads an OBJ, a .glb or a .gltf file.
 
     Args:
-      asset_id: whose it is, for errors.
+      asset_id: the asset's id, for error messages.
       path: the file.
       root: the folder that must contain every file it refers to.
       up: the axis of an OBJ that is up, `Y` or `Z`; the archive's has z up.

@@ -26,7 +26,7 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
     """Reads a Radiance or OpenEXR file.
 
     Args:
-      asset_id: whose it is, for errors.
+      asset_id: the asset's id, for error messages.
       path: the file, an equirectangular panorama.
       width: pixels; wider ones are reduced to it, by the mean of what is merged.
 

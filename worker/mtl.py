@@ -51,7 +51,7 @@ def read_materials(
     surfaces. A missing texture is replaced by the material's colour.
 
     Args:
-      asset_id: whose they are, for errors.
+      asset_id: the asset's id, for error messages.
       libraries: the files.
       root: the folder, resolved, that must contain the textures.
       used: the names of the materials in use.

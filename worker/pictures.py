@@ -31,8 +31,8 @@ def check_pictures(asset_id: str, folder: Path, item: bpy.types.Object) -> None:
     """Checks the textures of an imported object before they are decoded.
 
     Args:
-      asset_id: whose it is, for errors.
-      folder: that of the imported copy, see `untrusted_meshes.clean_copy`.
+      asset_id: the asset's id, for error messages.
+      folder: the folder of the imported copy, see `untrusted_meshes.clean_copy`.
       item: the object.
 
     Raises:
@@ -69,8 +69,9 @@ def measure(asset_id: str, file: BinaryIO, most: int) -> int:
     """Returns the number of pixels of an image, counted as four channels each.
 
     Args:
-      asset_id: whose it is, for errors.
-      file: from its start; PNG, JPEG, WebP, TIFF, BMP, TGA, OpenEXR or Radiance HDR.
+      asset_id: the asset's id, for error messages.
+      file: an open file at its start, in one of the formats PNG, JPEG, WebP, TIFF, BMP,
+        TGA, OpenEXR and Radiance HDR.
       most: the maximum number of pixels.
 
     Raises:

@@ -31,7 +31,7 @@ class MadeAssets(Assets):
 
         Args:
           location: `ProceduralCatalog.manifest`.
-          cache: where objects are kept.
+          cache: the cache that keeps the objects' files.
 
         Raises:
           UserError: it is of another version of the generator.

@@ -299,7 +299,7 @@ def compose(
 
     Args:
       empty: the view without objects.
-      shade: of the floor.
+      shade: the shade of the floor.
       traced: [h, w, 4], premultiplied, the pixels of its window.
       instance: [H, W], which pixels show objects.
 

@@ -136,7 +136,7 @@ def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
     """Writes the copy of a mesh that an importer opens instead of it.
 
     Args:
-      asset_id: whose it is, for errors.
+      asset_id: the asset's id, for error messages.
       mesh: an OBJ or glTF file.
       root: the asset's folder, resolved.
       target: a new folder.
@@ -293,7 +293,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
     """Reads a glTF and checks its references and its number of parts.
 
     Args:
-      asset_id: whose it is, for errors.
+      asset_id: the asset's id, for error messages.
       path: the file.
       root: the folder, resolved, that must contain its buffers and images.
       data: the content, from `read_mesh`.

@@ -37,7 +37,7 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
 
     Args:
       spec: the spec.
-      folder: where its relative paths start.
+      folder: the folder to which relative paths refer.
 
     Raises:
       SpecError: a manifest is missing or broken, a category or an HDRI is in none, or

@@ -49,16 +49,16 @@ _DIGITS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class ProceduralCatalog:
-    """A catalog of objects that are made when they are shown.
+    """A catalog of objects that are made when they are rendered.
 
-    Object n has the category n modulo the number of categories. It has what `Catalog`
-    has; its assets are a sequence that holds none of them.
+    Object n has the category n modulo the number of categories. The interface is that
+    of `Catalog`, but assets are created when they are accessed.
 
     Attributes:
-      name: of the catalog.
-      generator: version of the generator.
-      seed: which family of objects.
-      count: how many.
+      name: the catalog's name.
+      generator: the version of the generator.
+      seed: the seed of all objects.
+      count: the number of objects.
     """
 
     name: str = "procedural"
@@ -68,25 +68,25 @@ class ProceduralCatalog:
 
     @property
     def manifest(self) -> str:
-        """What tells a worker which catalog it is."""
+        """The address by which a worker recognizes the catalog; see `parse`."""
         return f"{PREFIX}{self.generator}:{self.seed}:{self.count}"
 
     @classmethod
     def parse(cls, manifest: str) -> ProceduralCatalog:
-        """Reads what `manifest` gave.
+        """Returns the catalog with this `manifest`.
 
         Raises:
-          ValueError: it did not give this.
+          ValueError: it is not the address of a procedural catalog.
         """
-        found = re.fullmatch(rf"{PREFIX}(\d+):(\d+):(\d+)", manifest)
-        if found is None:
-            raise ValueError(f"{manifest}: names no procedural catalog")
-        generator, seed, count = map(int, found.groups())
+        match = re.fullmatch(rf"{PREFIX}(\d+):(\d+):(\d+)", manifest)
+        if match is None:
+            raise ValueError(f"{manifest}: is not a procedural catalog")
+        generator, seed, count = map(int, match.groups())
         return cls(generator=generator, seed=seed, count=count)
 
     @cached_property
     def assets(self) -> Sequence[Asset]:
-        """All of them, each made when it is asked for."""
+        """All assets; each is created when it is accessed."""
         return self.select(())
 
     def categories(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class ProceduralCatalog:
         return {name: index + 1 for index, name in enumerate(self.categories())}
 
     def stands(self, asset: Asset) -> bool:
-        """Says whether an object has an up (z) that it rests with."""
+        """Returns whether an object has an upright pose to rest in, with z up."""
         return asset.category != "abstract"
 
     def counts(self) -> dict[str, int]:
@@ -180,7 +180,7 @@ class ProceduralCatalog:
 
 
 class Selection(Sequence[Asset]):
-    """Some of a procedural catalog's objects, none of which is kept."""
+    """A selection of a procedural catalog's objects, created on access."""
 
     def __init__(
         self, catalog: ProceduralCatalog, kinds: tuple[int, ...], places: range
@@ -190,7 +190,7 @@ class Selection(Sequence[Asset]):
         Args:
           catalog: the catalog.
           kinds: indices of the categories, in order.
-          places: in the sequence of all objects of these categories.
+          places: the positions in the sequence of all objects of these categories.
         """
         self._catalog, self._kinds, self._places = catalog, kinds, places
 
@@ -211,7 +211,7 @@ class Selection(Sequence[Asset]):
         return self._catalog.asset(number)
 
     def has(self, asset_id: str) -> bool:
-        """Says whether an object of this id is among them."""
+        """Returns whether the selection contains an object of this id."""
         try:
             number = self._catalog.index(asset_id)
         except KeyError:

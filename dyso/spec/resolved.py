@@ -47,7 +47,7 @@ _Division = tuple[Sequence[Asset], Sequence[Asset]]
 class ResolvedSpec:
     """A spec together with the catalogs that it names: all that decides a dataset.
 
-    What is costly for a large catalog is computed once and kept.
+    Values that are costly for a large catalog are computed once and kept.
     """
 
     spec: Spec
@@ -58,12 +58,12 @@ class ResolvedSpec:
     def hash(self) -> str:
         """The dataset's identity: 16 hex digits.
 
-        Covers every field of the spec but those that no scene depends on (description,
-        max_failed), and every asset's id, category, bounds and checksum; not where the
-        assets are kept.
+        Covers all fields of the spec except those that no scene depends on
+        (description, max_failed), and every asset's id, category, bounds and checksum.
+        It does not cover the location of the assets.
         """
         digest = hashlib.sha256()
-        # A large catalog is never whole in memory a second time.
+        # Hashed asset by asset, to save memory for large catalogs.
         for value in self._identifying():
             digest.update(json.dumps(value).encode())
         return digest.hexdigest()[:16]
@@ -109,7 +109,7 @@ class ResolvedSpec:
         return self._backgrounds[split != "train"]
 
     def may_show(self, split: str, asset_id: str) -> bool:
-        """Says whether an object is among those of a split."""
+        """Returns whether an object is among those of a split."""
         objects = self.objects_of(split)
         if isinstance(objects, Selection):
             return objects.has(asset_id)
@@ -119,8 +119,8 @@ class ResolvedSpec:
     def _objects(self) -> _Division:
         wanted = set(self.spec.objects.categories)
         if isinstance(self.objects, ProceduralCatalog):
-            few = self.objects.select(self.spec.objects.categories)
-            return self._divide("objects", few, self.spec.objects.held_out)
+            selection = self.objects.select(self.spec.objects.categories)
+            return self._divide("objects", selection, self.spec.objects.held_out)
         selected = [
             a for a in self.objects.assets if not wanted or a.category in wanted
         ]
@@ -135,9 +135,10 @@ class ResolvedSpec:
     def _divide(
         self, section: str, assets: Sequence[Asset], held_out: float
     ) -> _Division:
-        """Divides assets, in an order that the seed decides, for train and the others.
+        """Divides assets between train and the other splits, in an order by the seed.
 
-        The order is that of hashes, so an asset more or less moves few of the others.
+        The order is that of hashes. Therefore an added or removed asset changes the
+        split of few others.
         """
         train = "train" in self.spec.splits
         others = len(self.spec.splits) > train
@@ -152,7 +153,8 @@ class ResolvedSpec:
             )
             raise SpecError([(f"{section}.held_out", problem)])
         if isinstance(assets, Selection):
-            # Each is drawn alone, so that the last are as good a choice as any.
+            # Objects are independent of each other, so the last ones are as good a
+            # choice as random ones.
             first = len(assets) - count
             return (assets[:first], assets[first:]) if count else (assets, assets)
         if not count:

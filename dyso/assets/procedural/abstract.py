@@ -58,7 +58,7 @@ _ANY = (
 
 
 def abstract(m: Model) -> None:
-    """One to nine primitives, each of its own material."""
+    """Adds one to nine primitives, each with its own material."""
     r = m.draw
     count = r.whole(1, 9)
     size = 0.55 if count < 3 else 0.75 / count**0.5
@@ -113,7 +113,7 @@ def _primitive(r: Draw) -> Part:
 
 
 def _displaced(r: Draw, part: Part, size: float, most: int) -> Part:
-    """Returns a surface of so many faces that waves move along its normals."""
+    """Returns a finely divided surface, displaced along its normals by waves."""
     fine = refined(part, size * (0.09 if most > 2000 else 0.16))
     if len(fine.faces) > most:
         return part
@@ -138,7 +138,7 @@ def _displaced(r: Draw, part: Part, size: float, most: int) -> Part:
 
 
 def _cut(r: Draw, part: Part, size: float) -> Part:
-    """Returns what is left when another primitive is taken away, or a thin shell."""
+    """Returns a surface minus another primitive, or a thin shell."""
     cutter = r.pick(
         (
             ellipsoid(0.5, 0.5, 0.5),

@@ -18,7 +18,7 @@ from dyso.assets.procedural.shapes import (
 
 
 def house(m: Model) -> None:
-    """Walls with windows and a door at +x, under a gabled, hipped or flat roof."""
+    """Adds walls with windows and a door at +x, under a gabled, hipped or flat roof."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     wall = m.material("plaster", "brick", "planks", "concrete", "painted_wood")
     tiles = m.material("shingles", "shingles", "painted_metal", "wicker")
@@ -133,7 +133,7 @@ def _openings(
 
 
 def tower(m: Model) -> None:
-    """A castle's tower, a lighthouse, a tower block or a spire with a clock."""
+    """Adds a castle's tower, a lighthouse, a tower block or a spire with a clock."""
     r = m.draw
     r.pick((_castle, _lighthouse, _block, _spire))(m)
 

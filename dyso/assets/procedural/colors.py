@@ -64,13 +64,13 @@ def _times(matrix: tuple[tuple[float, ...], ...], v: np.ndarray) -> np.ndarray:
 
 
 def linear(color: np.ndarray) -> np.ndarray:
-    """Returns a colour of sRGB as light."""
+    """Converts sRGB to linear light."""
     low = color / 12.92
     return np.where(color <= 0.04045, low, ((color + 0.055) / 1.055) ** 2.4)
 
 
 def display(light: np.ndarray) -> np.ndarray:
-    """Returns light as a colour of sRGB, within [0, 1]."""
+    """Converts linear light to sRGB, clipped to [0, 1]."""
     light = np.clip(light, 0, 1)
     return np.where(
         light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055
@@ -78,17 +78,17 @@ def display(light: np.ndarray) -> np.ndarray:
 
 
 def oklab(color: np.ndarray) -> np.ndarray:
-    """Returns a colour of sRGB in Oklab."""
+    """Converts sRGB to Oklab."""
     return _times(_TO_LAB, np.cbrt(_times(_TO_LMS, linear(color))))
 
 
 def from_oklab(lab: np.ndarray) -> np.ndarray:
-    """Returns a colour of Oklab as sRGB."""
+    """Converts Oklab to sRGB."""
     return display(_times(_TO_RGB, _times(_FROM_LAB, lab) ** 3))
 
 
 def color(draw: Draw, palette: str, spread: float = 1.0) -> np.ndarray:
-    """Returns a colour [3] of sRGB near one of a palette."""
+    """Returns an sRGB colour [3] near one of a palette."""
     code = draw.pick(PALETTES[palette].split())
     lab = oklab(np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)]) / 255)
     lab[0] = np.clip(lab[0] + spread * draw.real(-0.06, 0.06), 0.12, 0.98)

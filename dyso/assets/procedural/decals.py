@@ -29,7 +29,7 @@ def printed(draw: Draw, picture: np.ndarray) -> np.ndarray:
 
 
 def word(draw: Draw) -> str:
-    """Returns a word that means nothing."""
+    """Returns a word of random letters."""
     return "".join(draw.pick(_SYLLABLES) for _ in range(draw.whole(1, 3))).upper()
 
 
@@ -49,7 +49,7 @@ def _blank(
 
 
 def _pasted(draw: Draw, paper: Image.Image, stamp: Image.Image) -> None:
-    """Puts a stamp somewhere, on again where it leaves the picture."""
+    """Pastes a stamp at a random place; the picture is periodic."""
     x, y = draw.whole(0, SIDE - 1), draw.whole(0, SIDE - 1)
     mask = stamp.getchannel("A") if stamp.mode == "RGBA" else None
     for left in (x, x - SIDE):
@@ -81,7 +81,7 @@ def _label(draw: Draw) -> Image.Image:
 
 
 def _sign(draw: Draw) -> Image.Image:
-    """Returns a large letter or number, without a ground."""
+    """Returns a large letter or number on a transparent ground."""
     text = draw.pick(_LETTERS) if draw.chance(0.5) else str(draw.whole(1, 99))
     size = draw.whole(60, 150)
     stamp = Image.new("RGBA", (size * max(1, len(text)), size + size // 4))
@@ -91,7 +91,7 @@ def _sign(draw: Draw) -> Image.Image:
 
 
 def _dots(draw: Draw) -> Image.Image:
-    """Returns discs in one another."""
+    """Returns concentric discs."""
     side = draw.whole(50, 120)
     stamp = Image.new("RGBA", (side, side))
     pen = ImageDraw.Draw(stamp)
@@ -103,7 +103,7 @@ def _dots(draw: Draw) -> Image.Image:
 
 
 def _noise(draw: Draw) -> Image.Image:
-    """Returns a photograph of nothing, in a frame."""
+    """Returns framed noise that looks like a photograph."""
     side = 128
     share = noise.layered(draw.rng, side, 3, octaves=5)[..., None]
     first, second = color(draw, "paint"), color(draw, "leaf")

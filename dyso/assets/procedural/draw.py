@@ -19,7 +19,7 @@ class Draw:
 
         Args:
           key: whole numbers that the draws follow from.
-          name: of the stream.
+          name: the name of the stream.
         """
         self._key = key
         words = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
@@ -38,7 +38,7 @@ class Draw:
         return int(self.rng.integers(low, high + 1))
 
     def chance(self, share: float) -> bool:
-        """Says yes in that share of the cases."""
+        """Returns True with this probability."""
         return bool(self.rng.random() < share)
 
     def pick(self, options: Sequence[T]) -> T:

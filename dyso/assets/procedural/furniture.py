@@ -22,7 +22,7 @@ from dyso.assets.procedural.shapes import (
 
 
 def chair(m: Model) -> None:
-    """A seat on legs, a back at -x, sometimes arms."""
+    """Adds a seat on legs, a back at -x, sometimes arms."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     seat = h * r.real(0.4, 0.5)
     thick = r.real(0.03, 0.06) * h
@@ -115,7 +115,7 @@ def _bars(points: list[tuple[float, float, float]], radius: float) -> list[Part]
 
 
 def table(m: Model) -> None:
-    """A top on four legs, a trestle or a foot."""
+    """Adds a top on four legs, a trestle or a foot."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     thick = r.real(0.03, 0.07) * max(w, d)
     top = m.material(
@@ -173,7 +173,7 @@ def table(m: Model) -> None:
 
 
 def lamp(m: Model) -> None:
-    """A shade over a bulb on a stand."""
+    """Adds a shade over a bulb on a stand."""
     r, w, h = m.draw, m.w, m.h
     stand = m.material(
         "wood", "brushed_metal", "polished_metal", "ceramic", "painted_metal", "marble"
@@ -244,7 +244,7 @@ def lamp(m: Model) -> None:
 
 
 def _tube_shell(loop: np.ndarray) -> Part:
-    """Returns what a closed outline off the axis makes as it turns about z."""
+    """Returns the solid of revolution of a closed outline beside the z axis."""
     count = 48
     n = len(loop) - 1
     angles = 2 * np.pi * np.arange(count) / count

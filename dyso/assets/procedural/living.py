@@ -20,7 +20,7 @@ from dyso.assets.procedural.shapes import (
 
 
 def plant(m: Model) -> None:
-    """A pot with leaves, a cactus, flowers or a small tree."""
+    """Adds a pot with leaves, a cactus, flowers or a small tree."""
     r, w, h = m.draw, m.w, m.h
     pot = m.material(
         "terracotta", "terracotta", "ceramic", "wicker", "concrete", "painted_metal"
@@ -272,7 +272,7 @@ def _tree(m: Model, z: float, pot: float) -> None:
 
 
 def creature(m: Model) -> None:
-    """A body on four legs, with a neck, a head, ears and a tail; it looks to +x."""
+    """Adds a body on four legs, with neck, head, ears and tail, facing +x."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     hide = m.material("fur", "fur", "skin")
     dark = m.material("rubber")

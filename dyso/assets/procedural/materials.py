@@ -45,13 +45,13 @@ class Material:
 
 
 def _mix(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Returns a picture between two colours or pictures, by shares [s, s]."""
+    """Interpolates two colours or pictures by weights [s, s]."""
     t = share[..., None].astype(np.float32)
     return np.asarray(a, np.float32) * (1 - t) + np.asarray(b, np.float32) * t
 
 
 def _stained(draw: Draw, picture: np.ndarray, amount: float = 0.12) -> np.ndarray:
-    """Returns a picture with fine grain and broad stains, as used things have."""
+    """Returns a picture with fine grain and broad stains, as on used objects."""
     grain = noise.layered(draw.rng, SIDE, 4, octaves=6, gain=0.62)
     side = len(picture)
     if side != SIDE:
@@ -70,7 +70,7 @@ def _printed(draw: Draw, picture: np.ndarray, share: float) -> np.ndarray:
 
 
 def wood(draw: Draw, planks: bool = False) -> Material:
-    """Grain along u, with rings, pores and, of planks, joints."""
+    """Returns wood: grain along u, rings, pores, and joints if it is planks."""
     base = color(draw, "wood")
     dark = lighter(base, -draw.real(0.08, 0.2))
     bend = noise.layered(draw.rng, SIDE, 5, 2, octaves=4)
@@ -101,7 +101,7 @@ def wood(draw: Draw, planks: bool = False) -> Material:
 
 
 def painted_wood(draw: Draw) -> Material:
-    """Paint over wood, worn off here and there."""
+    """Returns painted wood, with the paint worn off in places."""
     under = wood(draw)
     worn = noise.layered(draw.rng, SIDE, 4, octaves=6, gain=0.6)
     share = noise.step(worn, 0.1, draw.real(0.15, 0.38))
@@ -111,7 +111,7 @@ def painted_wood(draw: Draw) -> Material:
 
 
 def marble(draw: Draw) -> Material:
-    """Veins through a cloudy stone, polished."""
+    """Returns polished marble: veins in a cloudy stone."""
     base = color(draw, "marble")
     vein = lighter(base, -0.35 if base.mean() > 0.4 else 0.35)
     bend = noise.layered(draw.rng, SIDE, 3, octaves=6, gain=0.55)
@@ -124,7 +124,7 @@ def marble(draw: Draw) -> Material:
 
 
 def brushed_metal(draw: Draw, palette: str = "metal") -> Material:
-    """Fine scratches along u."""
+    """Returns brushed metal, with fine scratches along u."""
     lines = noise.layered(draw.rng, SIDE, 128, 3, octaves=2)
     picture = _mix(color(draw, palette), np.full(3, 0.35), 0.35 * lines)
     return Material(
@@ -137,14 +137,14 @@ def brushed_metal(draw: Draw, palette: str = "metal") -> Material:
 
 
 def polished_metal(draw: Draw) -> Material:
-    """Chrome, brass or copper with faint smears."""
+    """Returns chrome, brass or copper with faint smears."""
     palette = draw.pick(("metal", "metal", "warm_metal"))
     picture = _flat(draw, color(draw, palette), 0.1)
     return Material(picture=picture, roughness=draw.real(0.04, 0.22), metallic=1.0)
 
 
 def hammered_metal(draw: Draw) -> Material:
-    """Dents in copper or tin."""
+    """Returns copper or tin with dents."""
     near, _, number = noise.cells(draw.rng, SIDE, draw.whole(10, 18))
     base = color(draw, draw.pick(("warm_metal", "metal")))
     picture = _mix(base, lighter(base, -0.2), 0.5 * near + 0.2 * number)
@@ -154,13 +154,13 @@ def hammered_metal(draw: Draw) -> Material:
 
 
 def painted_metal(draw: Draw) -> Material:
-    """An enamel with scratches, and often a print."""
+    """Returns enamelled metal with scratches, often printed."""
     picture = _printed(draw, _flat(draw, color(draw, "paint"), 0.08), 0.5)
     return Material(picture=picture, roughness=draw.real(0.25, 0.5), metallic=0.1)
 
 
 def car_paint(draw: Draw) -> Material:
-    """Flakes under a clear coat."""
+    """Returns car paint: flakes under a clear coat."""
     base = color(draw, "car")
     flakes = draw.rng.random((SIDE, SIDE)).astype(np.float32)
     picture = _mix(base, lighter(base, 0.1), flakes * flakes)
@@ -173,13 +173,13 @@ def car_paint(draw: Draw) -> Material:
 
 
 def plastic(draw: Draw, palette: str = "toy") -> Material:
-    """One colour, often printed."""
+    """Returns plastic of one colour, often printed."""
     picture = _printed(draw, _flat(draw, color(draw, palette), 0.05), 0.55)
     return Material(picture=picture, roughness=draw.real(0.12, 0.5))
 
 
 def speckled_plastic(draw: Draw) -> Material:
-    """Recycled flakes of several colours."""
+    """Returns recycled plastic with flakes of several colours."""
     _, _, number = noise.cells(draw.rng, SIDE, draw.whole(20, 40))
     flakes = np.array([color(draw, "toy") for _ in range(4)], np.float32)
     base = color(draw, "paper").astype(np.float32)
@@ -190,7 +190,7 @@ def speckled_plastic(draw: Draw) -> Material:
 
 
 def rubber(draw: Draw) -> Material:
-    """Dull and dark, with dust."""
+    """Returns dull, dark rubber with dust."""
     base = color(draw, "rubber", 0.4)
     dust = noise.layered(draw.rng, SIDE, 6, octaves=6, gain=0.65)
     picture = _mix(base, lighter(base, 0.14), noise.step(dust, 0.5, 0.9))
@@ -198,7 +198,7 @@ def rubber(draw: Draw) -> Material:
 
 
 def ceramic(draw: Draw) -> Material:
-    """A glaze, plain, in bands, running or crackled."""
+    """Returns glazed ceramic: plain, banded, running or crackled."""
     base, other = color(draw, "ceramic"), color(draw, "ceramic")
     bend = noise.layered(draw.rng, SIDE, 5, 3)
     y = np.arange(SIDE, dtype=np.float32)[:, None] / SIDE
@@ -222,7 +222,7 @@ def ceramic(draw: Draw) -> Material:
 
 
 def terracotta(draw: Draw) -> Material:
-    """Unglazed clay."""
+    """Returns unglazed clay."""
     base = color(draw, "earth")
     spots = noise.layered(draw.rng, SIDE, 8, octaves=5, gain=0.7)
     picture = _mix(lighter(base, 0.1), lighter(base, -0.1), spots)
@@ -232,7 +232,7 @@ def terracotta(draw: Draw) -> Material:
 
 
 def fabric(draw: Draw) -> Material:
-    """A weave: plain, striped or checked."""
+    """Returns woven fabric: plain, striped or checked."""
     n = draw.pick((32, 48, 64))
     t = np.arange(SIDE, dtype=np.float32) * n / SIDE
     thread = 1 - np.abs(t - np.floor(t) - np.float32(0.5)) * 2
@@ -259,7 +259,7 @@ def fabric(draw: Draw) -> Material:
 
 
 def felt(draw: Draw) -> Material:
-    """Pressed fibres."""
+    """Returns felt, made of pressed fibres."""
     fibres = noise.layered(draw.rng, SIDE, 32, octaves=3, gain=0.8)
     base = color(draw, "fabric")
     picture = _mix(lighter(base, -0.08), lighter(base, 0.08), fibres)
@@ -267,7 +267,7 @@ def felt(draw: Draw) -> Material:
 
 
 def leather(draw: Draw) -> Material:
-    """Creases around cells."""
+    """Returns leather, with creases around cells."""
     _, gap, number = noise.cells(draw.rng, SIDE, draw.whole(22, 40))
     base = color(draw, "leather")
     crease = noise.step(gap, 0.0, 0.25)
@@ -277,7 +277,7 @@ def leather(draw: Draw) -> Material:
 
 
 def brick(draw: Draw, rows: int = 0, palette: str = "brick") -> Material:
-    """Courses of bricks in mortar."""
+    """Returns courses of bricks in mortar."""
     rows = rows or 2 * draw.whole(6, 10)
     columns = max(2, rows // draw.pick((2, 3)))
     y = np.arange(SIDE, dtype=np.float32)[:, None] * np.float32(rows / SIDE)
@@ -296,14 +296,14 @@ def brick(draw: Draw, rows: int = 0, palette: str = "brick") -> Material:
 
 
 def shingles(draw: Draw) -> Material:
-    """Rows of tiles on a roof."""
+    """Returns rows of roof tiles."""
     made = brick(draw, 2 * draw.whole(7, 11), "roof")
     assert made.height is not None
     return replace(made, picture=made.picture * (0.55 + 0.45 * made.height)[..., None])
 
 
 def concrete(draw: Draw) -> Material:
-    """Cloudy, with pores."""
+    """Returns cloudy concrete with pores."""
     cloud = noise.layered(draw.rng, SIDE, 3, octaves=7, gain=0.6)
     holes, _, _ = noise.cells(draw.rng, SIDE, draw.whole(10, 20))
     pore = noise.step(holes, 0.06, 0.14)
@@ -314,14 +314,14 @@ def concrete(draw: Draw) -> Material:
 
 
 def plaster(draw: Draw) -> Material:
-    """A rough wall in a light colour."""
+    """Returns rough plaster in a light colour."""
     rough = noise.layered(draw.rng, SIDE, 20, octaves=4, gain=0.7)
     picture = _flat(draw, color(draw, "wall"), 0.1) * (0.85 + 0.15 * rough)[..., None]
     return Material(picture=picture, height=rough, relief=0.7, roughness=0.9)
 
 
 def terrazzo(draw: Draw) -> Material:
-    """Chips of stone in cement, polished."""
+    """Returns polished terrazzo: chips of stone in cement."""
     _, gap, number = noise.cells(draw.rng, SIDE, draw.whole(9, 18))
     chips = np.array(
         [color(draw, draw.pick(("stone", "marble", "earth"))) for _ in range(6)]
@@ -334,7 +334,7 @@ def terrazzo(draw: Draw) -> Material:
 
 
 def granite(draw: Draw) -> Material:
-    """Grains of two or three minerals."""
+    """Returns granite: grains of two or three minerals."""
     _, _, fine = noise.cells(draw.rng, SIDE, 48)
     base = color(draw, "stone")
     grains = np.array([base, lighter(base, -0.3), lighter(base, 0.15)], np.float32)
@@ -343,7 +343,7 @@ def granite(draw: Draw) -> Material:
 
 
 def rust(draw: Draw) -> Material:
-    """Iron of which some of the paint is left."""
+    """Returns rusty iron with remains of paint."""
     spots = noise.layered(draw.rng, SIDE, 4, octaves=7, gain=0.62)
     fine = noise.layered(draw.rng, SIDE, 24, octaves=4, gain=0.7)
     brown = _mix(np.array([0.33, 0.16, 0.09]), np.array([0.67, 0.36, 0.17]), fine)
@@ -353,7 +353,7 @@ def rust(draw: Draw) -> Material:
 
 
 def glass(draw: Draw, palette: str = "glass") -> Material:
-    """Clear, in a tint."""
+    """Returns clear, tinted glass."""
     picture = np.broadcast_to(
         color(draw, palette, 0.5).astype(np.float32), (SIDE, SIDE, 3)
     )
@@ -365,13 +365,13 @@ def glass(draw: Draw, palette: str = "glass") -> Material:
 
 
 def window(draw: Draw) -> Material:
-    """Dark glass as windows look by day."""
+    """Returns dark glass, like a window by day."""
     picture = _flat(draw, color(draw, "dark_glass", 0.4), 0.2)
     return Material(picture=picture, roughness=0.05, coat=1.0)
 
 
 def paper(draw: Draw) -> Material:
-    """Paper or cardboard, printed."""
+    """Returns printed paper or cardboard."""
     fibres = noise.layered(draw.rng, SIDE, 40, 12, octaves=3, gain=0.7)
     base = color(draw, "paper")
     picture = _mix(lighter(base, -0.03), lighter(base, 0.02), fibres)
@@ -379,7 +379,7 @@ def paper(draw: Draw) -> Material:
 
 
 def skin(draw: Draw) -> Material:
-    """Skin or hide, with blotches and wrinkles."""
+    """Returns skin or hide, with blotches and wrinkles."""
     base = color(draw, "skin")
     blotch = noise.layered(draw.rng, SIDE, 4)
     _, gap, _ = noise.cells(draw.rng, SIDE, 36)
@@ -390,7 +390,7 @@ def skin(draw: Draw) -> Material:
 
 
 def fur(draw: Draw) -> Material:
-    """Hair in the pattern of a coat: plain, spots, patches or stripes."""
+    """Returns fur: plain, spotted, patched or striped."""
     base, mark = color(draw, "fur"), color(draw, "fur")
     hair = noise.layered(draw.rng, SIDE, 16, 110, octaves=2, gain=0.7)
     bend = noise.layered(draw.rng, SIDE, 4)
@@ -411,7 +411,7 @@ def fur(draw: Draw) -> Material:
 
 
 def leaf(draw: Draw, palette: str = "leaf") -> Material:
-    """Green with veins and spots."""
+    """Returns a green leaf with veins and spots."""
     base = color(draw, palette)
     cloud = noise.layered(draw.rng, SIDE, 6)
     _, gap, _ = noise.cells(draw.rng, SIDE, 14)
@@ -422,7 +422,7 @@ def leaf(draw: Draw, palette: str = "leaf") -> Material:
 
 
 def bark(draw: Draw) -> Material:
-    """Ridges along v."""
+    """Returns bark, with ridges along v."""
     ridge = noise.layered(draw.rng, SIDE, 5, 28, octaves=4, gain=0.6)
     base = color(draw, "wood")
     picture = _mix(lighter(base, -0.22), lighter(base, -0.02), ridge)
@@ -430,7 +430,7 @@ def bark(draw: Draw) -> Material:
 
 
 def soil(draw: Draw) -> Material:
-    """Crumbs of earth."""
+    """Returns soil, made of crumbs."""
     near, _, number = noise.cells(draw.rng, SIDE, 40)
     base = np.array([0.26, 0.18, 0.12])
     picture = (
@@ -440,7 +440,7 @@ def soil(draw: Draw) -> Material:
 
 
 def wicker(draw: Draw) -> Material:
-    """Plaited cane."""
+    """Returns wicker: plaited cane."""
     woven = fabric(draw)
     assert woven.height is not None
     big = np.kron(woven.height[: SIDE // 2, : SIDE // 2], np.ones((2, 2), np.float32))
@@ -450,7 +450,7 @@ def wicker(draw: Draw) -> Material:
 
 
 def lamp(draw: Draw) -> Material:
-    """What shines."""
+    """Returns the material of a lamp, which emits light."""
     picture = np.broadcast_to(color(draw, "light").astype(np.float32), (SIDE, SIDE, 3))
     return Material(picture=picture, roughness=0.5, glow=draw.real(1.0, 3.0))
 

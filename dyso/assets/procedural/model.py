@@ -27,8 +27,8 @@ class Made:
       normals: [m, 3, 3], at the faces' corners.
       uv: [m, 3, 2].
       materials: [m], indices.
-      families: of the materials, by index.
-      draws: of the materials.
+      families: each material's family.
+      draws: each material's stream of random numbers.
     """
 
     vertices: np.ndarray
@@ -88,8 +88,8 @@ class Model:
         """See the attributes.
 
         Args:
-          sides: of the box, which stands on z = 0 about the z axis.
-          draw: for shapes; materials have streams of their own.
+          sides: the sides of the box, which stands on z = 0 about the z axis.
+          draw: random numbers for shapes; each material has a separate stream.
         """
         self.w, self.d, self.h = sides
         self.draw = draw

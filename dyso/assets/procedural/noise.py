@@ -9,7 +9,7 @@ import numpy as np
 
 
 def smooth(rng: np.random.Generator, side: int, rows: int, columns: int) -> np.ndarray:
-    """Returns value noise [side, side] in [0, 1] with so many cells."""
+    """Returns value noise [side, side] in [0, 1] with this number of cells."""
     lattice = rng.random((rows, columns)).astype(np.float32)
     for axis, cells in ((0, rows), (1, columns)):
         t = np.arange(side, dtype=np.float32) * np.float32(cells / side)
@@ -43,7 +43,7 @@ def layered(
 
 
 def warped(picture: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Returns a picture whose pixels come from so many pixels further on."""
+    """Returns a picture whose pixels are taken from positions with these offsets."""
     side = len(picture)
     y, x = np.ogrid[:side, :side]
     return picture[(y + down.astype(int)) % side, (x + right.astype(int)) % side]
@@ -82,6 +82,6 @@ def cells(
 
 
 def step(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Returns 0 below low, 1 above high, and a smooth way between."""
+    """Returns 0 below `low`, 1 above `high`, and a smooth step between."""
     t = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)

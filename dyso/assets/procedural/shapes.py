@@ -69,7 +69,7 @@ def loft(rings: np.ndarray, around: float = 0.0) -> Part:
     points are the same is a tip.
 
     Args:
-      rings: at least two, at least one of which is no tip.
+      rings: at least two, not all of them tips.
       around: what u gains on the way around; 0 projects from six sides.
     """
     rings = np.asarray(rings, float)
@@ -132,7 +132,7 @@ def _circle(segments: int) -> np.ndarray:
 def lathe(
     profile: Points, segments: int = 40, waves: int = 0, depth: float = 0.0
 ) -> Part:
-    """Returns what a profile makes as it turns about z.
+    """Returns the solid of revolution of a profile about z.
 
     Args:
       profile: (radius, z) from the bottom's middle to the top's, outside; of a vessel
@@ -377,7 +377,7 @@ def ring(radius: float, thick: float, segments: int = 32, around: int = 10) -> P
 
 
 def subtract(part: Part, *others: Part) -> Part:
-    """Returns a part without what others take up."""
+    """Returns a part minus the volume of others."""
     result = _manifold(part)
     for other in others:
         result = result - _manifold(other)
@@ -385,7 +385,7 @@ def subtract(part: Part, *others: Part) -> Part:
 
 
 def unite(parts: Sequence[Part]) -> Part:
-    """Returns one surface around parts."""
+    """Returns the union of parts as one surface."""
     result = _manifold(parts[0])
     for other in parts[1:]:
         result = result + _manifold(other)
@@ -393,7 +393,7 @@ def unite(parts: Sequence[Part]) -> Part:
 
 
 def refined(part: Part, longest: float) -> Part:
-    """Returns it with edges of at most that length."""
+    """Returns the part with its edges divided to at most that length."""
     return _part(_manifold(part).refine_to_length(longest))
 
 

@@ -21,7 +21,7 @@ from dyso.assets.procedural.shapes import (
 
 
 def tool(m: Model) -> None:
-    """One of several hand tools."""
+    """Adds one of several hand tools."""
     m.draw.pick((_hammer, _hammer, _axe, _wrench, _saw, _pan))(m)
 
 

@@ -20,7 +20,7 @@ _BLOCK = ("plastic", "painted_wood", "wood", "plastic")
 
 
 def toy_blocks(m: Model) -> None:
-    """A pile that stands."""
+    """Adds a stable pile of blocks."""
     m.draw.pick((_pile, _pile, _bricks))(m)
 
 

@@ -55,7 +55,7 @@ def _wheel(
 
 
 def car(m: Model) -> None:
-    """A body on four wheels, a cabin of dark glass under a roof."""
+    """Adds a body on four wheels, and a cabin of dark glass under a roof."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     paint = m.material("car_paint")
     trim = m.material("rubber")
@@ -203,7 +203,7 @@ def _wing(
 
 
 def airplane(m: Model) -> None:
-    """A fuselage with wings, a tail, windows and engines or a propeller."""
+    """Adds a fuselage with wings, a tail, windows and engines or a propeller."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     skin = m.material("painted_metal", "car_paint", "brushed_metal", "plastic")
     other = m.material("painted_metal", "plastic", "car_paint")
@@ -323,7 +323,7 @@ def airplane(m: Model) -> None:
 
 
 def boat(m: Model) -> None:
-    """A hull with a sail, a cabin, funnels or benches."""
+    """Adds a hull with a sail, a cabin, funnels or benches."""
     r, w, d, h = m.draw, m.w, m.d, m.h
     hull = m.material("painted_wood", "painted_metal", "plastic", "planks", "car_paint")
     deck = m.material("planks", "wood")

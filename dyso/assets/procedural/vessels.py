@@ -18,7 +18,7 @@ from dyso.assets.procedural.shapes import (
 
 
 def bottle(m: Model) -> None:
-    """A body, shoulders, a neck and a cap; mostly with a label."""
+    """Adds a body, shoulders, a neck and a cap, mostly with a label."""
     r, h, radius = m.draw, m.h, m.w / 2
     body = m.material("glass", "glass", "plastic", "ceramic", "painted_metal")
     neck = radius * r.real(0.26, 0.45)
@@ -56,7 +56,7 @@ def bottle(m: Model) -> None:
 
 
 def mug(m: Model) -> None:
-    """A wall with a handle at +x, often with something to drink."""
+    """Adds a wall with a handle at +x, often with something to drink."""
     r, h, radius = m.draw, m.h, m.d / 2
     body = m.material(
         "ceramic", "ceramic", "ceramic", "painted_metal", "plastic", "terracotta"
@@ -93,7 +93,7 @@ def mug(m: Model) -> None:
 
 
 def vase(m: Model) -> None:
-    """A curved wall, fluted or with two handles, or with dry twigs."""
+    """Adds a curved wall, fluted, with two handles, or with dry twigs."""
     r, h, radius = m.draw, m.h, m.w / 2
     body = m.material(
         "ceramic",
@@ -153,7 +153,7 @@ def vase(m: Model) -> None:
 
 
 def bowl(m: Model) -> None:
-    """A wide wall on a foot, empty or with fruit."""
+    """Adds a wide wall on a foot, empty or with fruit."""
     r, h, radius = m.draw, m.h, m.w / 2
     body = m.material(
         "ceramic", "ceramic", "wood", "hammered_metal", "glass", "terracotta"
