@@ -49,7 +49,7 @@ def add(background: Background, image: bpy.types.Image, irradiance: np.ndarray) 
 def _projected(
     name: str, shape: tuple[list, list], background: Background, image: bpy.types.Image
 ) -> tuple[bpy.types.NodeTree, bpy.types.NodeSocket]:
-    """Adds a mesh; gives its material's tree and the socket with the HDRI's colour."""
+    """Adds a mesh; returns its material's tree and the socket with the HDRI's colour."""
     vertices, faces = shape
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(vertices, [], faces)
@@ -83,7 +83,7 @@ def _disc(background: Background) -> tuple[list, list]:
 
 
 def _hemisphere(background: Background) -> tuple[list, list]:
-    """Gives a hemisphere of quads, closed by a fan at the zenith."""
+    """Returns a hemisphere of quads, closed by a fan at the zenith."""
     radius = background.dome_radius
     vertices = [(0.0, 0.0, radius)]
     for ring in range(RINGS):

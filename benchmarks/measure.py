@@ -22,7 +22,7 @@ TIMEOUT = 24 * 3600.0  # seconds for one process: a reference takes hours
 
 
 def choose_scenes(resolved: ResolvedSpec, count: int) -> list[Scene]:
-    """Gives scenes of `train` that differ in what matters to a renderer.
+    """Returns scenes of `train` that differ in what matters to a renderer.
 
     The patterns take turns, as do objects with a texture of their own and with a
     procedural material; HDRIs and objects repeat only when all have been shown, scenes
@@ -140,7 +140,7 @@ class Quality:
 
 
 def quality(errors: Sequence[np.ndarray]) -> Quality:
-    """Gives the quality from each scene's mean squared errors [views]."""
+    """Returns the quality from each scene's mean squared errors [views]."""
     return Quality(
         mean=float(np.mean([_decibels(scene.mean()) for scene in errors])),
         worst=_decibels(max(scene.max() for scene in errors)),
@@ -150,7 +150,7 @@ def quality(errors: Sequence[np.ndarray]) -> Quality:
 def squared_errors(
     color: np.ndarray, folder: Path, views: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives the mean squared errors [views] of whole images and of the objects' boxes.
+    """Returns the mean squared errors [views] of whole images and of the objects' boxes.
 
     Args:
       color: [V, H, W, 3], uint8.

@@ -1,4 +1,4 @@
-"""What the Beam job costs by itself: scenes that a renderer gives back at once.
+"""Measures the Beam job without rendering: the renderer returns at once.
 
     python benchmarks/pipeline.py                    1,000, 10,000 and 100,000 scenes
     python benchmarks/pipeline.py --scenes 1000 --workers 2
@@ -38,7 +38,7 @@ TIMEOUT = 3600.0
 
 
 class Instant:
-    """Gives the same views for every scene."""
+    """Returns the same views for every scene."""
 
     _views: Views | None = None
 
@@ -46,7 +46,7 @@ class Instant:
         del cpu
 
     def render(self, scene: Scene, watch: object = None) -> Views:
-        """Gives the first scene's views."""
+        """Returns the first scene's views."""
         if self._views is None:
             self._views = synthetic_views(scene)
         return self._views
@@ -56,7 +56,7 @@ class Instant:
 
 
 def small(scenes: int) -> ResolvedSpec:
-    """Gives a dataset of scenes of one small view."""
+    """Returns a dataset of scenes of one small view."""
     spec = load_spec(SPECS / "demo.yaml")
     spec = replace(
         spec,
@@ -69,7 +69,7 @@ def small(scenes: int) -> ResolvedSpec:
 
 
 def one(scenes: int, workers: int) -> dict[str, float]:
-    """Makes a dataset; gives what it took."""
+    """Makes a dataset; returns its cost."""
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="dyso-benchmark-", dir=memory) as folder:
@@ -89,7 +89,7 @@ def one(scenes: int, workers: int) -> dict[str, float]:
 
 
 def large() -> ResolvedSpec:
-    """Gives specs/dyso.yaml with catalogs of ShapeNet's and Poly Haven's sizes."""
+    """Returns specs/dyso.yaml with catalogs of ShapeNet's and Poly Haven's sizes."""
     box = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     objects = tuple(
         Asset(id=f"{i:032x}", category=f"{i % 55:08}", bounds=box, checksum="0" * 64)
@@ -133,7 +133,7 @@ def plan() -> dict[str, float]:
 
 
 def peak_memory() -> int:
-    """Gives the most bytes that this process has had."""
+    """Returns the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -161,7 +161,7 @@ def _pretend(
 
 
 def in_a_process(*arguments: str) -> dict[str, float]:
-    """Runs this script for one row; gives its figures."""
+    """Runs this script for one row; returns its figures."""
     done = subprocess.run(
         [sys.executable, __file__, "--row", *arguments],
         stdout=subprocess.PIPE,

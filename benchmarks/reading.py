@@ -61,7 +61,7 @@ def make_dataset(folder: Path) -> None:
 
 
 def rate(scenes: Iterable[object]) -> float:
-    """Reads all, and gives scenes a CPU second."""
+    """Reads all; returns scenes per CPU second."""
     start = time.process_time()
     count = sum(1 for _ in scenes)
     return count / (time.process_time() - start)

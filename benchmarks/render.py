@@ -180,7 +180,7 @@ class Benchmark:
         return usage, json.loads((folder / "report.json").read_text())
 
     def references(self, samples: int, views: list[int], cache: Path) -> list[Path]:
-        """Renders what the reference lacks, on all CPUs; gives a folder a scene."""
+        """Renders what the reference lacks, on all CPUs; returns a folder per scene."""
         cpus = usable_cpus()
         say(
             f"reference: {len(self.scenes)} scenes, {len(views)} views each, "
@@ -275,7 +275,7 @@ def parse() -> argparse.Namespace:
 
 
 def table(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Prints the rows; gives all figures."""
+    """Prints the rows; returns all figures."""
     scene = benchmark.scenes[0]
     count = scene.layout.views
     wanted = min(arguments.views or count, count)
@@ -320,7 +320,7 @@ def table(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[str, Any]
 def scaling(
     scenes: list[Scene], manifests: tuple[str, str], workers: int
 ) -> dict[str, Any]:
-    """Prints how the rate grows with workers; gives the figures."""
+    """Prints how the rate grows with workers; returns the figures."""
     alone = served.speed(scenes, manifests, usable_cpus()[:1])
     together = served.speed(scenes, manifests, usable_cpus()[:workers])
     ratio = together.rate / alone.rate / workers
@@ -341,7 +341,7 @@ def scaling(
 def soak(
     scenes: list[Scene], count: int, manifests: tuple[str, str], cpu: int
 ) -> dict[str, Any]:
-    """Prints a worker's cost and memory over many scenes; gives the figures.
+    """Prints a worker's cost and memory over many scenes; returns the figures.
 
     The scenes come again every `SOAK_WINDOW`, so that the last and the first are the
     same ones.
@@ -373,7 +373,7 @@ def soak(
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Gives a folder in memory, where there is memory."""
+    """Yields a folder in /dev/shm if it exists, else a temporary folder."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="dyso-benchmark-", dir=memory) as folder:
         yield Path(folder)

@@ -141,7 +141,7 @@ def soak(
 
 
 def _children() -> list[int]:
-    """Gives the processes whose parent is this one."""
+    """Returns the processes whose parent is this one."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,8 +1,8 @@
 """Stock Kubric's Blender view on today's bpy, and the reference that is made with it.
 
 A process of its own, started by `render.py` as `python benchmarks/stock.py JOB`, pinned
-to one CPU. Kubric's view is the unchanged one; `_shim` gives it what bpy lost since,
-and the stage is built with the worker's own parts, so that light, meshes, materials
+to one CPU. Kubric's view is the unchanged one; `_shim` adds what newer bpy versions
+lack, and the stage is built with the worker's own parts, so that light, meshes, materials
 and colour management are equal and the rendering alone differs.
 """
 
@@ -119,7 +119,7 @@ class _Stage:
         return items, object_meshes
 
     def boxes(self) -> np.ndarray:
-        """Gives each view's padded box [V, 4] around the objects: y0, y1, x0, x1."""
+        """Returns each view's padded box [V, 4] around the objects: y0, y1, x0, x1."""
         poses = geometry.pose_matrix(*self.poses)
         return np.array(
             [
@@ -164,7 +164,7 @@ def _aim(camera: kb.PerspectiveCamera, described: Camera) -> None:
 
 
 def _reference(stage: _Stage, job: dict[str, Any], progress: TextIO) -> Path:
-    """Renders this process's share of a scene's missing views; gives their folder.
+    """Renders this process's share of a scene's missing views; returns their folder.
 
     Whole frames of plain path tracing with stock Kubric's light transport, 16 bits a
     channel. The folder's name is a hash of the scene, the samples, bpy's version and a
@@ -200,7 +200,7 @@ def _reference(stage: _Stage, job: dict[str, Any], progress: TextIO) -> Path:
 
 
 def _frame(stage: _Stage, view: int, samples: int, seed: int) -> np.ndarray:
-    """Renders one view; gives uint16 [H, W, 3]."""
+    """Renders one view; returns uint16 [H, W, 3]."""
     blender = stage.view.blender_scene
     blender.cycles.samples, blender.cycles.seed = samples, seed
     path = stage.scratch / "frame.png"
@@ -217,7 +217,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def _shim() -> None:
-    """Gives bpy 4.5 the three things that Kubric's view finds missing in it."""
+    """Adds the three things to bpy 4.5 that Kubric's view expects."""
 
     class ImportObj(bpy.types.Operator):
         bl_idname = "import_scene.obj"

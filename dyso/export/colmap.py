@@ -142,11 +142,11 @@ def _points(
       color: their images.
       static: leaves out points on objects.
     """
-    every = max(1, round((views.depth.size / POINTS) ** 0.5))
+    stride = max(1, round((views.depth.size / POINTS) ** 0.5))
     parts = []
     for camera in range(len(color)):
         chosen = np.zeros(views.depth.shape[1:], bool)
-        chosen[every // 2 :: every, every // 2 :: every] = True
+        chosen[stride // 2 :: stride, stride // 2 :: stride] = True
         if static:
             chosen &= views.instance[camera] == 0
         rows, columns = np.nonzero(chosen & np.isfinite(views.depth[camera]))

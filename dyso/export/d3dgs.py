@@ -97,7 +97,7 @@ def write(split: Split, index: int, folder: Path) -> None:
 
 def _cloud(record: dict[str, Any], cameras: range) -> Float32[np.ndarray, "P 7"]:
     parts = []
-    every = -(-record["depth"][cameras].size // POINTS)
+    stride = -(-record["depth"][cameras].size // POINTS)
     for camera in cameras:
         depth = record["depth"][camera, ..., 0].astype(np.float64)
         points = geometry.unproject(
@@ -113,6 +113,6 @@ def _cloud(record: dict[str, Any], cameras: range) -> Float32[np.ndarray, "P 7"]
             ],
             axis=-1,
         ).reshape(-1, 7)
-        chosen = np.arange(len(part)) % every == 0
+        chosen = np.arange(len(part)) % stride == 0
         parts.append(part[chosen & np.isfinite(depth).ravel()])
     return np.concatenate(parts).astype(np.float32)

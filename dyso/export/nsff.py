@@ -47,8 +47,8 @@ def check(spec: Spec) -> None:
     """
     if not spec.cameras.paired or spec.cameras.count < 2:
         raise UserError(
-            "nsff: needs videos of one moving camera: cameras.paired: true and 2 or "
-            "more steps, which this dataset has not; see specs/small_motion.yaml"
+            "nsff: needs videos of one moving camera, with cameras.paired: true and "
+            "dynamics.steps of at least 2; see specs/small_motion.yaml"
         )
     require_one_focal_length(spec, "nsff")
 

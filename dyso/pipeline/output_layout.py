@@ -268,7 +268,7 @@ def differences(stored: ResolvedSpec, wanted: ResolvedSpec) -> str:
     """Returns a short line that lists the fields in which two specs differ."""
     old, new = _flat(stored.identity()), _flat(wanted.identity())
     lines = [
-        f"{key}: stored {old.get(key)}, wanted {new.get(key)}"
+        f"{key}: expected {new.get(key)}, got {old.get(key)}"
         for key in [*old, *(new.keys() - old.keys())]
         if old.get(key) != new.get(key)
     ]

@@ -38,8 +38,7 @@ def pack_shard(shard: Shard, layout: OutputLayout) -> None:
         if report is None:
             file = layout.part_file(part, "array_record")
             raise UserError(
-                f"{layout.output}/{file}: is missing; run the same command again to "
-                "make it"
+                f"{layout.output}/{file}: is missing; run the same command to make it"
             )
         reports.append(report)
     with layout.output.scratch() as scratch:
@@ -81,7 +80,7 @@ def _chain(
                 layout.output.remove(layout.part_file(part, "json"))
                 raise UserError(
                     f"{layout.output}/{name}: is damaged and was dropped; run the same "
-                    "command again to remake it"
+                    "command to remake it"
                 )
             yield from records.read_shard(file)
 
@@ -100,7 +99,7 @@ def finish(
         file = layout.shard_file(shard)
         if report is None:
             raise UserError(
-                f"{layout.output}/{file}: is missing; run the same command again"
+                f"{layout.output}/{file}: is missing; run the same command to make it"
             )
         reports[file] = report
         lengths[shard.split].append(report.records)

@@ -205,8 +205,7 @@ class _Workers:
                     'the script\'s work under `if __name__ == "__main__":`'
                 ) from None
             raise UserError(
-                "loader: a worker was killed, as happens where memory runs out; take "
-                "fewer workers"
+                "loader: a worker was killed; if memory ran out, use fewer workers"
             ) from error
 
 

@@ -288,7 +288,7 @@ def load_resolved(path: str | Path) -> ResolvedSpec:
         # An untrusted path may be a pipe or a huge sparse file.
         if not path.is_file() or path.stat().st_size > MAX_RESOLVED:
             path.stat()
-            raise UserError(f"{path}: no file of at most {MAX_RESOLVED} bytes")
+            raise UserError(f"{path}: not a file of at most {MAX_RESOLVED} bytes")
         return parse_resolved(path.read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error

@@ -91,7 +91,7 @@ def test_another_specs_bucket_is_refused(tiny, make_resolved, bucket):
     make(tiny, bucket)
     before = bucket.sizes()
     other = make_resolved(seed=5, splits={"train": 7}, resolution=(8, 8))
-    with pytest.raises(UserError, match="seed: stored 0, wanted 5"):
+    with pytest.raises(UserError, match="seed: expected 5, got 0"):
         make(other, bucket)
     assert bucket.sizes() == before
 

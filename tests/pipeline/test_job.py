@@ -305,7 +305,7 @@ def test_another_specs_data_is_refused_and_kept(whole, make_resolved, tiny):
         make(other, whole)
     message = str(caught.value)
     assert "\n" not in message
-    assert "seed: stored 0, wanted 5" in message and "another spec" in message
+    assert "seed: expected 5, got 0" in message and "another spec" in message
     assert sorted(whole.rglob("*")) == before
 
 
