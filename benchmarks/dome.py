@@ -49,7 +49,7 @@ def add(background: Background, image: bpy.types.Image, irradiance: np.ndarray) 
 def _projected(
     name: str, shape: tuple[list, list], background: Background, image: bpy.types.Image
 ) -> tuple[bpy.types.NodeTree, bpy.types.NodeSocket]:
-    """Adds a mesh; returns its material's tree and the socket with the HDRI's colour."""
+    """Adds a mesh; returns its material's tree and the socket of the HDRI's colour."""
     vertices, faces = shape
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(vertices, [], faces)

@@ -150,7 +150,7 @@ def quality(errors: Sequence[np.ndarray]) -> Quality:
 def squared_errors(
     color: np.ndarray, folder: Path, views: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mean squared errors [views] of whole images and of the objects' boxes.
+    """Returns the mean squared errors [views] of images and of the objects' boxes.
 
     Args:
       color: [V, H, W, 3], uint8.

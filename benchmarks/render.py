@@ -23,8 +23,8 @@ of the same process without scenes), plus a hundredth of the start. Peak memory:
 largest process. PSNR: of the mean squared error over a scene's views, the mean over
 scenes; `worst` is the worst view's. The box is that of the object's projected vertices,
 4 pixels wider. The reference is stock Kubric's view at 2048 samples, whole frames,
-without denoiser, with other seeds; its views are kept in the cache one by one, and a
-run that was stopped goes on where it was.
+without denoiser, with other seeds. Its views are cached one by one, so a stopped run
+resumes.
 """
 
 from __future__ import annotations

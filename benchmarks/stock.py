@@ -1,9 +1,9 @@
 """Stock Kubric's Blender view on today's bpy, and the reference that is made with it.
 
-A process of its own, started by `render.py` as `python benchmarks/stock.py JOB`, pinned
-to one CPU. Kubric's view is the unchanged one; `_shim` adds what newer bpy versions
-lack, and the stage is built with the worker's own parts, so that light, meshes, materials
-and colour management are equal and the rendering alone differs.
+`render.py` starts it as a separate process, `python benchmarks/stock.py JOB`, pinned to
+one CPU. Kubric's view is unchanged; `_shim` adds what newer bpy versions lack. The
+stage is built with the worker's own parts. Therefore light, meshes, materials and
+colour management are equal, and only the rendering differs.
 """
 
 import hashlib
