@@ -80,10 +80,10 @@ def _material(block: str, library: Path, pictures: _Pictures) -> list[str]:
         key, value = [*line.split(None, 1), "", ""][:2]
         value = value.strip()
         if key in ("d", "Tr"):
-            found = _opacity(key, value)
+            value_opacity = _opacity(key, value)
             # Some files have both, and `d` is the one that is well defined.
-            if found is not None and (key == "d" or opacity is None):
-                opacity = found
+            if value_opacity is not None and (key == "d" or opacity is None):
+                opacity = value_opacity
         elif _KEPT.match(key) and value:
             lines.append(f"{key} {value}")
         elif _MAPS.match(key) and value:

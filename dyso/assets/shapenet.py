@@ -147,8 +147,8 @@ def _item(root: str, files: Iterable[str], ignored: Counter[str]) -> Item | None
     if match is None or match[1] not in CATEGORIES:
         ignored["of a category that the release does not have"] += 1
         return None
-    there = set(files)
-    mesh = next((name for name in MESHES if name in there), "")
+    names = set(files)
+    mesh = next((name for name in MESHES if name in names), "")
     synset, model = match.groups()
     version = f".{MESHES[mesh]}" if mesh else ""
     metadata: dict[str, Any] = {

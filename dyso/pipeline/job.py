@@ -236,8 +236,8 @@ def build(
             | "Spread" >> beam.Reshuffle()
         )
     else:
-        every = [part for shard in shards for part in layout.parts(shard, per_part)]
-        parts = pipeline | "Parts" >> beam.Create(every, reshuffle=False)
+        all_parts = [part for shard in shards for part in layout.parts(shard, per_part)]
+        parts = pipeline | "Parts" >> beam.Create(all_parts, reshuffle=False)
     rendered: beam.PCollection[tuple[None, tuple[Shard, FailedScenes]]] = (
         parts | "Render" >> beam.ParDo(render)
     )

@@ -151,11 +151,11 @@ def metadata(reports: Mapping[str, ShardReport]) -> dict[str, Any]:
     Args:
       reports: the reports of its shards, by data file name.
     """
-    every = reports.values()
+    values = reports.values()
     flat = {
         name: [
             {"split": report.split, **asdict(failure)}
-            for report in every
+            for report in values
             for failure in getattr(report, name)
         ]
         for name in ("failures", "retries")
@@ -177,7 +177,7 @@ def metadata(reports: Mapping[str, ShardReport]) -> dict[str, Any]:
         }
         for file, report in reports.items()
     ]
-    return {**summarize(every), **flat, "shards": shards}
+    return {**summarize(values), **flat, "shards": shards}
 
 
 def reports_of(text: bytes, spec_hash: str) -> Iterator[tuple[str, ShardReport]]:

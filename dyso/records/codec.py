@@ -144,9 +144,9 @@ def scene_of(data: bytes, spec: Spec | None = None) -> Scene:
 def _check_counts(views: int, objects: int, spec: Spec) -> None:
     fewest, most = spec.objects.count
     if views != spec.views:
-        raise RecordError(f"has {views} views, its spec says {spec.views}")
+        raise RecordError(f"expected {spec.views} views, got {views}")
     if not fewest <= objects <= most:
-        raise RecordError(f"has {objects} objects, its spec says {_span(fewest, most)}")
+        raise RecordError(f"expected {_span(fewest, most)} objects, got {objects}")
 
 
 def _check_scene(scene: Scene, spec: Spec) -> None:
@@ -163,11 +163,11 @@ def _check_scene(scene: Scene, spec: Spec) -> None:
         "height": ([scene.resolution[0]], height, height),
         "width": ([scene.resolution[1]], width, width),
     }
-    for name, (found, low, high) in counts.items():
-        if not low <= min(found) <= max(found) <= high:
+    for name, (values, low, high) in counts.items():
+        if not low <= min(values) <= max(values) <= high:
             raise RecordError(
-                f"damaged field 'scene': {name}: {_span(min(found), max(found))}, its "
-                f"spec says {_span(low, high)}"
+                f"damaged field 'scene': {name}: expected {_span(low, high)}, got "
+                f"{_span(min(values), max(values))}"
             )
 
 

@@ -113,20 +113,20 @@ def feature_faults(directory: str | Path, spec: Spec) -> Iterator[str]:
         tfds_features(spec).save_config(scratch)
         expected = dict(_kinds(read_json(Path(scratch) / "features.json")))
     try:
-        found = dict(_kinds(read_json(Path(directory) / "features.json")))
+        stored = dict(_kinds(read_json(Path(directory) / "features.json")))
     except OSError as error:
         yield f"cannot be read: {error.strerror}"
         return
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         yield "is not what tfds reads"
         return
-    for name in sorted(expected.keys() | found.keys()):
-        if found.get(name) != expected.get(name):
-            is_, should = (
-                "not there" if kind is None else f"of {kind}"
-                for kind in (found.get(name), expected.get(name))
+    for name in sorted(expected.keys() | stored.keys()):
+        if stored.get(name) != expected.get(name):
+            actual, wanted = (
+                kind or "no such feature"
+                for kind in (stored.get(name), expected.get(name))
             )
-            yield f"{name}: is {is_}, and should be {should}"
+            yield f"{name}: expected {wanted}, got {actual}"
 
 
 def _kinds(feature: Any, name: str = "") -> Iterator[tuple[str, str]]:

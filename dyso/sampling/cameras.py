@@ -225,12 +225,12 @@ def _rig_directions(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"
 
     The held-out cameras are the nearest to `held_out` points spread evenly themselves.
     """
-    every = _spiral(cameras.count, cameras.elevation, azimuth)
+    directions = _spiral(cameras.count, cameras.elevation, azimuth)
     left, last = list(range(cameras.count)), []
     for direction in _spiral(cameras.held_out, cameras.elevation, azimuth):
-        last.append(max(left, key=lambda i: float(every[i] @ direction)))
+        last.append(max(left, key=lambda i: float(directions[i] @ direction)))
         left.remove(last[-1])
-    return every[left + last]
+    return directions[left + last]
 
 
 def _spiral(

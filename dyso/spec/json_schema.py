@@ -34,12 +34,12 @@ def _renamed(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     names = {"prefixItems": "items", "$defs": "definitions"}
-    found = {names.get(key, key): _renamed(each) for key, each in value.items()}
-    if "$ref" in found:
-        found["$ref"] = found["$ref"].replace("$defs", "definitions")
-    if "patternProperties" in found:
-        found["additionalProperties"] = False
-    return found
+    renamed = {names.get(key, key): _renamed(each) for key, each in value.items()}
+    if "$ref" in renamed:
+        renamed["$ref"] = renamed["$ref"].replace("$defs", "definitions")
+    if "patternProperties" in renamed:
+        renamed["additionalProperties"] = False
+    return renamed
 
 
 def _sections(kind: type) -> list[type]:

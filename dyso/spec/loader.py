@@ -96,11 +96,11 @@ def load_with(
         ]
     # Without repetitions: a number that stands for both ends is reported once.
     located = [(_line(lines, location), text) for location, text in problems]
-    found = dict.fromkeys(
+    messages = dict.fromkeys(
         f"--set {text}" if line == _OVERRIDE else f"{path}:{line}: {text}"
         for line, text in sorted(located, key=lambda item: item[0])
     )
-    raise UserError("\n".join(found))
+    raise UserError("\n".join(messages))
 
 
 def _override(data: Any, lines: dict[_Location, int], override: str) -> None:
@@ -222,16 +222,16 @@ def _problem(data: Any, error: Any) -> tuple[_Location, str]:
 
 def _given(data: Any, location: _Location) -> _Location:
     """Returns a location without markers or indices into a pair given as one number."""
-    found: list[str | int] = []
+    parts: list[str | int] = []
     for part in location:
         if part == "[key]" or (isinstance(part, int) and not isinstance(data, list)):
             continue
-        found.append(part)
+        parts.append(part)
         if isinstance(data, dict):
             data = data.get(part)
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]
-    return tuple(found)
+    return tuple(parts)
 
 
 def _predicate_text(message: str) -> str:

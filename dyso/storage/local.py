@@ -144,8 +144,8 @@ def require_folder(path: str | Path) -> None:
       UserError: it does not, or is a file.
     """
     if not Path(path).is_dir():
-        found = "is a file, not a folder" if Path(path).exists() else "does not exist"
-        raise UserError(f"{path}: {found}")
+        problem = "is a file, not a folder" if Path(path).exists() else "does not exist"
+        raise UserError(f"{path}: {problem}")
 
 
 def inside(root: Path, name: str) -> Path:

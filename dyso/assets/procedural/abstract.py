@@ -64,23 +64,23 @@ def abstract(m: Model) -> None:
     size = 0.55 if count < 3 else 0.75 / count**0.5
     center = np.zeros(3)
     for index in range(count):
-        own = m.draw.named(f"primitive {index}")
-        part = _primitive(own)
-        part = part.scaled(*(size * own.real(0.5, 1.3) for _ in range(3)))
+        stream = m.draw.named(f"primitive {index}")
+        part = _primitive(stream)
+        part = part.scaled(*(size * stream.real(0.5, 1.3) for _ in range(3)))
         for axis in "xyz":
-            part = part.turned(axis, own.real(0, 360))
-        kind = own.real(0, 1)
+            part = part.turned(axis, stream.real(0, 360))
+        kind = stream.real(0, 1)
         if kind < 0.25:
-            part = _displaced(own, part, size, 9000 // count)
+            part = _displaced(stream, part, size, 9000 // count)
         elif kind < 0.45:
-            part = _cut(own, part, size)
+            part = _cut(stream, part, size)
         material = m.material(*_ANY)
         if kind > 0.88:
             _framed(m, material, part.moved(*center), size)
         else:
             m.add(material, part.moved(*center))
-        step = own.rng.normal(size=3)
-        center = center + step / np.sqrt((step**2).sum()) * size * own.real(0.5, 0.9)
+        step = stream.rng.normal(size=3)
+        center = center + step / np.sqrt((step**2).sum()) * size * stream.real(0.5, 0.9)
 
 
 def _primitive(r: Draw) -> Part:

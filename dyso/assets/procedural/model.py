@@ -1,4 +1,4 @@
-"""An object in the making: parts, and the material that each has."""
+"""Builds an object from parts with materials, and writes it as OBJ, MTL and PNG."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Made:
 
     def files(self) -> dict[str, bytes]:
         """Returns the files that an importer reads."""
-        text, found = [], {}
+        text, textures = [], {}
         for index, (family, draw) in enumerate(
             zip(self.families, self.draws, strict=True)
         ):
@@ -50,12 +50,12 @@ class Made:
             for name, picture in pictures.items():
                 file = io.BytesIO()
                 Image.fromarray(picture).save(file, "PNG", compress_level=1)
-                found[name] = file.getvalue()
+                textures[name] = file.getvalue()
         mtl = "\n".join(text) + "\n"
         return {
             "visual_geometry.obj": self._obj().encode(),
             "visual_geometry.mtl": mtl.encode(),
-            **found,
+            **textures,
         }
 
     def _obj(self) -> str:
@@ -70,11 +70,11 @@ class Made:
             )
         corner = np.arange(1, 3 * len(self.faces) + 1).reshape(-1, 3)
         for index in range(len(self.families)):
-            own = self.materials == index
-            a = np.repeat(corner[own], 2, 1)
+            used = self.materials == index
+            a = np.repeat(corner[used], 2, 1)
             table = np.empty((len(a), 9), int)
-            table[:, 0::3] = self.faces[own] + 1
-            table[:, 1::3], table[:, 2::3] = corner[own], corner[own]
+            table[:, 0::3] = self.faces[used] + 1
+            table[:, 1::3], table[:, 2::3] = corner[used], corner[used]
             lines.append(f"usemtl m{index}\n")
             line = "f %d/%d/%d %d/%d/%d %d/%d/%d\n"
             lines.append(line * len(table) % tuple(table.ravel().tolist()))
@@ -82,7 +82,7 @@ class Made:
 
 
 class Model:
-    """What a grammar fills."""
+    """An object to which a grammar adds parts and materials."""
 
     def __init__(self, sides: Sequence[float], draw: Draw):
         """See the attributes.
@@ -110,7 +110,7 @@ class Model:
         self.parts += [(part, material) for part in parts]
 
     def mirrored(self, material: int, *parts: Part) -> None:
-        """Adds parts and what a mirror in y = 0 shows of them."""
+        """Adds parts and their mirror images in the plane y = 0."""
         self.add(material, *parts, *(part.scaled(1, -1, 1) for part in parts))
 
     def made(self) -> Made:
@@ -180,7 +180,8 @@ def _projected(part: Part, offsets: np.ndarray) -> np.ndarray:
 def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Returns normals [m, 3, 3] at corners, smooth over edges below CREASE.
 
-    A corner's is the sum of those of the faces at its vertex that are near its own.
+    A corner's normal is the mean of the normals of all faces at its vertex whose angle
+    to the corner's face is below CREASE, weighted by their areas.
     """
     cross = _cross(points, faces)
     length = np.sqrt((cross**2).sum(1, keepdims=True))
@@ -189,11 +190,11 @@ def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     order = np.argsort(corner, kind="stable")
     counts = np.bincount(corner, minlength=len(points))
     starts = np.cumsum(counts) - counts
-    own = corner[order]
-    times = counts[own]
+    vertex = corner[order]
+    times = counts[vertex]
     first = np.repeat(order, times)
     place = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-    second = order[np.repeat(starts[own], times) + place]
+    second = order[np.repeat(starts[vertex], times) + place]
     f, g = first // 3, second // 3
     near = (unit[f] * unit[g]).sum(1) > np.cos(np.radians(CREASE))
     f, g, first = f[near], g[near], first[near]

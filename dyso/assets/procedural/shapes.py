@@ -275,8 +275,8 @@ def box(x: float, y: float, z: float, bevel: float = 0.0, fine: int = 1) -> Part
             points.append((np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)))
     octant = np.array(points) * bevel + (half - bevel)
     signs = np.array([(i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)])
-    every = (octant[None] * signs[:, None]).reshape(-1, 3)
-    return hull(every).moved(z=z / 2)
+    corners = (octant[None] * signs[:, None]).reshape(-1, 3)
+    return hull(corners).moved(z=z / 2)
 
 
 def hull(points: np.ndarray) -> Part:

@@ -78,11 +78,11 @@ def _bricks(m: Model) -> None:
     for level in range(levels):
         for i in range(0, across, 2):
             for j in range(0, deep, 2):
-                own = ground[i : i + 2, j : j + 2]
-                if own.min() < level or (level and r.chance(0.3)):
+                cells = ground[i : i + 2, j : j + 2]
+                if cells.min() < level or (level and r.chance(0.3)):
                     continue
-                own += 1
-                x, y = own.shape[0] * a, own.shape[1] * b
+                cells += 1
+                x, y = cells.shape[0] * a, cells.shape[1] * b
                 cx, cy = i * a - w / 2 + x / 2, j * b - d / 2 + y / 2
                 paint = r.pick(paints)
                 m.add(
@@ -91,8 +91,8 @@ def _bricks(m: Model) -> None:
                         cx, cy, tall * level
                     ),
                 )
-                for k in range(own.shape[0]):
-                    for n in range(own.shape[1]):
+                for k in range(cells.shape[0]):
+                    for n in range(cells.shape[1]):
                         stud = cylinder(min(a, b) * 0.3, tall * 0.2, segments=16)
                         m.add(
                             paint,
