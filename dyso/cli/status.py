@@ -79,7 +79,7 @@ def main(dataset: tyro.conf.Positional[str], /) -> int:
     ) as error:
         raise UserError(
             f"{dataset}: the job's state file is damaged; run the command that makes "
-            "the dataset to resume and to write it anew"
+            "the dataset to resume the job and to rewrite the file"
         ) from error
     for line in lines:
         say(line)

@@ -212,7 +212,9 @@ def test_a_record_of_another_spec_is_named(own, make_resolved, tmp_path):
         lambda split, scenes: strange.extend(scenes) or scenes,
     )
     source = write_dataset(tmp_path / "data", own, synthetic_views, swap)
-    with pytest.raises(UserError, match=r"^scene 1 of train: .*expected . views, got 25"):
+    with pytest.raises(
+        UserError, match=r"^scene 1 of train: .*expected . views, got 25"
+    ):
         Export.of(source, format="webdataset", out=tmp_path / "out").run(1, nothing)
 
 
