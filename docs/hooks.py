@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that are nowhere on the disk."""
+    """Adds the generated pages, which are not on the disk."""
     schema = json_schema()
     pages = {
         "reference/cli.md": cli_page(),
@@ -44,7 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def cli_page() -> str:
-    """Gives what every command's `--help` prints."""
+    """Returns what every command's `--help` prints."""
     parts = ["# Command line", "", *_fenced(cli.usage())]
     for command, about in cli.COMMANDS.items():
         module = importlib.import_module(f"dyso.cli.{command}")
@@ -57,7 +57,7 @@ def cli_page() -> str:
 
 
 def printed_help(*words: str) -> str:
-    """Gives what `dyso WORDS --help` prints on a terminal of 88 columns."""
+    """Returns what `dyso WORDS --help` prints on a terminal of 88 columns."""
     out = io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["dyso", *words, "--help"]),
@@ -74,7 +74,7 @@ def _fenced(text: str) -> list[str]:
 
 
 def spec_page(schema: dict[str, Any]) -> str:
-    """Gives the tables of a spec's keys."""
+    """Returns the tables of a spec's keys."""
     parts = [
         "# Specs",
         "",
@@ -86,7 +86,7 @@ def spec_page(schema: dict[str, Any]) -> str:
         "check keys: [Write a spec](../tutorials/write-a-spec.md) says how.",
     ]
     for path, definition in _sections(schema, schema, ()):
-        parts += ["", f"## {'.'.join(path) or 'The whole'}", ""]
+        parts += ["", f"## {'.'.join(path) or 'Top level'}", ""]
         parts += [definition["description"], ""]
         parts += ["| key | value | default | meaning |", "|---|---|---|---|"]
         for key, entry in definition["properties"].items():
@@ -117,7 +117,7 @@ def _cells(
 
 
 def _values(entry: dict[str, Any]) -> str:
-    """Says in words what a JSON Schema allows."""
+    """Returns the values that a JSON Schema allows, in words."""
     if "anyOf" in entry:
         return " or ".join(map(_values, entry["anyOf"]))
     if "enum" in entry:
@@ -152,7 +152,7 @@ def _number(value: float) -> str:
 
 
 def api_page(package: str) -> str:
-    """Gives a page that mkdocstrings fills with a package's public names."""
+    """Returns a page that mkdocstrings fills with a package's public names."""
     names = sorted(importlib.import_module(package).__all__, key=str.lower)
     members = "".join(f"        - {name}\n" for name in names)
     return f"# {package}\n\n::: {package}\n    options:\n      members:\n{members}"
