@@ -141,7 +141,7 @@ def renderer(starter: ResolvedSpec) -> Iterator[Renderer]:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[str], str]]:
-    """A function that starts the server of a scheme, once, and gives its URL."""
+    """A function that starts the server of a scheme, once, and returns its URL."""
     with contextlib.ExitStack() as stack:
         started: dict[str, str] = {}
 

@@ -15,7 +15,7 @@ from helpers import trees
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch) -> None:
-    """Tests share the machine's starter assets, and no other's cache."""
+    """Gives the tests a separate cache that contains the machine's starter assets."""
     folder = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
 
@@ -33,7 +33,7 @@ def shapenet(tree, tmp_path_factory) -> Summary:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
-    """A function that serves a folder over http and gives its URL.
+    """A function that serves a folder over http and returns its URL.
 
     With `handler`, that class answers, of which `SimpleHTTPRequestHandler` is a base.
     """

@@ -51,7 +51,7 @@ def test_shapenet_and_hdris_are_rendered(tree, tmp_path, serve, capsys) -> None:
     ) as renderer:
 
         def seen(asset_id: str) -> tuple[np.ndarray, np.ndarray]:
-            """Gives the mean colour of an object, and its sides."""
+            """Returns the mean colour of an object, and its sides."""
             shown = dataclasses.replace(
                 scene.objects[0], asset_id=asset_id, poses=(pose,), material=None
             )

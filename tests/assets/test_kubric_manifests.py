@@ -101,7 +101,7 @@ MANIFESTS = {
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory) -> Path:
-    """What Kubric's bucket has: archives in a folder for each source."""
+    """The content of Kubric's bucket: archives, in a folder per source."""
     root = tmp_path_factory.mktemp("kubric")
     box = trimesh.creation.box((0.2, 0.8, 0.4))
     hdri_files.write_hdr(root / "sky.hdr", hdri_files.sky())
@@ -212,7 +212,7 @@ Do = Callable[[SimpleHTTPRequestHandler], None]
 
 
 def faulty(do: Do, times: int = 99, path: str = ".tar.gz") -> type:
-    """A server that does something else the first times that a path is asked for."""
+    """A server that fails on the first requests for a path."""
     left = [times]
 
     class Handler(SimpleHTTPRequestHandler):

@@ -14,7 +14,7 @@ from dyso.spec import UserError
 
 @pytest.fixture
 def bare_system(tmp_path, monkeypatch):
-    """A system whose loader finds some libraries missing, in the words of ldd."""
+    """A system on which ldd reports missing libraries."""
     ldd = tmp_path / "ldd"
     lines = [f"echo '\t{name} => not found'" for name in [*PACKAGES, "libodd.so.7"]]
     lines.append("echo '\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x7f)'")

@@ -18,7 +18,7 @@ BAD = "dyso: no command 'nothing'"
 
 
 def dyso(arguments, streams):
-    """Runs a command with streams as a shell makes them; gives status and stderr."""
+    """Runs a command with streams as a shell makes them; returns status and stderr."""
     command = f'"{sys.executable}" -c "from dyso.cli import main; main()"'
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} {arguments} {streams}"],

@@ -38,7 +38,7 @@ COMMANDS = ("validate", "show", "stats")
 
 
 def edited(data, **texts):
-    """Gives a record with other texts."""
+    """Returns a record with other texts."""
     example = tf_example_pb2.Example.FromString(data)
     for name, text in texts.items():
         key = name.replace("__", "/")
@@ -47,7 +47,7 @@ def edited(data, **texts):
 
 
 def run(*arguments, limit=700):
-    """Runs a command; gives its status, what it wrote, and checks its peak of memory.
+    """Runs a command; returns its status, what it wrote, and checks its peak of memory.
 
     Args:
       arguments: of `dyso`.

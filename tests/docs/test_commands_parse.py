@@ -19,7 +19,7 @@ ELSEWHERE = {"source", "printf", "rm", "dask", "pytest", "tensorboard"}
 
 
 def parse(words):
-    """Gives dyso's complaint about arguments, or nothing."""
+    """Returns dyso's error message about arguments, or an empty text."""
     name, *rest = words
     if name not in cli.COMMANDS:
         return f"no command {name}"
@@ -37,7 +37,7 @@ def parse(words):
 
 
 def docker(words):
-    """Checks what `docker run IMAGE` hands to dyso."""
+    """Checks the arguments that `docker run IMAGE` passes to dyso."""
     for image in ("dyso-worker", "dyso-trainer"):
         if image in words and words[1] == "run" and "--entrypoint" not in words:
             arguments = words[words.index(image) + 1 :]
@@ -92,7 +92,7 @@ def complaint(words):
 
 
 def texts(page):
-    """Gives where shell text stands in a page, and the text, indented blocks' too."""
+    """Returns where shell text stands in a page, and the text, indented blocks' too."""
     for block in blocks(page):
         if block.language == "bash":
             yield str(block), block.text

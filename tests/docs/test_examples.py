@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def example(place, monkeypatch, capsys):
-    """A function that runs a script on the dataset and gives what it printed."""
+    """A function that runs a script on the dataset and returns what it printed."""
 
     def run(name, *args):
         monkeypatch.setattr(sys, "argv", [name, "data/demo", *map(str, args)])

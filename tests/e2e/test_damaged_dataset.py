@@ -35,7 +35,7 @@ def swap(path):
 
 
 def validated(spec, folder):
-    """Gives the problems that are found, by file, and follows the advice to the letter.
+    """Returns the problems by file, after running the printed commands literally.
 
     The command that one is told takes the spec's place holder for the spec.
     """

@@ -105,7 +105,7 @@ def make(resolved, output, done, faults):
 
 
 def chosen(resolved):
-    """Gives the faults by scene, at random from the seed."""
+    """Returns the faults by scene, at random from the seed."""
     rng = np.random.default_rng(SEED)
     every = [(s, i) for s, n in resolved.spec.splits.items() for i in range(n)]
     picked = rng.choice(len(every), len(FAULTS), replace=False)

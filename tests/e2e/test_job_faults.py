@@ -112,12 +112,12 @@ def test_a_second_job_is_refused_and_the_first_completes(whole, tmp_path):
 
 
 def limited(size):
-    """Lets this process write no file past a size, as a quota does."""
+    """Limits the size of files that this process writes, like a quota."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def check_full(folder, log, whole, err, free):
-    """Checks a job's end on a full disk, and the one after it."""
+    """Checks how a job ends on a full disk, and that the next one completes."""
     told = lines(err)
     assert len(told) == 1, told
     assert re.search("No space left on device|File too large", told[0]), told
@@ -136,7 +136,7 @@ def test_a_file_size_limit_is_a_one_line_error(whole, tmp_path):
 
 @contextlib.contextmanager
 def small_disk(folder, size):
-    """Mounts a disk of that many bytes; gives a function that makes it large."""
+    """Mounts a disk of that many bytes; returns a function that makes it large."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "small", folder]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
@@ -150,7 +150,7 @@ def small_disk(folder, size):
 
 
 class FullAfter:
-    """Fills a disk when a file gets its name, so that there is no room for more."""
+    """Fills the disk when a file is renamed to its final name."""
 
     def __init__(self, disk, name):
         self._disk, self._name, self._full = disk, name, False

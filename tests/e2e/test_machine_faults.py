@@ -35,7 +35,7 @@ def stand_in(kind, *arguments, cpu=None, **options):
 
 
 def make(output, kind, *arguments, **options):
-    """Makes four scenes; what is of this kind happens in the second."""
+    """Makes four scenes; a fault of this kind happens in the second."""
     job = Job(
         resolved=small(splits={"train": SCENES}),
         output=open_folder(output),
@@ -132,7 +132,7 @@ def test_a_sound_dataset_has_no_warnings(tmp_path, capsys):
 
 
 def dyso_validate(folder, capsys):
-    """Gives the line that warns, if there is one."""
+    """Returns the warning line, if there is one."""
     capsys.readouterr()
     assert validate.main(folder, scenes=0) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -197,7 +197,7 @@ QUICKLY = "from dyso.pipeline import scenes; scenes.PAUSES = (0, 2, 4); "
 
 
 class Apart(Command):
-    """A command with a /dev/shm and a folder for temporary files of its own."""
+    """A command with a separate /dev/shm and folder for temporary files."""
 
     def __init__(self, folder, *args):
         folder.mkdir()
@@ -212,7 +212,7 @@ class Apart(Command):
         subprocess.run([*inside, "mount", *args], check=True)
 
     def resize(self, size):
-        """Gives both folders a size; 0 is what is in them, so that they are full."""
+        """Returns both folders a size; 0 is what is in them, so that they are full."""
         for folder in self.folders:
             own = os.statvfs(f"/proc/{self.process.pid}/root{folder}")
             used = (own.f_blocks - own.f_bfree) * own.f_frsize

@@ -38,7 +38,7 @@ def stand_in(kind, **options):
 
 
 def open_files():
-    """What this process holds open; its sockets are other tests' (Dask, gRPC)."""
+    """Returns the open files of this process, without the sockets of other tests."""
     gc.collect()  # closes what other tests forgot
     links = Path("/proc/self/fd").iterdir()
     names = {(link.name, os.readlink(link)) for link in links if link.is_symlink()}

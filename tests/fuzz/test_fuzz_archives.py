@@ -108,7 +108,7 @@ def base(tmp_path_factory) -> Path:
 
 
 def unpacked(base: Path, data: bytes, checksum: str = "") -> list[str]:
-    """Unpacks, and gives what is there; fails on all that must not be."""
+    """Unpacks, and returns what is there; fails on all that must not be."""
     shutil.rmtree(base.parent, ignore_errors=True)
     base.mkdir(parents=True)
     (base / "archive").write_bytes(data)
@@ -292,7 +292,7 @@ _NAMED = re.compile(rb"(?m)^ *(?:mtllib|map_|refl|bump|norm|disp).* (.*)")
 
 
 def assert_clean(copy: Path, base: Path) -> None:
-    """All that the copy names lies beside it, and is the asset's."""
+    """Checks that the copy names only files beside it that belong to the asset."""
     for path in copy.iterdir():
         if path.is_symlink():
             assert path.resolve().is_relative_to((base / "asset").resolve())

@@ -33,7 +33,7 @@ def whole(small) -> bytes:
 
 
 def read(data: bytes, small: ResolvedSpec) -> None:
-    """All that readers do with a record; only its own errors come out."""
+    """Does everything that readers do with a record; only its own errors may occur."""
     for ask in (
         lambda: records.decode(data),
         lambda: records.decode(data, fields=["depth"], views=[0]),

@@ -289,7 +289,7 @@ def test_every_accepted_spec_can_be_sampled(
 
 
 def least(key: str) -> float:
-    """The least that a number may be."""
+    """Returns the smallest allowed value of a number."""
     [entry] = [each for where, each in numbers() if where.endswith(f".{key}")]
     return entry["minimum"]
 

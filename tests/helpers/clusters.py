@@ -53,7 +53,7 @@ class Noting(InstantRenderer):
 
 
 def notes(path):
-    """Gives what `Noting` noted: pairs of process id and index or `start`."""
+    """Returns what `Noting` noted: pairs of process id and index or `start`."""
     text = Path(path).read_text() if Path(path).exists() else ""
     pairs = [line.split() for line in text.splitlines()]
     return [(int(pid), what if what == "start" else int(what)) for pid, what in pairs]
@@ -83,7 +83,7 @@ class Processes:
         return process
 
     def find(self, words=""):
-        """Gives the ids of living processes with the mark and these words."""
+        """Returns the ids of living processes with the mark and these words."""
         found, mark = [], f"{MARK}={self.mark}".encode()
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -116,7 +116,7 @@ class Processes:
 
 @contextmanager
 def processes(folder):
-    """Gives `Processes`, and ends them."""
+    """Returns `Processes`, and ends them."""
     own = Processes(folder)
     try:
         yield own
@@ -165,7 +165,7 @@ class Dask:
 
 
 def job_service(own):
-    """Starts Beam's job service; gives Beam's options to run there."""
+    """Starts Beam's job service; returns Beam's options to run there."""
     file = own.folder / "port"
     own.start(
         *("-m", "apache_beam.runners.portability.local_job_service_main"),

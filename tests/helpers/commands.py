@@ -22,7 +22,7 @@ max_failed: 0.5
 
 
 class Command:
-    """`dyso ...` as people run it, and the processes that it starts."""
+    """A `dyso` command in a process, with the processes that it starts."""
 
     def __init__(self, *args, before=(), first="", **environment):
         """Starts it.

@@ -24,7 +24,7 @@ BUCKET = "dyso-test"
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[str]:
-    """Moto's server as a process; gives its URL. It has the bucket `BUCKET`."""
+    """Starts Moto's server with the bucket `BUCKET`; yields its URL."""
     port = free_port()
     command = ["moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with served(command, port) as url:
@@ -35,7 +35,7 @@ def s3_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def gs_server() -> Iterator[str]:
-    """Gcp-storage-emulator as a process; gives its URL. It has the bucket `BUCKET`."""
+    """Starts gcp-storage-emulator with the bucket `BUCKET`; yields its URL."""
     port = free_port()
     command = ["gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}"]
     with served([*command, "--in-memory"], port) as url:
@@ -50,7 +50,7 @@ def gs_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def served(command: list[str], port: int) -> Iterator[str]:
-    """Runs a Python module that serves on a port; gives its URL when it answers."""
+    """Runs a Python module that serves on a port; returns its URL when it answers."""
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -65,7 +65,7 @@ def served(command: list[str], port: int) -> Iterator[str]:
 
 
 def answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Says whether a process that runs has opened its port."""
+    """Returns whether a process that runs has opened its port."""
     assert process.poll() is None, f"{process.args} ended"
     with contextlib.suppress(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -85,7 +85,7 @@ def speak_to(monkeypatch: pytest.MonkeyPatch, scheme: str, url: str) -> None:
 
 
 def free_port() -> int:
-    """Gives a port of those that no system gives to one who asks for any."""
+    """Returns a free port outside the range that systems choose automatically."""
     for port in range(20_000 + os.getpid() % 10_000, 32_000):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
@@ -95,7 +95,7 @@ def free_port() -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What came, and what is to become of it."""
+    """A request, and what to do with it."""
 
     method: str
     path: str
@@ -114,7 +114,7 @@ def unavailable(handler: "_Handler", request: Request) -> bool:
 
 
 def silence(handler: "_Handler", request: Request) -> bool:
-    """Takes the request, and says nothing until the client is gone or 20 s."""
+    """Accepts the request, and does not answer until the client leaves or 20 s pass."""
     handler.connection.settimeout(20)
     with contextlib.suppress(OSError):
         handler.connection.recv(1)
@@ -130,13 +130,13 @@ def cut(handler: "_Handler", request: Request) -> bool:
 
 
 def lose_answer(handler: "_Handler", request: Request) -> bool:
-    """Hands the request on, and closes the connection instead of answering."""
+    """Forwards the request, and closes the connection instead of answering."""
     handler.forward(request)
     return cut(handler, request)
 
 
 def truncate(handler: "_Handler", request: Request) -> bool:
-    """Hands on half of the body as if it were all."""
+    """Forwards half of the body as if it were complete."""
     half = dataclasses.replace(request, body=request.body[: len(request.body) // 2])
     handler.answer(*handler.forward(half))
     return True
@@ -157,7 +157,7 @@ def flip_answer(handler: "_Handler", request: Request) -> bool:
 
 
 class Proxy:
-    """Stands before a server; does what `break_next` says.
+    """A proxy before a server that makes the faults of `break_next`.
 
     Attributes:
       url: where it listens.
@@ -187,7 +187,7 @@ class Proxy:
         times: int = 1,
         when: Callable[[Request], bool] = lambda request: True,
     ) -> None:
-        """Lets the next `times` requests that `when` is true of meet a fault."""
+        """Applies a fault to the next `times` requests for which `when` is true."""
         self._faults += [(fault, when)] * times
 
     def fault_for(self, request: Request) -> Fault | None:
@@ -245,4 +245,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""

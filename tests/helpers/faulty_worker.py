@@ -161,7 +161,7 @@ MORE_KINDS = {
 
 
 def more(counter, times):
-    """Says whether it shall happen once more, and notes that."""
+    """Returns whether the fault shall happen once more, and counts it."""
     if counter.startswith("--"):
         return True
     with open(counter, "a") as file:

@@ -24,7 +24,7 @@ from helpers.instant_renderer import InstantRenderer
 
 
 def accounts(folder):
-    """Gives the names of finished parts' accounts, with their times."""
+    """Returns the names of finished parts' accounts, with their times."""
     return {
         path: path.stat().st_mtime_ns
         for path in sorted(folder.glob(".work/*/*.json"))
@@ -33,7 +33,7 @@ def accounts(folder):
 
 
 def shards(folder):
-    """Gives the bytes of every shard that metadata.json knows, by name."""
+    """Returns the bytes of every shard that metadata.json knows, by name."""
     entries = json.loads((folder / "metadata.json").read_text())["shards"]
     found = {each["file"]: (folder / each["file"]).read_bytes() for each in entries}
     assert set(found) == {path.name for path in folder.glob("*.array_record-*")}
@@ -41,12 +41,12 @@ def shards(folder):
 
 
 def files(folder):
-    """Gives the names of all files and folders in a dataset."""
+    """Returns the names of all files and folders in a dataset."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def scenes(folder):
-    """Gives the scenes in a dataset's shards."""
+    """Returns the scenes in a dataset's shards."""
     every = [
         records.scene_of(record)
         for name in shards(folder)
@@ -56,7 +56,7 @@ def scenes(folder):
 
 
 def small(**fields):
-    """Gives a dataset of made-up assets, whose scenes cost next to nothing."""
+    """Returns a dataset of made-up assets, whose scenes cost next to nothing."""
     bounds = ((-0.1, -0.2, 0.0), (0.4, 0.5, 0.4))
     objects = [
         Asset(id=f"o{i}", category=f"c{i % 3}", bounds=bounds) for i in range(20)
@@ -128,7 +128,7 @@ class Process:
         self.pid = self._process.pid
 
     def end(self, seconds=120):
-        """Waits for its end; gives its status, negative for a signal."""
+        """Waits for its end; returns its status, negative for a signal."""
         self._process.join(seconds)
         if self._process.is_alive():
             self._process.kill()

@@ -91,7 +91,7 @@ def go_through(page: Path, folder: Path) -> None:
 
 
 def run(block: Block, folder: Path) -> str:
-    """Runs a block of shell text; gives what it printed."""
+    """Runs a block of shell text; returns what it printed."""
     programs = Path(sys.executable).parent
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],

@@ -35,7 +35,7 @@ def make(resolved, output, *, workers=2, renderer=InstantRenderer, **options):
 
 
 def contents(output):
-    """Gives the records of every shard by its name, in order."""
+    """Returns the records of every shard by its name, in order."""
     shards = json.loads((output / "metadata.json").read_text())["shards"]
     for shard in shards:
         assert records.checksum(output / shard["file"]) == shard["sha256"]
@@ -141,7 +141,7 @@ def test_every_failed_attempt_is_kept_and_its_asset_named(tiny, tmp_path):
 
 @pytest.fixture
 def unwatched(monkeypatch):
-    """Lets a job with too many failures go on until all of its parts are there."""
+    """Makes a job with too many failures continue until all of its parts are done."""
     monkeypatch.setattr("dyso.pipeline.job.POLL_SECONDS", 60.0)
 
 
@@ -220,7 +220,7 @@ def test_a_split_whose_scenes_all_failed_is_an_error_and_is_remade(
 
 
 class FullDisk(InstantRenderer):
-    """Fails as a write to a full disk does, after some scenes."""
+    """Fails after some scenes with the error of a full disk."""
 
     def render(self, scene, watch=None):
         if scene.index == 5:
@@ -357,7 +357,7 @@ def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path, monkeypatch):
 
 
 class Halfway(InstantRenderer):
-    """Goes on with scene 1 when there is a file that lets it."""
+    """Waits in scene 1 until a file appears."""
 
     def __init__(self, *, go, **options):
         super().__init__(**options)

@@ -21,7 +21,7 @@ START, CPU = 600.0, 30.0
 
 
 class Timed(InstantRenderer):
-    """Says that it took core-seconds, as a worker does."""
+    """A renderer that reports core-seconds, like a worker."""
 
     def render(self, scene, watch=None):
         timings = {"start": START, "cpu": CPU}

@@ -38,7 +38,7 @@ HARNESS = [
 
 @pytest.fixture(autouse=True)
 def time_out():
-    """Ends a test whose engine hangs."""
+    """Ends a test whose runner hangs."""
 
     def end(*_):
         raise TimeoutError("the test takes too long")
@@ -104,7 +104,7 @@ def shards(job):
 
 
 def rendered(job):
-    """Gives the scenes begun, as pairs of process id and index."""
+    """Returns the scenes begun, as pairs of process id and index."""
     pairs = notes(job.renderer.keywords["note"])
     return [(pid, what) for pid, what in pairs if what != "start"]
 
@@ -183,7 +183,7 @@ def test_dask_workers_stop_when_the_launcher_does(
 
 @pytest.fixture
 def nobody():
-    """An address at which nobody listens, nor can."""
+    """An address on which no process listens or can listen."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{bound.getsockname()[1]}"
@@ -295,7 +295,7 @@ def bucket(monkeypatch):
 
 @pytest.fixture
 def dataflow():
-    """A service that takes any job and says that it is done; gives what it got."""
+    """A service that takes any job and says that it is done; returns what it got."""
     got = []
 
     class Service(http.server.BaseHTTPRequestHandler):

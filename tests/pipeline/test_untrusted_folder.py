@@ -26,7 +26,7 @@ def shards(folder):
 
 
 def everything(folder):
-    """Gives what is in a folder, and when it was changed."""
+    """Returns what is in a folder, and when it was changed."""
     return {path: path.lstat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
 
 
@@ -83,7 +83,7 @@ def test_names_in_metadata_are_the_plans_or_nothing(
 
 
 def test_a_complete_dataset_names_all_of_its_shards_and_no_others(whole, data, tiny):
-    """Else one that says nothing of what is lost would pass for whole."""
+    """Otherwise, a dataset could hide that shards are missing."""
 
     def keep(value):
         value["shards"] = [e for e in value["shards"] if (data / e["file"]).exists()]
@@ -133,7 +133,7 @@ def test_the_dataset_itself_may_be_a_link(whole, data, tiny, tmp_path):
     + ['{"spec_hash": "", "versions": {"dyso": 1}, "scenes_per_shard": 4}'],
 )
 def test_a_damaged_layout_is_a_one_line_error(data, tiny, text):
-    """And mended as one is told."""
+    """The error's advice repairs it."""
     (data / "metadata.json").unlink()
     (data / "COMPLETED").unlink()
     (data / WORK_FOLDER).mkdir()
@@ -153,7 +153,7 @@ def test_damaged_metadata_makes_the_job_remake_every_shard(whole, data, tiny, te
 
 
 class Stops(InstantRenderer):
-    """Fails as on a full disk, at the last scene."""
+    """Fails at the last scene with the error of a full disk."""
 
     def render(self, scene, watch=None):
         if (scene.split, scene.index) == ("test", 2):
@@ -184,7 +184,7 @@ def test_shards_of_another_division_are_reported_without_the_work_folder(data, t
 
 
 class RemovesNotes(InstantRenderer):
-    """Has somebody remove the job's notes, at a scene."""
+    """Removes the job's work folder while a scene is rendered."""
 
     def __init__(self, *, output, **options):
         super().__init__(**options)

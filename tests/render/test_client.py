@@ -31,7 +31,7 @@ def workers() -> set[int]:
 
 @pytest.fixture
 def own(starter: ResolvedSpec):
-    """A renderer of the test's own, and the worker process of it once it runs."""
+    """A renderer for this test only, and its worker process once it runs."""
     before = workers()
     with Renderer(
         objects=starter.objects.manifest,
@@ -44,7 +44,7 @@ def own(starter: ResolvedSpec):
 
 
 def slow(scene: Scene) -> Scene:
-    """Gives a scene that takes some seconds."""
+    """Returns a scene that takes some seconds."""
     render = dataclasses.replace(scene.render, samples=2048)
     return dataclasses.replace(scene, render=render)
 

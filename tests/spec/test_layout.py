@@ -23,7 +23,7 @@ def test_paired_cameras_see_their_own_step_in_time_order(steps):
 
 
 def check(layout):
-    """The ways to ask for a view agree, and every view is there once."""
+    """Checks that all methods agree, and that each view occurs once."""
     assert layout.views == len(set(layout.pairs)) == len(layout.pairs)
     for view, (step, camera) in enumerate(layout.pairs):
         assert layout.view(step, camera) == view

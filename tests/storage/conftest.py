@@ -31,7 +31,7 @@ def proxied(
     servers: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Folder, emulators.Proxy]]:
-    """A new folder in each kind of bucket, and the proxy that stands before it."""
+    """A new folder in each kind of bucket, behind a proxy."""
     proxy = emulators.Proxy(servers(request.param))
     speak_to(monkeypatch, request.param, proxy.url)
     location = f"{request.param}://{emulators.BUCKET}/{uuid.uuid4().hex}"

@@ -20,7 +20,7 @@ SIZE = 12_000_000
 
 @pytest.fixture(autouse=True)
 def hurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds that a test can wait for, and that a busy machine keeps."""
+    """Short time-outs that a busy machine can still meet."""
     call = getattr(request.node, "callspec", None)
     if call and call.params.get("fault") is emulators.silence:
         monkeypatch.setattr(retries, "SILENCE_SECONDS", 0.5)
@@ -252,7 +252,7 @@ def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """A function after which holders are of another machine than those before."""
+    """A function after which lock owners appear to be on another machine."""
 
     def move() -> None:
         monkeypatch.setattr("dyso.storage.lock_owner._machine", lambda: "another")
@@ -330,7 +330,7 @@ def test_beats_come_again_after_an_outage(proxied: tuple[Folder, Proxy]) -> None
 def test_a_lock_object_is_written_only_if_there_is_none(
     proxied: tuple[Folder, Proxy],
 ) -> None:
-    """The emulator of Google's does not know the condition; the real service does."""
+    """Google's emulator ignores the condition, which the real service supports."""
     folder, proxy = proxied
     with folder.hold("lock"):
         pass

@@ -16,7 +16,7 @@ from dyso.storage import Folder, Held, LocalFolder, bucket_lock, open_folder, re
 
 
 def make(path: Path, size: int, seed: int = 0) -> tuple[Path, str]:
-    """Makes a file; gives it and its sha256."""
+    """Makes a file; returns it and its sha256."""
     data = random.Random(seed).randbytes(size)
     path.write_bytes(data)
     return path, hashlib.sha256(data).hexdigest()
@@ -162,7 +162,7 @@ def test_threads_share_a_folder(folder: Folder) -> None:
 
 
 def in_other_process(folder: Folder, code: str) -> tuple["subprocess.Popen[str]", str]:
-    """Runs code that prints one line; gives the process and the line."""
+    """Runs code that prints one line; returns the process and the line."""
     process = subprocess.Popen(
         [
             sys.executable,

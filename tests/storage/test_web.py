@@ -74,7 +74,7 @@ def hasty(monkeypatch):
 
 
 def trickle(own):
-    """Sends a byte now and then, for as long as somebody listens."""
+    """Sends a byte now and then, as long as the client stays connected."""
     while True:
         own.sendall(b"a")
         time.sleep(TRICKLE)

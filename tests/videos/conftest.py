@@ -30,7 +30,7 @@ def films(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clips(films, small, tmp_path_factory):
-    """The folder of clips of `films`, by one worker that nothing stopped."""
+    """The clips of `films`, made by one worker without interruption."""
     out = tmp_path_factory.mktemp("clips") / "out"
     ingest(films, out, small, workers=1)
     return out

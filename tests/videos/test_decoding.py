@@ -66,7 +66,7 @@ def ramp(height, width):
 
 
 def spans(image):
-    """From where to where red and green go, as shares of the whole."""
+    """Returns the ranges of red and green, as shares of the whole."""
     red, green = (image[..., channel].astype(float) / 255 for channel in (0, 1))
     return [red[:, 0].mean(), red[:, -1].mean(), green[0].mean(), green[-1].mean()]
 

@@ -174,7 +174,7 @@ def decoder_of(parent):
 
 
 def answers_around(name, folder, options, timeout):
-    """Decodes a film, another, and the film again; gives all but the last answer."""
+    """Decodes a film, another, and the film again; returns all but the last answer."""
     film(folder / "a.mp4", numbered(9))
     videos = [Video(name=n, size=1, split="train") for n in ("a.mp4", name, "a.mp4")]
     first, found, last = decode_all(folder, videos, options, 1, timeout=timeout)

@@ -123,7 +123,7 @@ def expected(dataset, split, index, layer, view):
 
 
 def assert_shows(browser, dataset, split, index, layer, view):
-    """The pixels on the screen are nearer to this view than to all others."""
+    """Checks that the screen's pixels are nearer to this view than to all others."""
     found = seen(browser)
     errors = [
         np.abs(found - expected(dataset, split, index, layer, other)).mean()

@@ -43,7 +43,7 @@ def png(width: int, height: int, color: int = 90) -> bytes:
 
 
 def png_head(width: int, height: int) -> bytes:
-    """A small PNG that says that it is large."""
+    """A small PNG whose header claims a large size."""
     data = bytearray(png(4, 4))
     data[16:24] = struct.pack(">II", width, height)
     checksum = zlib.crc32(bytes(data[12:29]))
@@ -461,7 +461,7 @@ def shelf(tmp_path_factory, trap) -> Shelf:
 
 @pytest.fixture(scope="module", autouse=True)
 def own_cache(starter, tmp_path_factory):
-    """What is broken here goes into no other's cache; the starter assets are there."""
+    """Keeps broken assets out of other tests' caches; has the starter assets."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -491,7 +491,7 @@ def render(worker, starter: ResolvedSpec):
 
 
 def assert_named(worker, render, message: str, *names: str) -> None:
-    """The asset is named, by the process that was there before."""
+    """Checks that the error names the asset, and that the worker survives."""
     render("good")
     process = worker._worker
     with pytest.raises(RenderError, match=message) as caught:
@@ -507,7 +507,7 @@ def test_a_bad_mesh_is_named(worker, render, name) -> None:
 
 
 def test_a_pipe_is_never_opened(worker, render, shelf) -> None:
-    """Whoever opens a pipe for reading, and waits, lets us open it for writing."""
+    """A pipe can be opened for writing only if a process has opened it for reading."""
     opened = threading.Event()
 
     def write() -> None:
@@ -638,7 +638,7 @@ def test_assets_come_from_a_bucket(
 
 
 def test_nothing_is_left_outside_the_scratch_folder(render, shelf) -> None:
-    """The manifest's own name is a path too."""
+    """The name of the manifest is untrusted, too."""
     render("good")
     beside = {path.name for path in shelf.folder.parent.iterdir()}
     assert not [name for name in beside if name.startswith("shelf") and "-" in name]
@@ -647,7 +647,7 @@ def test_nothing_is_left_outside_the_scratch_folder(render, shelf) -> None:
 def test_a_scene_with_a_bad_asset_is_made_under_the_next_attempt(
     shelf, starter: ResolvedSpec, tmp_path
 ) -> None:
-    """Half the objects are broken: the scenes are made, and the broken are named."""
+    """Half of the objects are broken: all scenes are made, and these are named."""
     few = Shelf(shelf.folder)
     names = ("good", "gltf_nan", "texture_huge", "absent")
     few.assets = {name: shelf.assets[name] for name in names}

@@ -119,7 +119,7 @@ STARTER = ("block", "bunny", "domino", "duck", "lego", "shape_000", "table", "wh
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory) -> dict[str, list]:
-    """What Blender makes of each file, and of its copy."""
+    """What Blender imports from each file and from its copy."""
     base = tmp_path_factory.mktemp("meshes").resolve()
     paths = {}
     for name, files in FILES.items():

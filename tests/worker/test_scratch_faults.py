@@ -13,7 +13,7 @@ ROOM = 1_000_000
 
 
 def chained(cause: BaseException) -> Exception:
-    """Gives an asset's error that something else led to."""
+    """Returns an asset's error with another error as its cause."""
     try:
         try:
             raise cause

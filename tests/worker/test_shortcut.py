@@ -22,7 +22,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def flying(starter: ResolvedSpec) -> ResolvedSpec:
-    """Returns the spec with objects in the air at its two steps."""
+    """Returns the spec with objects in the air at both steps."""
     spec = starter.spec
     dynamics = dataclasses.replace(
         spec.dynamics,

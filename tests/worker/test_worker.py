@@ -292,7 +292,7 @@ def test_any_resolution(
 
 
 def test_views_without_object_or_floor(renderer: Renderer, scene: Scene) -> None:
-    """One camera looks up, past everything; what it sees is the sky alone."""
+    """One camera looks up, past all objects, and sees only the sky."""
     up = geometry.quaternion_from_matrix(
         np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
     )
