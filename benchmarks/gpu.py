@@ -219,10 +219,10 @@ def run(arguments: argparse.Namespace) -> None:
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(f"{time.monotonic() - begin:.0f} s: {name} {values}", flush=True)
 
-    full = configuration(PRESETS[arguments.full_preset])
+    full = configuration(PRESETS[arguments.full_preset].config)
     note("full_size", full_size.measure(full, arguments.full_steps))
 
-    tiny = configuration(PRESETS["dyst-tiny"])
+    tiny = configuration(PRESETS["dyst-tiny"].config)
     width = arguments.width
     swap = dataclasses.replace(
         tiny,

@@ -4,10 +4,10 @@
     python benchmarks/train.py dyst --data data/dyso         with the loader's share
     python benchmarks/train.py dyst --micro-batch 64         where memory is short
 
-FLOPs are XLA's own count of the compiled forward pass, by module; a step counts three
-times as many (forward, and twice that backward), recomputed activations not. The peak
-is the best of products of square matrices of 1024 to 8192 a side, in the type that the
-model computes in, measured in the same run. Times are medians.
+FLOPs are XLA's own count of the compiled forward pass, by module. A step is three
+forward passes (the backward pass counts as two), without recomputed activations. The
+peak is the best of products of square matrices of 1024 to 8192 a side, in the type that
+the model computes in, measured in the same run. Times are medians.
 """
 
 from __future__ import annotations
@@ -25,71 +25,77 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyso.train import device_memory
+from dyso.train.config import Config
 from dyso.train.data import Scenes
 from dyso.train.model import Dyst
-from dyso.train.presets import PRESETS, Config
-from dyso.train.step import devices_mesh, init_state, make_step, place
+from dyso.train.presets import PRESETS
+from dyso.train.step import devices_mesh, init_params, init_state, make_step, place
 
 SIZES = (1024, 2048, 4096, 8192)
 REPEATS = 5
 
 
 def random_batches(config: Config) -> Iterator[dict[str, np.ndarray]]:
-    """Gives one batch of random pictures again and again."""
+    """Yields one batch of random pictures again and again."""
     training, rng = config.training, np.random.default_rng(0)
-    shape = (*config.model.resolution, 3)
-    size = training.batch_size
+    size, views = training.batch_size, training.inputs + training.targets
 
     def pictures(count: int) -> np.ndarray:
-        return rng.integers(0, 256, (size, count, *shape), np.uint8)
+        shape = (size, count, *config.model.resolution, 3)
+        return rng.integers(0, 256, shape, np.uint8)
 
+    targets = np.arange(training.targets, dtype=np.int32)
     batch = {
         "inputs": pictures(training.inputs),
         "targets": pictures(training.targets),
-        "cameras": np.tile([0, 1, 0, 1], (size, 1)).astype(np.int32),
-        "dynamics": np.tile([0, 0, 1, 1], (size, 1)).astype(np.int32),
+        "cameras": np.tile(targets % 2, (size, 1)),
+        "dynamics": np.tile(targets // 2, (size, 1)),
     }
+    if config.model.target_poses == "given":
+        batch["intrinsics"] = np.tile(np.eye(3, dtype=np.float32), (size, views, 1, 1))
+        batch["extrinsics"] = rng.normal(size=(size, views, 3, 4)).astype(np.float32)
     while True:
         yield batch
 
 
 def flops(config: Config) -> dict[str, float]:
-    """Gives the FLOPs of a scene's forward pass by module, as XLA counts them."""
+    """Returns the FLOPs of a scene's forward pass by module, as XLA counts them."""
     # In float32 and unfused: XLA cannot look into cuDNN's attention.
-    model = Dyst(dataclasses.replace(config.model, compute="float32", remat=False))
-    training, (height, width) = config.training, config.model.resolution
-    inputs = jnp.zeros((1, training.inputs, height, width, 3))
-    targets = jnp.zeros((1, training.targets, height, width, 3))
-    owners = jnp.zeros((1, training.pixels), jnp.int32)
-    positions = jnp.zeros((1, training.pixels, 2))
-    params = jax.eval_shape(
-        lambda: model.init(jax.random.key(0), inputs, targets, owners, positions)
-    )
-    tokens = config.model.tokens_a_view * training.inputs
-    scene = jnp.zeros((1, tokens, config.model.width))
-    latents = {
-        name: jnp.zeros((1, training.targets, n))
-        for name, n in config.model.latents.items()
-    }
+    model = dataclasses.replace(config.model, compute="float32", remat="none")
+    config = dataclasses.replace(config, model=model)
+    training = config.training
+    variables = {"params": jax.eval_shape(lambda: init_params(config))}
+
+    def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((1, *shape), dtype)
 
     def count(method: str, *arguments: Any) -> float:
-        def run(params: Any, *arguments: Any) -> Any:
-            return model.apply(params, *arguments, method=method)
+        def run(*arguments: Any) -> Any:
+            return Dyst(model).apply(*arguments, method=method)
 
         with jax.default_device(jax.devices("cpu")[0]):
-            lowered = jax.jit(run).lower(params, *arguments)
+            lowered = jax.jit(run).lower(variables, *arguments)
             analysis = lowered.compile().cost_analysis()
         return float(analysis["flops"])
 
-    return {
-        "encoder": count("encode", inputs),
-        "estimator": count("estimate", targets, scene),
-        "decoder": count("decode", latents, owners, positions, scene),
-    }
+    inputs = array(training.inputs, *model.resolution, 3)
+    scene = array(model.tokens_a_view * training.inputs, model.width)
+    pixels = training.pixels
+    owners, positions = array(pixels, dtype=jnp.int32), array(pixels, 2)
+    latents = {name: array(training.targets, n) for name, n in model.latents.items()}
+    given = model.target_poses == "given"
+    rays = (array(*inputs.shape[1:-1], 6) if model.input_poses else None,)
+    decoded = (latents, owners, positions, scene, array(pixels, 6) if given else None)
+    result = {"encoder": count("encode", inputs, *rays)}
+    if latents:
+        targets = array(training.targets, *model.resolution, 3)
+        right = array(training.targets, dtype=bool) if model.estimator_half else None
+        result["estimator"] = count("estimate", targets, scene, right)
+    return result | {"decoder": count("decode", *decoded)}
 
 
 def peak(dtype: Any) -> float:
-    """Gives the most FLOPs a second that a product of matrices reached."""
+    """Returns the most FLOPs a second that a product of matrices reached."""
     best = 0.0
     for size in SIZES:
         # Random values: a device multiplies constants with less power, and faster.
@@ -104,7 +110,7 @@ def peak(dtype: Any) -> float:
 
 
 def median(function: Callable[[], Any]) -> float:
-    """Gives the median of the seconds that a call takes."""
+    """Returns the median of the seconds that a call takes."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -124,7 +130,7 @@ def main() -> None:
     parser.add_argument("--micro-batch", type=int)
     parser.add_argument("--steps", type=int, default=10)
     arguments = parser.parse_args()
-    config = PRESETS[arguments.preset]
+    config = PRESETS[arguments.preset].config
     changes = {
         name: getattr(arguments, name)
         for name in ("batch_size", "micro_batch")

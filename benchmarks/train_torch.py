@@ -25,8 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dyso.train.config import Config, Model
 from dyso.train.model import Dyst
-from dyso.train.presets import PRESETS, Config, Model
+from dyso.train.presets import PRESETS
 from dyso.train.step import init_params
 
 PAIRS = 7
@@ -35,7 +36,7 @@ REST = 0.1  # seconds: the threads of the one before wait in a loop for more wor
 
 
 def to_torch(params: Any) -> Any:
-    """Gives Flax's parameters in PyTorch's layouts: outputs first."""
+    """Returns Flax's parameters in PyTorch's layouts: outputs first."""
     result = {}
     for name, value in params.items():
         if isinstance(value, dict):
@@ -58,7 +59,7 @@ def to_torch(params: Any) -> Any:
 
 
 def leaves(params: Any) -> list[Tensor]:
-    """Gives all tensors of nested dictionaries, in the order of their names."""
+    """Returns all tensors of nested dictionaries, in the order of their names."""
     if isinstance(params, Tensor):
         return [params]
     return [leaf for name in sorted(params) for leaf in leaves(params[name])]
@@ -75,7 +76,7 @@ def norm(p: Any, x: Tensor) -> Tensor:
 
 
 def features(x: Tensor) -> Tensor:
-    """Gives Fourier features of positions [..., 2], 8 octaves."""
+    """Returns Fourier features of positions [..., 2], 8 octaves."""
     scales = 2.0 ** torch.arange(8) * math.pi
     angles = (x[..., None] * scales).flatten(-2)
     return torch.cat([torch.sin(angles), torch.cos(angles)], -1)
@@ -96,13 +97,17 @@ def attention(p: Any, model: Model, x: Tensor, to: Tensor) -> Tensor:
 
 
 def block(
-    p: Any, model: Model, x: Tensor, scene: Tensor | None = None, own: bool = False
+    p: Any,
+    model: Model,
+    x: Tensor,
+    scene: Tensor | None = None,
+    to_itself: bool = False,
 ) -> Tensor:
     """A pre-norm layer: cross-attention, self-attention, MLP."""
     norms = (p[f"LayerNorm_{i}"] for i in range(3))
     if scene is not None:
         x = x + attention(p["cross"], model, norm(next(norms), x), scene)
-    if own:
+    if to_itself:
         y = norm(next(norms), x)
         x = x + attention(p["self"], model, y, y)
     hidden = F.gelu(linear(p["Dense_0"], norm(next(norms), x)), approximate="tanh")
@@ -149,7 +154,7 @@ def forward(
     tokens = torch.cat([tokens[:, :1] + p["first_view"], tokens[:, 1:]], 1)
     scene = tokens.reshape(batch, -1, model.width)
     for i in range(model.encoder_layers):
-        scene = block(p[f"layer_{i}"], model, scene, own=True)
+        scene = block(p[f"layer_{i}"], model, scene, to_itself=True)
     scene = norm(p["LayerNorm_0"], scene)
 
     p = params["estimator"]
@@ -159,7 +164,7 @@ def forward(
     token = p["dynamics_token"].expand(batch * count, 1, -1)
     tokens, first = torch.cat([tokens, token], 1), scene[:, : model.tokens_a_view]
     for i in range(model.estimator_layers):
-        tokens = block(p[f"layer_{i}"], model, tokens, first, own=True)
+        tokens = block(p[f"layer_{i}"], model, tokens, first, to_itself=True)
     tokens = norm(p["LayerNorm_0"], tokens)
     latents = torch.cat(
         [
@@ -171,8 +176,8 @@ def forward(
 
     p = params["decoder"]
     query = linear(p["query_position"], features(positions))
-    own = F.one_hot(owners.long(), count).to(query.dtype)
-    query = query + own @ linear(p["query_latents"], latents)
+    one_hot = F.one_hot(owners.long(), count).to(query.dtype)
+    query = query + one_hot @ linear(p["query_latents"], latents)
     for i in range(model.decoder_layers):
         query = block(p[f"layer_{i}"], model, query, scene)
     hidden = F.relu(linear(p["color_hidden"], norm(p["LayerNorm_0"], query)))
@@ -188,7 +193,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     arguments = parser.parse_args()
-    config = PRESETS[arguments.preset]
+    config = PRESETS[arguments.preset].config
     config = dataclasses.replace(
         config, model=dataclasses.replace(config.model, compute="float32")
     )
@@ -229,11 +234,11 @@ def main() -> None:
     loss, gradient = ours()
     other, gradients = theirs()
     np.testing.assert_allclose(loss, other.detach(), rtol=1e-5)
-    for own, theirs_ in zip(
+    for ours_, theirs_ in zip(
         leaves(to_torch(jax.device_get(gradient))), gradients, strict=True
     ):
         np.testing.assert_allclose(
-            own.detach(), theirs_, rtol=1e-2, atol=1e-3 * float(theirs_.abs().max())
+            ours_.detach(), theirs_, rtol=1e-2, atol=1e-3 * float(theirs_.abs().max())
         )
     times: dict[str, list[float]] = {"jax": [], "torch": []}
     for _ in range(arguments.pairs):

@@ -20,7 +20,8 @@ from dyso.cli.bar import each
 from dyso.errors import UserError
 from dyso.spec import load_resolved
 from dyso.terminal import say_error, to_stderr
-from dyso.train.presets import ABOUT, PRESETS, Config
+from dyso.train.config import Config
+from dyso.train.presets import PRESETS
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
@@ -39,8 +40,8 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
 
 def _of_any(name: str) -> Config:
     """Returns a preset for datasets of any resolution."""
-    model = dataclasses.replace(PRESETS[name].model, resolution=(0, 0))
-    return dataclasses.replace(PRESETS[name], model=model)
+    model = dataclasses.replace(PRESETS[name].config.model, resolution=(0, 0))
+    return dataclasses.replace(PRESETS[name].config, model=model)
 
 
 def at_resolution(config: Config, resolution: tuple[int, int]) -> Config:
@@ -187,7 +188,7 @@ def held_out_split(splits: list[str], trained_on: str) -> str | None:
 _WIDTH = max(map(len, PRESETS))
 main.__doc__ = str(main.__doc__).replace(
     "{presets}",
-    "\n    ".join(f"  {name:{_WIDTH}}  {ABOUT[name]}" for name in PRESETS),
+    "\n    ".join(f"  {name:{_WIDTH}}  {PRESETS[name].about}" for name in PRESETS),
 )
 
 

@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -36,6 +37,7 @@ def ingest(
     *,
     out: str,
     frames: int = 64,
+    sample: Literal["spread", "first"] = "spread",
     resolution: tuple[int, int] = (128, 128),
     fps: float = 12.0,
     min_frames: int = 7,
@@ -48,16 +50,18 @@ def ingest(
 ) -> int:
     """Turn a folder of videos into clips for training.
 
-    After a stop, run the same command to resume. Each video becomes one clip of its
-    first frames, cropped about the centre to the aspect ratio of the resolution. The
-    label files of Something-Something v2 decide the splits. Videos of other folders go
-    to `train`, or are split by a hash of their names. OUT/metadata.json lists the files
-    that cannot be read.
+    After a stop, run the same command to resume. Each video becomes one clip,
+    cropped about the centre to the aspect ratio of the resolution. The label files of
+    Something-Something v2 decide the splits. Videos of other folders go to `train`, or
+    are split by a hash of their names. OUT/metadata.json lists the files that cannot be
+    read.
 
     Args:
       source: the folder. Videos (webm, mp4, mov, avi and others) may be in subfolders.
       out: the output: a folder, s3://bucket/prefix or gs://bucket/prefix.
       frames: the most frames of a clip.
+      sample: which frames of a longer video make the clip: those spread evenly over all
+        of it, or the first.
       resolution: height and width of the frames, in pixels.
       fps: frames per second; the nearest frames are kept.
       min_frames: videos with fewer frames are refused; training DyST needs 7.
@@ -72,6 +76,7 @@ def ingest(
 
     options = videos.Options(
         frames=frames,
+        sample=sample,
         resolution=resolution,
         fps=fps,
         min_frames=min_frames,

@@ -27,7 +27,7 @@ from jax.experimental import multihost_utils
 from dyso.errors import UserError
 from dyso.files import replacing
 from dyso.terminal import to_stderr
-from dyso.train.presets import Config
+from dyso.train.config import Config
 from dyso.train.step import State, init_state
 
 KEPT = 3

@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 
 from dyso import geometry, terminal
 from dyso.errors import UserError
-from dyso.train.presets import Config
+from dyso.train.config import Config
 
 if TYPE_CHECKING:
     from dyso.spec import Spec
@@ -191,6 +191,8 @@ class Scenes:
         }
         if "extrinsics" in self.fields:
             noise = rng.normal(size=(len(views), 3)) * self.config.training.pose_noise
+            if self.config.training.noisy_poses == "inputs":
+                noise[count:] = 0
             batch["intrinsics"] = record["intrinsics"]
             batch["extrinsics"] = relative(record["extrinsics"], noise)
         return batch

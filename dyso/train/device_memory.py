@@ -10,7 +10,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from dyso.train.presets import Config
+from dyso.train.config import Config
 from dyso.train.step import init_state
 
 SHARE = 0.8
@@ -49,9 +49,11 @@ def activation_bytes(config: Config) -> int:
             * model.estimator_layers
             * (model.tokens_a_view + queries)
         )
-    if model.remat:
-        # Inputs of all layers, and the rest of the largest.
-        layers, attention = layers // 4, attention // model.decoder_layers
+    if model.remat != "none":
+        # Kept are the layers' inputs, with `dots` the results of their linear layers
+        # too, and everything of the largest layer.
+        layers //= {"dots": 2, "full": 4}[model.remat]
+        attention //= model.decoder_layers
     return int(bytes_each * (layers + attention + 2.63 * model.cnn_width * views))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dyso.train.config import Config
 from dyso.train.data import Batch, Scenes, look_up
 from dyso.train.evaluation import BATCH, batches, read
 from dyso.train.latent_sources import (
@@ -22,7 +23,6 @@ from dyso.train.latent_sources import (
 from dyso.train.memory import InMemory
 from dyso.train.metrics import contrastiveness, psnr
 from dyso.train.predict import Predictor
-from dyso.train.presets import Config
 
 SHOWN = 4
 

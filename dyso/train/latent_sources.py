@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int
 
+from dyso.train.config import Config
 from dyso.train.data import Batch
 from dyso.train.latent_swap import sources
-from dyso.train.presets import Config
 
 Source = Literal["target", "matching", "other"]
 

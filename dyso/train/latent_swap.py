@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dyso.train.config import Control
 from dyso.train.model import Latents
-from dyso.train.presets import Control
 
 
 def sources(ids: Int[Array, "*B T"]) -> Int[Array, "*B T"]:

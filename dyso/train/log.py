@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from dyso.files import replacing
-from dyso.train.presets import Config
+from dyso.train.config import Config
 
 Say = Callable[[dict[str, float]], None]
 """Is given the metrics of each line."""

@@ -44,7 +44,7 @@ def read_frames(
     from dyso.videos.decoding import VideoError
     from dyso.videos.decoding import read_frames as read
 
-    options = Options(frames=limit, resolution=resolution, min_frames=1)
+    options = Options(frames=limit, sample="first", resolution=resolution, min_frames=1)
     try:
         try:
             timed = read(path, options)

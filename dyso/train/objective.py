@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dyso import geometry
+from dyso.train.config import Config
 from dyso.train.latent_swap import recombine, scale_gradient
 from dyso.train.model import Dyst, Latents
-from dyso.train.presets import Config
 
 Batch = dict[str, Array]
 
@@ -22,13 +22,13 @@ def losses(
     *,
     video: bool,
 ) -> Float[Array, " B"]:
-    """Gives each scene's mean squared error.
+    """Returns each scene's mean squared error.
 
     Args:
       params: of the model.
       batch: see `dyso.train.data`.
-      keys: [B], one for each scene, so that what is drawn does not depend on how
-        scenes are spread over devices and micro-batches.
+      keys: [B], one for each scene. So the draws do not depend on how scenes are
+        spread over devices and micro-batches.
       config: the run.
       video: the batch is of monocular videos: each target is decoded with its own
         latents (eq. 7).
@@ -52,8 +52,8 @@ def losses(
             method="estimate",
         )
         latents = {
-            name: scale_gradient(own, training.estimator_scale)
-            for name, own in latents.items()
+            name: scale_gradient(value, training.estimator_scale)
+            for name, value in latents.items()
         }
         control = "none" if video else training.control
         if control != "none":

@@ -1,6 +1,6 @@
-"""What the model is computed with, where a library's own function is slower.
+"""The model's products and attention, where a library's own function is slower.
 
-Each is the function of JAX that its docstring names, in another order.
+Each computes what the function of JAX in its docstring computes, in another order.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def attend(
     key: Float[Array, "C K h d"],
     value: Float[Array, "C K h d"],
 ) -> Float[Array, "C Q h d"]:
-    """Is `jax.nn.dot_product_attention`, with softmax in float32.
+    """Computes `jax.nn.dot_product_attention`, with the softmax in float32.
 
-    In cuDNN's kernel where there is one.
+    On a GPU in bfloat16, cuDNN's fused kernel computes it.
     """
     if jax.default_backend() == "gpu" and query.dtype != jnp.float32:
         return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
-    # Heads first, and divided by the sum at the end, as fused kernels do: a tenth of
-    # the whole pass on a CPU, beside JAX's own.
+    # Heads come first, and the division by the sum comes last, as in fused kernels.
+    # Compared with JAX's own, this saves a tenth of the whole pass on a CPU.
     query, key, value = (x.swapaxes(1, 2) for x in (query, key, value))
     weights = jnp.einsum(
         "chqd,chkd->chqk",
@@ -52,11 +52,11 @@ def convolve(
     *arguments: Any,
     **options: Any,
 ) -> Float[Array, "N H/s W/s D"]:
-    """Is `jax.lax.conv_general_dilated`, but faster on pictures on a CPU.
+    """Computes `jax.lax.conv_general_dilated`, faster for pictures on a CPU.
 
-    3 x 3 places of 3 colours into few channels are a product too small for a CPU. Where
-    2 x 2 places are taken together, it is 2 x 2 blocks of 12 into four times as many
-    channels: 7 of 16 factors are zeros, and yet it takes a fifth of the time.
+    A 3 x 3 convolution of 3 channels into few is too small a product for a CPU. With
+    2 x 2 pixels taken as one of 12 channels, it becomes a 2 x 2 convolution into four
+    times as many channels. 7 of 16 factors are zeros, and it takes a fifth of the time.
     """
     few = x.shape[-1] <= 4 and not (x.shape[1] % 2 or x.shape[2] % 2)
     if tuple(strides) != (1, 1) or not few or jax.default_backend() != "cpu":
@@ -67,7 +67,8 @@ def convolve(
         for down in (0, 1)
         for across in (0, 1)
     ]
-    # One for each place in a block of the result, over the 4 x 4 that all of them see.
+    # One kernel for each pixel in a 2 x 2 block of the result, over the 4 x 4 inputs
+    # that the block depends on.
     together = jnp.concatenate(shifted, axis=-1).transpose(3, 0, 1, 2)
     y = jax.lax.conv_general_dilated(
         blocks,
@@ -82,7 +83,7 @@ def convolve(
 
 
 def _in_blocks(x: Float[Array, "N H W C"]) -> Float[Array, "N H/2 W/2 4*C"]:
-    """Gives 2 x 2 places as channels of one."""
+    """Returns x with the channels of 2 x 2 pixels as those of one."""
     count, height, width, channels = x.shape
     x = x.reshape(count, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
     return x.reshape(count, height // 2, width // 2, 4 * channels)
@@ -91,13 +92,34 @@ def _in_blocks(x: Float[Array, "N H W C"]) -> Float[Array, "N H/2 W/2 4*C"]:
 def contract(
     x: Float[Array, "... D"], kernel: Float[Array, "D ..."], *_: Any, **__: Any
 ) -> Array:
-    """Is `jax.lax.dot_general` over the last axis of x and the first of the kernel.
+    """Computes `jax.lax.dot_general` over x's last axis and the kernel's first.
 
-    The kernel's gradient is made in the order of the kernel. JAX makes it in the other
-    order and transposes: on a CPU, XLA takes up to three times as long for that.
+    The kernel's gradient is computed in the kernel's own layout. JAX computes its
+    transpose and transposes that, for which XLA on a CPU takes up to three times as
+    long.
     """
     flat = _multiply(x.reshape(-1, x.shape[-1]), kernel.reshape(len(kernel), -1))
     return flat.reshape(*x.shape[:-1], *kernel.shape[1:])
+
+
+def contract_to_float32(
+    dtype: Any,
+    x: Float[Array, "... D"],
+    kernel: Float[Array, "D E"],
+    *_: Any,
+    **__: Any,
+) -> Float[Array, "... E"]:
+    """Computes `contract` with factors in a type, and the result in float32.
+
+    Args:
+      dtype: of the factors. Sums are in float32.
+      x: activations in float32. XLA drops their conversion from `dtype` and back.
+      kernel: weights in float32.
+    """
+    flat = _multiply_to_float32(
+        x.reshape(-1, x.shape[-1]).astype(dtype), kernel.astype(dtype)
+    )
+    return flat.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 @jax.custom_vjp
@@ -107,7 +129,22 @@ def _multiply(
     return x @ kernel
 
 
-_multiply.defvjp(
-    lambda x, kernel: (x @ kernel, (x, kernel)),
-    lambda saved, gradient: (gradient @ saved[1].T, saved[0].T @ gradient),
+@jax.custom_vjp
+def _multiply_to_float32(
+    x: Float[Array, "N D"], kernel: Float[Array, "D E"]
+) -> Float[Array, "N E"]:
+    return jnp.matmul(x, kernel, preferred_element_type=jnp.float32)
+
+
+def _gradients(
+    saved: tuple[Array, Array], gradient: Float[Array, "N E"]
+) -> tuple[Float[Array, "N D"], Float[Array, "D E"]]:
+    x, kernel = saved
+    gradient = gradient.astype(x.dtype)
+    return gradient @ kernel.T, x.T @ gradient
+
+
+_multiply.defvjp(lambda x, kernel: (_multiply(x, kernel), (x, kernel)), _gradients)
+_multiply_to_float32.defvjp(
+    lambda x, kernel: (_multiply_to_float32(x, kernel), (x, kernel)), _gradients
 )

@@ -15,21 +15,22 @@ from jaxtyping import Array, Float
 
 from dyso import geometry
 from dyso.reading import Split, loader
+from dyso.train.config import Model
 from dyso.train.data import Batch, Scenes, relative
 from dyso.train.evaluation import BATCH, VIEWS_SEED, batches
 from dyso.train.latent_sources import halves
-from dyso.train.model import dense, layer, norm
+from dyso.train.model import decode_queries
 from dyso.train.predict import Predictor
-from dyso.train.presets import Model
 
 LEARNING_RATE = 3e-4
 SCENES_A_STEP = 32
 
 
 class Head(nn.Module):
-    """Tells where a target's camera is from another's, as RUST's decoder tells colours.
+    """Estimates a target's camera position relative to another's.
 
-    The two targets' latents together query the scene representation.
+    It follows the decoder (RUST, section 4.2.1): the latents of both targets together
+    are the query that attends to the scene representation.
     """
 
     config: Model
@@ -38,13 +39,11 @@ class Head(nn.Module):
     def __call__(
         self, pairs: Float[Array, "B Q L"], scene: Float[Array, "B K D"]
     ) -> Float[Array, "B Q 3"]:
-        """Gives positions, in metres, in the frame of the first input view's camera."""
+        """Returns positions in metres, along the axes of the first input's camera."""
         config = self.config
-        query = dense(config, config.width)(pairs.astype(config.compute_dtype))
-        for _ in range(config.decoder_layers):
-            query = layer(config)(config, attends_to_scene=True)(query, scene)
-        hidden = dense(config, config.color_hidden)(norm(config)(query))
-        return nn.Dense(3)(nn.relu(hidden).astype(jnp.float32))
+        query = nn.Dense(config.query_size, name="query")(pairs)
+        query = query.astype(config.compute_dtype)
+        return decode_queries(config, query, scene, "position")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +64,11 @@ class Posed:
         arrangement = self.scenes.arrange(rng)
         batch = self.scenes.read(index, arrangement, rng)
         views = np.concatenate([arrangement.inputs[:1], arrangement.targets])
-        found = self.scenes.split.read(
+        fields = self.scenes.split.read(
             index, fields=["extrinsics"], views=views.tolist()
         )
-        own = relative(found["extrinsics"], np.zeros((len(views), 3)))
-        positions = geometry.invert(own[1:])[..., 3].astype(np.float32)
+        extrinsics = relative(fields["extrinsics"], np.zeros((len(views), 3)))
+        positions = geometry.invert(extrinsics[1:])[..., 3].astype(np.float32)
         return {
             "inputs": batch["inputs"],
             "targets": batch["targets"],
@@ -85,19 +84,19 @@ def estimate_poses(
     steps: int,
     progress: Callable[[range], Iterable[int]] = iter,
 ) -> dict[str, Any]:
-    """Trains a head to tell relative camera positions, and says how well it does.
+    """Trains a head to estimate relative camera positions, and scores it.
 
     Args:
-      predictor: a model with camera latents; it stays as it is.
+      predictor: a model with camera latents; it is not trained.
       training: scenes to train the head on.
       testing: scenes to score it on; views are drawn as by `evaluate`.
-      scenes: how many of those, at most.
+      scenes: most scenes of `testing`.
       steps: gradient steps of the head.
-      progress: is given the numbers of the steps, and gives them.
+      progress: wraps the numbers of the steps, to show progress.
 
     Returns:
-      `mse`, in square metres, of a coordinate; `r2`, of the best constant's error; and
-      what it was trained with.
+      `mse`, the mean squared error of a coordinate, in square metres; `r2`, the share
+      of the variance that is explained; and the settings.
     """
     head = Head(predictor.config.model)
     source: Any = Posed(scenes=Scenes(split=training, config=predictor.config))
@@ -126,7 +125,7 @@ def estimate_poses(
 
     tested = Posed(scenes=Scenes(split=testing, config=predictor.config))
     count = min(scenes, len(tested))
-    tell = jax.jit(lambda params, given: head.apply({"params": params}, *given))
+    estimate = jax.jit(lambda params, given: head.apply({"params": params}, *given))
     results = []
     for batch, new in batches(
         lambda index: tested.draw(index, np.random.default_rng([VIEWS_SEED, index])),
@@ -134,10 +133,10 @@ def estimate_poses(
         count,
     ):
         given, true = _pairs(predictor, batch)
-        results.append((np.asarray(tell(params, given))[:new], true[:new]))
-    told, true = (np.concatenate(parts) for parts in zip(*results, strict=True))
+        results.append((np.asarray(estimate(params, given))[:new], true[:new]))
+    estimated, true = (np.concatenate(parts) for parts in zip(*results, strict=True))
     return {
-        **score(told.reshape(-1, 3), true.reshape(-1, 3)),
+        **score(estimated.reshape(-1, 3), true.reshape(-1, 3)),
         "how": "a head on the frozen scene representation and the latents of two "
         "targets, which gives the one's camera position relative to the other's"
         + (
@@ -153,27 +152,31 @@ def estimate_poses(
 
 
 def score(
-    told: Float[np.ndarray, "N 3"], true: Float[np.ndarray, "N 3"]
+    estimated: Float[np.ndarray, "N 3"], true: Float[np.ndarray, "N 3"]
 ) -> dict[str, float]:
-    """Gives the mean squared error of a coordinate, and R2: 1 is perfect, 0 the mean's.
+    """Returns the mean squared error of a coordinate, and R2.
+
+    R2 is 1 for a perfect estimate and 0 for the constant mean.
 
     Args:
-      told: positions.
+      estimated: positions.
       true: positions, not all the same.
     """
-    squared = ((told - true) ** 2).sum()
+    squared = ((estimated - true) ** 2).sum()
     spread = ((true - true.mean(axis=0)) ** 2).sum()
     return {"mse": float(squared / true.size), "r2": float(1 - squared / spread)}
 
 
 def _pairs(predictor: Predictor, batch: Batch) -> tuple[tuple[Array, Array], Any]:
-    """Gives what the head sees, and the truth, for all ordered pairs of targets."""
+    """Returns the head's inputs and true positions, for ordered pairs of targets."""
     scene = predictor.encode(batch["inputs"])
     right = False if predictor.config.model.estimator_half else None
     latents = predictor.estimate(
         batch["targets"], scene, halves(batch["targets"], right)
     )
-    together = np.concatenate([np.asarray(own) for own in latents.values()], axis=-1)
+    together = np.concatenate(
+        [np.asarray(value) for value in latents.values()], axis=-1
+    )
     count = together.shape[1]
     first, second = np.nonzero(~np.eye(count, dtype=bool))
     pairs = np.concatenate([together[:, first], together[:, second]], axis=-1)

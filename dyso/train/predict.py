@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
 from dyso import geometry
+from dyso.train.config import Config
 from dyso.train.model import Dyst, Latents
 from dyso.train.objective import positions_of, rays_of
-from dyso.train.presets import Config
 
 PIXELS_AT_ONCE = 4096  # of each target
 

@@ -1,177 +1,33 @@
-"""What is trained, and how: the presets, and the paper's ablations of them."""
+"""The presets: the papers' models and ablations, and small ones for a CPU.
+
+`dyso train NAME --data DATASET --workdir FOLDER` trains one. Each says what it needs of
+the dataset and the machine, and the score that its paper reports.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from dyso.errors import UserError
-
-Poses = Literal["latent", "given"]
+from dyso.train.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """The network; the defaults are DyST's (appendix A.1).
+class Preset:
+    """Settings with their description.
 
     Attributes:
-      resolution: height and width of the views, in pixels; `dyso train` takes 0 0 for
-        the dataset's.
-      width: of all transformers' tokens.
-      heads: of every attention.
-      mlp: hidden width of the transformers' MLPs.
-      cnn_width: channels after the first convolution; each block doubles them, up to
-        `width`.
-      encoder_blocks: of two convolutions, each halving the view: 3 make 8 x 8 patches.
-      encoder_layers: of self-attention.
-      estimator_blocks: of two convolutions: 4 make 16 x 16 patches.
-      estimator_layers: of cross-attention into the first input view, and of
-        self-attention.
-      decoder_layers: of cross-attention.
-      color_hidden: hidden width of the MLP that gives the colour.
-      camera_latent: its size; 0 for none.
-      dynamics_latent: its size; 0 for none.
-      input_poses: whether the encoder is told the input views' rays.
-      target_poses: `given` queries with the target's rays instead of latents.
-      estimator_sees_scene: whether the estimator attends to the first input view.
-      estimator_attends_to_itself: whether its tokens attend to one another.
-      estimator_gradient: whether gradients go from it into the encoder.
-      estimator_half: it sees one half of each target alone, left or right, drawn at
-        random (RUST); metrics are over the right half, seen from the left.
-      compute: type of activations and matrix products; parameters, norms, softmax and
-        the loss are float32.
-      remat: recompute activations in the backward pass, to need less memory.
+      about: one line: what it is.
+      needs: of the dataset and the machine.
+      score: what its paper reports, or "" where none is known.
+      config: the settings.
     """
 
-    resolution: tuple[int, int] = (128, 128)
-    width: int = 768
-    heads: int = 12
-    mlp: int = 1536
-    cnn_width: int = 96
-    encoder_blocks: int = 3
-    encoder_layers: int = 5
-    estimator_blocks: int = 4
-    estimator_layers: int = 3
-    decoder_layers: int = 2
-    color_hidden: int = 768
-    camera_latent: int = 8
-    dynamics_latent: int = 8
-    input_poses: bool = False
-    target_poses: Poses = "latent"
-    estimator_sees_scene: bool = True
-    estimator_attends_to_itself: bool = True
-    estimator_gradient: bool = True
-    estimator_half: bool = False
-    compute: Literal["bfloat16", "float32"] = "bfloat16"
-    remat: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks what must divide what."""
-        step = 2 ** max(self.encoder_blocks, self.estimator_blocks)
-        for size in self.resolution:
-            if size % step:
-                raise UserError(f"model.resolution: must be multiples of {step}")
-        if self.width % self.heads:
-            raise UserError(f"model.width: must be a multiple of {self.heads} heads")
-
-    @property
-    def latents(self) -> dict[str, int]:
-        """Sizes of the latents by name, in the order of the decoder's query."""
-        if self.target_poses == "given":
-            return {}
-        sizes = {"camera": self.camera_latent, "dynamics": self.dynamics_latent}
-        return {name: size for name, size in sizes.items() if size}
-
-    @property
-    def tokens_a_view(self) -> int:
-        """Tokens of an input view."""
-        height, width = self.resolution
-        return height * width // 4**self.encoder_blocks
-
-    @property
-    def compute_dtype(self) -> Any:
-        """The type that activations are computed in."""
-        import jax.numpy as jnp
-
-        return {"bfloat16": jnp.bfloat16, "float32": jnp.float32}[self.compute]
-
-
-Control = Literal["swap", "half", "average", "none"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the model learns; the defaults are the paper's.
-
-    Attributes:
-      steps: gradient steps.
-      batch_size: scenes in a step, over all devices.
-      micro_batch: scenes that are held at once, over all devices; gradients of the
-        others are added. 0 holds as many as a GPU has memory for, and all on a CPU.
-      inputs: views that the encoder sees.
-      targets: views that are rendered; 4 where latents are swapped.
-      pixels: drawn from all targets of a scene together.
-      control: where a target's latents come from on DySO (table 1): the matching
-        targets (`swap`), those or its own by a coin (`half`), the mean of both
-        (`average`), its own (`none`).
-      video_share: of the steps that are on videos, if there are any.
-      estimator_scale: of the gradients that flow to and through the estimator.
-      static: views of one dynamics step alone (RUST, SRT).
-      pose_noise: sigma of what is added to the poses that the model is told.
-      learning_rate: after warming up.
-      final_learning_rate: from step `decay_steps` on; the decay is exponential.
-      decay_steps: the step at which the rate has fallen to its final value; 0 takes the
-        `steps` that the run is begun with. Raising `steps` later does not change it.
-      warmup_steps: in which the rate grows from 0.
-      clip: of the gradient's global norm.
-      seed: of parameters, the order of scenes, views and pixels.
-      abort_norm: the gradient's norm, before clipping, that ends the run.
-    """
-
-    steps: int = 4_000_000
-    batch_size: int = 256
-    micro_batch: int = 0
-    inputs: int = 3
-    targets: int = 4
-    pixels: int = 8192
-    control: Control = "swap"
-    video_share: float = 0.5
-    estimator_scale: float = 0.2
-    static: bool = False
-    pose_noise: float = 0.0
-    learning_rate: float = 1e-4
-    final_learning_rate: float = 1.6e-5
-    decay_steps: int = 0
-    warmup_steps: int = 2500
-    clip: float = 0.1
-    seed: int = 0
-    abort_norm: float = 1e4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """A run.
-
-    Attributes:
-      model: the network.
-      training: how it learns.
-      log_every: steps between lines of progress and metrics.
-      save_every: steps between checkpoints, of which the last three are kept.
-      keep_every: steps between checkpoints that are kept for good; 0 for none.
-      sample_every: steps between pictures.
-      evaluate_every: steps between measurements on held-out scenes; 0 for none.
-      evaluate_scenes: held-out scenes, at most.
-    """
-
-    model: Model = field(default_factory=Model)
-    training: Training = field(default_factory=Training)
-    log_every: int = 100
-    save_every: int = 5_000
-    keep_every: int = 0
-    sample_every: int = 5_000
-    evaluate_every: int = 5_000
-    evaluate_scenes: int = 32
+    about: str
+    needs: str
+    score: str = ""
+    config: Config
 
 
 def _with(config: Config, model: Any = None, **training: Any) -> Config:
@@ -182,91 +38,214 @@ def _with(config: Config, model: Any = None, **training: Any) -> Config:
     )
 
 
+def _tiny(config: Config, **model: Any) -> Config:
+    """Returns a run of the same kind for a CPU, at 64 x 64 pixels."""
+    return dataclasses.replace(
+        _with(
+            config,
+            {
+                "resolution": (64, 64),
+                "width": 128,
+                "heads": 4,
+                "mlp": 256,
+                "cnn_width": 8,
+                "encoder_layers": 2,
+                # As many query tokens as the paper has at 128 x 128: 64.
+                "estimator_blocks": 3,
+                "estimator_layers": 2,
+                "color_hidden": 128,
+                "compute": "float32",
+                **model,
+            },
+            steps=4_000,
+            batch_size=8,
+            pixels=256,
+            learning_rate=1e-3,
+            final_learning_rate=1e-4,
+            warmup_steps=100,
+            clip=1.0,
+        ),
+        log_every=50,
+        save_every=500,
+        sample_every=500,
+        evaluate_every=500,
+    )
+
+
 _DYST = Config()
-_TINY = Config(
-    model=Model(
-        resolution=(64, 64),
-        width=128,
-        heads=4,
-        mlp=256,
-        cnn_width=8,
-        encoder_layers=2,
-        estimator_blocks=3,  # 64 query tokens of 64 x 64 pixels, as the paper has
-        estimator_layers=2,
-        color_hidden=128,
-        compute="float32",
-    ),
-    training=Training(
-        steps=4_000,
-        batch_size=8,
-        pixels=256,
-        learning_rate=1e-3,
-        final_learning_rate=1e-4,
-        warmup_steps=100,
-        clip=1.0,
-    ),
-    log_every=50,
-    save_every=500,
-    sample_every=500,
-    evaluate_every=500,
-)
+
+# RUST's text leaves sizes open. DyST, appendix A.1, says what it changed of RUST:
+# queries of 768 "instead of 256", and a colour MLP of 768 "instead of 128". All else is
+# as in DyST, since its "architecture and hyperparameters follow RUST".
 _RUST = _with(
     _DYST,
-    {"dynamics_latent": 0, "estimator_half": True},
+    {
+        "positions": "learned",
+        "query": "mlp",
+        "query_width": 256,
+        "color_hidden": 128,
+        "dynamics_latent": 0,
+        "estimator_half": True,
+    },
     inputs=5,
     targets=3,
     control="none",
     static=True,
 )
+# RUST, table 1: SRT and UpSRT with RUST's architecture, marked by a dagger there.
 _SRT = _with(
-    _DYST,
-    {"input_poses": True, "target_poses": "given"},
-    inputs=5,
-    targets=3,
-    control="none",
-    static=True,
+    _RUST,
+    {"input_poses": True, "target_poses": "given", "estimator_half": False},
 )
 _UPSRT = _with(_SRT, {"input_poses": False})
+# As in github.com/stelzner/srt, which SRT's authors reviewed: patches of 16 x 16
+# pixels, 10 encoder layers, ray features as queries, a colour MLP of 128; and, as its
+# comments say of the paper's model, layers that attend to the CNN's tokens and
+# normalise last.
+_SRT_ORIGINAL = _with(
+    _SRT,
+    {
+        "encoder_blocks": 4,
+        "encoder_layers": 10,
+        "encoder_attends_to_patches": True,
+        "post_norm": True,
+        "query": "features",
+    },
+)
+_TINY_DECODER = {"query_width": 64, "color_hidden": 32}  # to its width as RUST's
 
-PRESETS: dict[str, Config] = {
-    "dyst": _DYST,
-    "dyst-tiny": _TINY,
-    "dyst-no-swap": _with(_DYST, control="none"),
-    "dyst-half-swap": _with(_DYST, control="half"),
-    "dyst-average": _with(_DYST, control="average"),
-    "dyst-tiny-no-swap": _with(_TINY, control="none"),
-    "rust": _RUST,
-    "rust-stopped": _with(_RUST, {"estimator_gradient": False}),
-    "rust-no-scene": _with(_RUST, {"estimator_sees_scene": False}),
-    "rust-no-self": _with(_RUST, {"estimator_attends_to_itself": False}),
-    "rust-pose-3": _with(_RUST, {"camera_latent": 3}),
-    "rust-pose-64": _with(_RUST, {"camera_latent": 64}),
-    "rust-pose-768": _with(_RUST, {"camera_latent": 768}),
-    "srt": _SRT,
-    "srt-noisy": _with(_SRT, pose_noise=0.1),
-    "upsrt": _UPSRT,
-    "upsrt-noisy": _with(_UPSRT, pose_noise=0.1),
-}
-"""Settings by name: DyST and the ablations of its table 1; RUST, those of its table 1,
-and the baselines with poses, with and without noise."""
+_SWAP_NEEDS = "5 x 5 views a scene, as DySO has; a batch of 256 needs several GPUs"
+_TINY_NEEDS = "3 cameras and dynamics steps or more, and a CPU"
+_STATIC_NEEDS = "8 cameras a dynamics step, as specs/msn.yaml has; several GPUs"
+_TINY_STATIC_NEEDS = "8 cameras a dynamics step, and a CPU"
 
-ABOUT = {
-    "dyst": "the paper's model and training: 3 inputs, 4 targets, latent control swap",
-    "dyst-tiny": "1.2 M parameters, 8 scenes a step: for a CPU",
-    "dyst-no-swap": "each target decoded with its own latents",
-    "dyst-half-swap": "with matching latents or its own, by a coin",
-    "dyst-average": "with the mean of both",
-    "dyst-tiny-no-swap": "the small one without the swap",
-    "rust": "no dynamics, 5 inputs, 3 targets; the estimator sees half of a target",
-    "rust-stopped": "no gradient from the estimator into the encoder",
-    "rust-no-scene": "the estimator does not see the scene",
-    "rust-no-self": "its tokens do not attend to one another",
-    "rust-pose-3": "a camera latent of 3 numbers",
-    "rust-pose-64": "of 64",
-    "rust-pose-768": "of 768",
-    "srt": "told the rays of all cameras",
-    "srt-noisy": "with noise of 0.1 m on the cameras' places",
-    "upsrt": "told the rays of the targets' cameras alone",
-    "upsrt-noisy": "with noise of 0.1 m",
+
+def _dyst(about: str, score: str, config: Config) -> Preset:
+    return Preset(about=about, needs=_SWAP_NEEDS, score=score, config=config)
+
+
+def _static(about: str, decibels: float, config: Config) -> Preset:
+    score = f"PSNR {decibels} on MultiShapeNet (RUST, table 1)"
+    return Preset(about=about, needs=_STATIC_NEEDS, score=score, config=config)
+
+
+def _tiny_static(about: str, config: Config) -> Preset:
+    config = _tiny(config, **_TINY_DECODER)
+    return Preset(about=about, needs=_TINY_STATIC_NEEDS, config=config)
+
+
+PRESETS: dict[str, Preset] = {
+    "dyst": _dyst(
+        "DyST: 3 inputs, 4 targets, latent control swap",
+        "DySO: PSNR 26.0, R_cam 0.06, R_dyn 0.42 (DyST, table 1)",
+        _DYST,
+    ),
+    "dyst-no-swap": _dyst(
+        "DyST, each target decoded with its own latents",
+        "DySO: PSNR 18.6, R_cam 0.72, R_dyn 1.26 (DyST, table 1)",
+        _with(_DYST, control="none"),
+    ),
+    "dyst-half-swap": _dyst(
+        "DyST, swapped latents in half of the scenes, by a coin",
+        "DySO: PSNR 25.4, R_cam 0.26, R_dyn 1.07 (DyST, table 1)",
+        _with(_DYST, control="half"),
+    ),
+    "dyst-average": _dyst(
+        "DyST, the mean of a target's own and the swapped latents",
+        "DySO: PSNR 22.9, R_cam 0.54, R_dyn 0.96 (DyST, table 1)",
+        _with(_DYST, control="average"),
+    ),
+    "dyst-tiny": Preset(
+        about="DyST with 1.0 M parameters, 8 scenes a step",
+        needs=_TINY_NEEDS,
+        config=_tiny(_DYST),
+    ),
+    "dyst-tiny-no-swap": Preset(
+        about="dyst-tiny, each target decoded with its own latents",
+        needs=_TINY_NEEDS,
+        config=_tiny(_with(_DYST, control="none")),
+    ),
+    "dyst-tiny-half-swap": Preset(
+        about="dyst-tiny, swapped latents in half of the scenes, by a coin",
+        needs=_TINY_NEEDS,
+        config=_tiny(_with(_DYST, control="half")),
+    ),
+    "dyst-tiny-average": Preset(
+        about="dyst-tiny, the mean of a target's own and the swapped latents",
+        needs=_TINY_NEEDS,
+        config=_tiny(_with(_DYST, control="average")),
+    ),
+    "rust": _static(
+        "RUST: no poses, 5 inputs, 3 targets; the estimator sees half of a target",
+        23.49,
+        _RUST,
+    ),
+    "rust-stopped": _static(
+        "RUST, no gradient from the estimator into the encoder",
+        23.16,
+        _with(_RUST, {"estimator_gradient": False}),
+    ),
+    "rust-no-scene": _static(
+        "RUST, the estimator does not see the scene",
+        20.83,
+        _with(_RUST, {"estimator_sees_scene": False}),
+    ),
+    "rust-no-self": _static(
+        "RUST, the estimator's tokens do not attend to one another",
+        22.97,
+        _with(_RUST, {"estimator_attends_to_itself": False}),
+    ),
+    "rust-pose-3": _static(
+        "RUST with a camera latent of 3 numbers",
+        20.40,
+        _with(_RUST, {"camera_latent": 3}),
+    ),
+    "rust-pose-64": _static(
+        "RUST with a camera latent of 64 numbers",
+        23.40,
+        _with(_RUST, {"camera_latent": 64}),
+    ),
+    "rust-pose-768": _static(
+        "RUST with a camera latent of 768 numbers",
+        23.11,
+        _with(_RUST, {"camera_latent": 768}),
+    ),
+    "rust-tiny": _tiny_static("RUST of dyst-tiny's size", _RUST),
+    "srt": _static("SRT, RUST's architecture given all cameras' rays", 24.40, _SRT),
+    "srt-noisy-inputs": _static(
+        "srt, with noise of 0.1 m on the inputs' camera positions",
+        23.81,
+        _with(_SRT, pose_noise=0.1, noisy_poses="inputs"),
+    ),
+    "srt-noisy": _static(
+        "srt, with noise of 0.1 m on all camera positions",
+        18.65,
+        _with(_SRT, pose_noise=0.1),
+    ),
+    "srt-original": _static(
+        "SRT as first published, given all cameras' rays", 23.31, _SRT_ORIGINAL
+    ),
+    "srt-tiny": _tiny_static("srt of dyst-tiny's size", _SRT),
+    "srt-tiny-noisy-inputs": _tiny_static(
+        "srt-tiny, with noise of 0.1 m on the inputs' camera positions",
+        _with(_SRT, pose_noise=0.1, noisy_poses="inputs"),
+    ),
+    "srt-tiny-noisy": _tiny_static(
+        "srt-tiny, with noise of 0.1 m on all camera positions",
+        _with(_SRT, pose_noise=0.1),
+    ),
+    "upsrt": _static(
+        "UpSRT: srt given the rays of the targets' cameras alone", 23.03, _UPSRT
+    ),
+    "upsrt-noisy": _static(
+        "upsrt, with noise of 0.1 m on the targets' camera positions",
+        18.64,
+        _with(_UPSRT, pose_noise=0.1),
+    ),
+    "upsrt-tiny": _tiny_static("upsrt of dyst-tiny's size", _UPSRT),
+    "upsrt-tiny-noisy": _tiny_static(
+        "upsrt-tiny, with noise of 0.1 m on the targets' camera positions",
+        _with(_UPSRT, pose_noise=0.1),
+    ),
 }
-"""A line on each preset."""
+"""Presets by name."""

@@ -17,11 +17,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyso.errors import UserError
 from dyso.train import checkpoints, device_memory, held_out
+from dyso.train.config import Config
 from dyso.train.data import Scenes, look_up
 from dyso.train.interruption import Stopped, interruptible, signals
 from dyso.train.log import Log, Say
 from dyso.train.memory import InMemory
-from dyso.train.presets import Config
 from dyso.train.step import State, devices_mesh, init_state, make_step, place, repeat
 from dyso.train.video_data import Clips
 

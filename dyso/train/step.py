@@ -15,10 +15,10 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
 from dyso.errors import UserError
+from dyso.train.config import Config, Training
 from dyso.train.data import look_up
 from dyso.train.model import Dyst
 from dyso.train.objective import Batch, losses
-from dyso.train.presets import Config, Training
 
 
 class State(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 
 from dyso import terminal
 from dyso.errors import UserError
+from dyso.train.config import Config
 from dyso.train.data import Arrangement, Batch, arrange_freely
-from dyso.train.presets import Config
 
 if TYPE_CHECKING:
     from dyso import videos
@@ -31,12 +31,12 @@ class Clips:
 
     @classmethod
     def open(cls, folder: str | Path, config: Config) -> Clips:
-        """Opens what `dyso videos ingest` made, or a dataset of monocular videos.
+        """Opens clips of `dyso videos ingest`, or a dataset of monocular videos.
 
-        Its only split is read, or `train` of several.
+        Reads the only split, or `train` of several.
 
         Raises:
-          UserError: it is neither, or does not fit the run.
+          UserError: the folder is neither, or its videos do not fit the run.
         """
         from dyso import videos
 
@@ -46,12 +46,12 @@ class Clips:
         """Checks that the videos fit the run.
 
         Raises:
-          UserError: they are of another size or too short, or the model is told poses.
+          UserError: they are of another size or too short, or the model needs poses.
         """
         model, training = self.config.model, self.config.training
         if model.target_poses == "given":
             raise UserError(
-                "videos: this model is told the cameras' poses, and videos have none; "
+                "videos: this model needs the cameras' poses, and videos have none; "
                 "leave them out, or take a preset such as dyst"
             )
         if self.clips.resolution != model.resolution:
@@ -73,14 +73,14 @@ class Clips:
         return len(self.clips)
 
     def __getitem__(self, index: SupportsIndex) -> Batch:
-        """Reads a clip; its arrangement follows from the seed and the index."""
+        """Reads a clip, arranged by the seed and the index."""
         index = index.__index__()
         return self.draw(
             index, np.random.default_rng([self.config.training.seed, index])
         )
 
     def draw(self, index: int, rng: np.random.Generator) -> Batch:
-        """Reads a clip, and those of its frames alone that `rng` draws."""
+        """Reads only the frames of a clip that `rng` draws."""
         clip, training = self.clips[int(index)], self.config.training
         frames = np.arange(len(clip))
         arrangement = arrange_freely(rng, frames, training.inputs, training.targets)
@@ -88,9 +88,9 @@ class Clips:
 
 
 def read(clip: videos.Frames, arrangement: Arrangement) -> Batch:
-    """Reads a clip's frames in a given arrangement, of frames in place of views.
+    """Reads a clip's frames; the arrangement is of frames instead of views.
 
-    A target's camera and dynamics are its own: both are the number of the frame.
+    Each frame has its own camera and dynamics: both are the frame's number.
     """
     chosen = np.concatenate([arrangement.inputs, arrangement.targets])
     colors = clip.decode(chosen.tolist())

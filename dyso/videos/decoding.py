@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -72,17 +72,44 @@ def _read(container: Any, options: Options) -> list[tuple[float, Image.Image]]:
     _check_size(decoder.width, decoder.height)
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
     decoder.thread_count = 1
-    chosen = [
-        (time, _fit(frame, stream, options))
-        for time, frame in itertools.islice(
-            _at_rate(_decoded(container, stream), options.fps), options.frames
-        )
-    ]
+    frames = _at_rate(_decoded(container, stream), options.fps)
+    if options.sample == "first":
+        frames = itertools.islice(frames, options.frames)
+    chosen = _spread(frames, options.frames, lambda frame: _fit(frame, stream, options))
     if len(chosen) < options.min_frames:
         raise VideoError(
             "short", f"{len(chosen)} frames, fewer than {options.min_frames}"
         )
     return chosen
+
+
+def _spread(
+    frames: Iterable[tuple[float, Any]], count: int, fit: Callable[[Any], Image.Image]
+) -> list[tuple[float, Image.Image]]:
+    """Returns at most `count` frames, spread evenly over all of them.
+
+    At most twice as many are held in memory: of a longer video every second frame,
+    every fourth, and so on. So the distances between frames differ by up to a factor of
+    2, and the last frame may be left out.
+
+    Args:
+      frames: with their times.
+      count: at least 1.
+      fit: turns a frame into the picture that is held in memory.
+    """
+    kept: list[tuple[float, Image.Image]] = []
+    stride = 1
+    for number, (time, frame) in enumerate(frames):
+        if number % stride:
+            continue
+        if len(kept) == 2 * count:
+            del kept[1::2]
+            stride *= 2
+        kept.append((time, fit(frame)))
+    if len(kept) <= count:
+        return kept
+    last = len(kept) - 1
+    return [kept[round(at * last / max(count - 1, 1))] for at in range(count)]
 
 
 def _at_rate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from dyso.spec import UserError
 
@@ -16,8 +17,10 @@ class Options:
     """How videos become clips. Videos and options determine every byte of the clips.
 
     Attributes:
-      frames: the most frames of a clip. Each video becomes one clip, which starts with
-        the video; later frames are left out.
+      frames: the most frames of a clip. Each video becomes one clip.
+      sample: which frames of a longer video make the clip: those `spread` evenly over
+        all of it (DyST, section 4: "we sub-sample a clip of 64 frames"), or the
+        `first`.
       resolution: height and width of the frames, in pixels. Videos are cropped about
         their centre to this aspect ratio and then resized.
       fps: frames per second. For each step, the nearest frame is kept. Of videos with
@@ -32,6 +35,7 @@ class Options:
     """
 
     frames: int = 64
+    sample: Literal["spread", "first"] = "spread"
     resolution: tuple[int, int] = (128, 128)
     fps: float = 12.0
     min_frames: int = 7
@@ -48,6 +52,7 @@ class Options:
         _check("resolution", min(self.resolution) >= 8, "8 or more per side")
         _check("resolution", max(self.resolution) <= MAX_SIDE, f"at most {MAX_SIDE}")
         _check("frames", 1 <= self.frames <= 10_000, "1 to 10000")
+        _check("sample", self.sample in ("spread", "first"), "spread or first")
         _check("fps", 0 < self.fps < math.inf, "above 0")
         _check("min_frames", 1 <= self.min_frames <= self.frames, "1 to frames")
         _check("clips_per_shard", 1 <= self.clips_per_shard <= 100_000, "1 to 100000")

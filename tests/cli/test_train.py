@@ -7,15 +7,14 @@ import pytest
 from dyso.cli import train
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
-from dyso.train.presets import ABOUT, PRESETS
+from dyso.train.presets import PRESETS
 from helpers.dataset_writer import write_dataset
 
 
 def test_help_lists_every_preset_with_a_line():
     said = str(train.main.__doc__).splitlines()
-    assert ABOUT.keys() == PRESETS.keys()
-    for name in PRESETS:
-        assert any(line.split()[:1] == [name] and ABOUT[name] in line for line in said)
+    for name, preset in PRESETS.items():
+        assert any(line.split()[:1] == [name] and preset.about in line for line in said)
 
 
 def test_the_resolution_is_the_datasets_unless_set():

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from dyso.records.synthetic import synthetic_views
-from dyso.train.presets import Config, Model, Training
+from dyso.train.config import Config, Model, Training
 from dyso.videos import Options, ingest
 from helpers.dataset_writer import write_dataset
 from helpers.video_files import film, numbered

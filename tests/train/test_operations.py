@@ -1,9 +1,11 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dyso.train.operations import attend, contract, convolve
+from dyso.train.operations import attend, contract, contract_to_float32, convolve
 
 
 def normals(*shapes):
@@ -11,14 +13,16 @@ def normals(*shapes):
     return [jax.random.normal(k, s) for k, s in zip(keys, shapes, strict=True)]
 
 
-def assert_same_with_gradients(own, known, *arguments, dtype="float32", tolerance=4e-7):
-    """Compares two functions of arguments, and the gradients of what they give.
+def assert_same_with_gradients(
+    ours, known, *arguments, dtype="float32", tolerance=4e-7
+):
+    """Compares the results and gradients of two functions.
 
     Args:
-      own: is given the arguments in the type.
-      known: is given them as they are.
-      arguments: float32.
-      dtype: what both the results and the gradients of `own` must have.
+      ours: takes the arguments in `dtype`.
+      known: takes them in float32.
+      arguments: in float32.
+      dtype: that the results and gradients of `ours` must have.
       tolerance: of the largest value.
     """
 
@@ -31,8 +35,8 @@ def assert_same_with_gradients(own, known, *arguments, dtype="float32", toleranc
         (_, y), gradients = grad(function, *arguments)
         return y, *gradients
 
-    found = results(own, *(x.astype(dtype) for x in arguments))
-    for one, other in zip(found, results(known, *arguments), strict=True):
+    got = results(ours, *(x.astype(dtype) for x in arguments))
+    for one, other in zip(got, results(known, *arguments), strict=True):
         assert one.dtype == dtype
         np.testing.assert_allclose(
             np.float32(one), other, rtol=0, atol=tolerance * float(abs(other).max())
@@ -69,3 +73,14 @@ def test_axes_are_contracted_as_by_jax():
         return jnp.tensordot(x, kernel, 1)
 
     assert_same_with_gradients(contract, known, *normals((4, 7, 3), (3, 2, 5)))
+
+
+@pytest.mark.parametrize("factors, tolerance", [("float32", 4e-7), ("bfloat16", 2e-2)])
+def test_a_product_of_rounded_factors_is_in_float32(factors, tolerance):
+    arguments = normals((4, 7, 3), (3, 5))
+    product = functools.partial(contract_to_float32, jnp.dtype(factors))
+    known = lambda x, kernel: jnp.tensordot(x, kernel, 1)  # noqa: E731
+    assert_same_with_gradients(product, known, *arguments, tolerance=tolerance)
+    # What is lost is the rounding of the factors alone.
+    rounded = [jnp.float32(x.astype(factors)) for x in arguments]
+    np.testing.assert_allclose(product(*arguments), known(*rounded), atol=1e-6)

@@ -294,7 +294,7 @@ def test_a_run_can_be_lengthened_and_what_changes_no_step_may_differ(
     config = dataclasses.replace(
         small,
         training=training,
-        model=dataclasses.replace(small.model, remat=True),
+        model=dataclasses.replace(small.model, remat="dots"),
         **{"log_every": 1, "save_every": 1, "keep_every": 4, "evaluate_every": 3},
         **{"evaluate_scenes": 3, "sample_every": 12},
     )
@@ -389,7 +389,7 @@ def test_portions_that_do_not_divide_are_one_line(changed):
         {"input_poses": True, "target_poses": "given"},
         {"target_poses": "given"},
         {"estimator_sees_scene": False, "estimator_attends_to_itself": False},
-        {"estimator_gradient": False, "remat": True, "compute": "bfloat16"},
+        {"estimator_gradient": False, "remat": "full", "compute": "bfloat16"},
     ],
 )
 def test_every_variant_learns(changed, trained_on, model):

@@ -55,7 +55,7 @@ def test_what_does_not_fit_the_run_is_told(clips, changed):
     with pytest.raises(UserError, match="10 frames, and the shortest video has 9"):
         Clips.open(clips, changed(inputs=6))
     with pytest.raises(UserError, match="cameras' poses, and videos have none"):
-        Clips.open(clips, PRESETS["srt"])
+        Clips.open(clips, PRESETS["srt"].config)
 
 
 def test_monocular_scenes_are_videos(make_resolved, small, tmp_path):

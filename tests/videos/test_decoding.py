@@ -50,11 +50,23 @@ def test_slower_videos_give_every_frame_once(tmp_path):
     assert times == pytest.approx(np.arange(20) / 5, abs=1e-3)
 
 
-def test_long_videos_give_their_first_frames(tmp_path):
+@pytest.mark.parametrize("frames", [64, 10, 1])
+def test_long_videos_give_frames_spread_over_all_of_them(tmp_path, frames):
     path = film(tmp_path / "a.mp4", numbered(100))
-    assert numbers_of(frames_of(path)[1]) == list(range(64))
-    some = Options(resolution=(16, 16), frames=10)
-    assert numbers_of(frames_of(path, some)[1]) == list(range(10))
+    options = Options(resolution=(16, 16), frames=frames, min_frames=1)
+    times, images = frames_of(path, options)
+    numbers = numbers_of(images)
+    assert len(numbers) == frames and numbers[0] == 0
+    assert times == pytest.approx(np.array(numbers) / 12, abs=1e-3)
+    if frames > 1:
+        apart = np.diff(numbers)
+        assert apart.max() <= 2 * apart.min() and numbers[-1] > 100 - apart.max()
+
+
+def test_long_videos_give_their_first_frames_where_asked(tmp_path):
+    path = film(tmp_path / "a.mp4", numbered(100))
+    first = Options(resolution=(16, 16), frames=10, sample="first")
+    assert numbers_of(frames_of(path, first)[1]) == list(range(10))
 
 
 def ramp(height, width):
@@ -146,7 +158,7 @@ def test_truncated_videos_are_refused(tmp_path, name):
 def test_a_truncated_video_whose_clip_is_whole_is_taken(tmp_path):
     path = film(tmp_path / "a.webm", busy(40))
     cut(path, 0.5)
-    options = Options(resolution=(16, 16), frames=10)
+    options = Options(resolution=(16, 16), frames=10, sample="first")
     assert len(read_frames(path, options)) == 10
 
 

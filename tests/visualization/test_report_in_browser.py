@@ -13,7 +13,7 @@ from helpers.browser import Browser, find_chromium
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """A page of a model with both latents, whose pictures are noise."""
-    rng, table = np.random.default_rng(0), ways(PRESETS["dyst"])
+    rng, table = np.random.default_rng(0), ways(PRESETS["dyst"].config)
     rows = [
         {
             **way.latents,
