@@ -60,10 +60,10 @@ def test_a_step_and_an_evaluation(name, dataset):
         for k, v in next(BENCHMARK["random_batches"](config)).items()
     }
     before = jax.device_get(state.params)
-    state, metrics = step(state, place(batch, mesh))
+    state, metrics = step(state, place(batch, mesh), None)
     assert np.isfinite(metrics["loss"]) and state.failed == -1
     # The rate is 0 in the first step of the warm-up.
-    state, _ = step(state, place(batch, mesh))
+    state, _ = step(state, place(batch, mesh), None)
     unchanged = jax.tree.map(lambda a, b: np.array_equal(a, b), before, state.params)
     assert not any(jax.tree.leaves(unchanged)), unchanged
 
