@@ -7,7 +7,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from made import write_dataset
 
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
@@ -18,6 +17,7 @@ from dyso.train.metrics import MEASURES
 from dyso.train.predict import Predictor
 from dyso.train.presets import PRESETS
 from dyso.train.step import devices_mesh, init_state, make_step, place
+from helpers.dataset_writer import write_dataset
 
 BENCHMARK = runpy.run_path("benchmarks/train.py")
 
