@@ -10,6 +10,7 @@ import pytest
 
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
+from dyso.spec import Cameras, Dynamics
 from dyso.train.config import Config
 from dyso.train.data import Scenes
 from dyso.train.evaluation import evaluate
@@ -28,8 +29,8 @@ def dataset(make_resolved, tmp_path_factory):
     resolved = make_resolved(
         splits={"train": 2, "test": 2},
         resolution=(16, 16),
-        cameras={"count": 8},
-        dynamics={"steps": 3},
+        cameras=Cameras(count=8),
+        dynamics=Dynamics(steps=3),
     )
     folder = tmp_path_factory.mktemp("presets") / "data"
     return Dataset(write_dataset(folder, resolved, synthetic_views))
