@@ -125,7 +125,7 @@ def _dyst(about: str, score: str, config: Config) -> Preset:
 
 
 def _static(about: str, decibels: float, config: Config) -> Preset:
-    score = f"PSNR {decibels} on MultiShapeNet (RUST, table 1)"
+    score = f"PSNR {decibels:.2f} on MultiShapeNet (RUST, table 1)"
     return Preset(about=about, needs=_STATIC_NEEDS, score=score, config=config)
 
 
