@@ -219,10 +219,10 @@ def run(arguments: argparse.Namespace) -> None:
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(f"{time.monotonic() - begin:.0f} s: {name} {values}", flush=True)
 
-    full = configuration(PRESETS[arguments.full_preset].config)
+    full = PRESETS[arguments.full_preset].config
     note("full_size", full_size.measure(full, arguments.full_steps))
 
-    tiny = configuration(PRESETS["dyst-tiny"].config)
+    tiny = PRESETS["dyst-tiny"].config
     width = arguments.width
     swap = dataclasses.replace(
         tiny,
@@ -248,11 +248,6 @@ def run(arguments: argparse.Namespace) -> None:
         left = arguments.seconds - (time.monotonic() - begin)
         folder = arguments.out / name
         note(name, train(config, packed, folder, max(share * left, 1.0)))
-
-
-def configuration(preset: Any) -> Any:
-    """Returns a preset's settings."""
-    return getattr(preset, "config", preset)
 
 
 def main() -> None:

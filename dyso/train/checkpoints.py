@@ -143,12 +143,17 @@ def load_config(workdir: Path) -> Config:
     require_folder(workdir)
     path = workdir / "config.json"
     try:
-        return pydantic.TypeAdapter(Config).validate_json(path.read_bytes())
+        settings = json.loads(path.read_bytes())
+        # Runs from before it had more than two values.
+        remat = settings["model"].get("remat")
+        if isinstance(remat, bool):
+            settings["model"]["remat"] = "full" if remat else "none"
+        return pydantic.TypeAdapter(Config).validate_python(settings)
     except OSError as error:
         raise UserError(
             f"{workdir}: no run of `dyso train`: {error.strerror}"
         ) from error
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(f"{path}: not a run's settings") from error
 
 

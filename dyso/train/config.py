@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator
+from typing import Any, Literal
 
 from dyso.errors import UserError
 
 Poses = Literal["latent", "given"]
-Remat = Annotated[
-    Literal["none", "dots", "full"],
-    # Runs before this setting had more than two values.
-    BeforeValidator(lambda value: {False: "none", True: "full"}.get(value, value)),
-]
+Remat = Literal["none", "dots", "full"]
 
 
 @dataclass(frozen=True, kw_only=True)

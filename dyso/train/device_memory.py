@@ -31,12 +31,10 @@ def activation_bytes(config: Config) -> int:
     seen = training.inputs * model.tokens_a_view
     latent = bool(model.latents) * training.targets
     queries = pixels // 4**model.estimator_blocks + 1
-    tokens = (
-        training.pixels * model.decoder_layers
-        + seen * model.encoder_layers
-        + latent * queries * model.estimator_layers
-    )
+    tokens = seen * model.encoder_layers + latent * queries * model.estimator_layers
     layers = tokens * (8 * model.width + 2 * model.mlp)
+    decoded = training.pixels * model.decoder_layers
+    layers += decoded * (8 * model.query_size + 2 * model.mlp)
     views = (training.inputs + latent) * pixels
     bytes_each = 2 if model.compute == "bfloat16" else 4
     attention = 0

@@ -348,9 +348,10 @@ def test_a_run_on_other_data_is_refused(small, tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_a_run_from_before_decay_steps_keeps_its_decay(small, tmp_path):
+def test_a_run_from_before_these_settings_is_resumed(small, tmp_path):
     settings = dataclasses.asdict(small)
     del settings["training"]["decay_steps"], settings["keep_every"]
+    settings["model"]["remat"] = False
     (tmp_path / "config.json").write_text(json.dumps(settings))
     training = dataclasses.replace(small.training, steps=60)
     longer = checkpoints.begin(tmp_path, dataclasses.replace(small, training=training))
