@@ -1,4 +1,4 @@
-"""`dyso evaluate`: what a trained model is worth."""
+"""`dyso evaluate`: measures a trained model."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def main(
     """Measure a trained model; write evaluation.json and evaluation.html.
 
     PSNR, SSIM and LPIPS for every source of a target's latents; how well camera and
-    dynamics are separated; latent distances and principal components; for models of
-    static scenes with latents (`rust`), explicit pose estimation. docs/training.md says
-    what the figures mean. Every model is measured on the same views.
+    dynamics are separated; the floors, which are what an untrained model and blind
+    predictors score; linear probes; latent distances and principal components; for
+    models of static scenes with latents (`rust`), explicit pose estimation.
+    docs/training.md defines the figures. Every model is measured on the same views.
 
     Args:
       workdir: the folder of a run of `dyso train`.
@@ -70,21 +71,17 @@ def main(
     step, params = checkpoints.load_params(workdir, config, step=step)
     predictor = Predictor(config, params)
     progress = functools.partial(each, unit="batches of scenes")
-    found = evaluate(predictor, testing, scenes, measures, progress)
-    figures: dict[str, Any] = {
-        "run": {
-            "name": workdir.resolve().name,
-            "step": step,
-            "config": dataclasses.asdict(config),
-        },
+    name, out = workdir.resolve().name, out or workdir
+    about: dict[str, Any] = {
+        "run": {"name": name, "step": step, "config": dataclasses.asdict(config)},
         "data": {
             "name": testing.spec.name,
             "hash": dataset.resolved.hash,
             "split": split,
         },
-        **found.figures,
-        "lpips_net": net,
     }
+    found = evaluate(predictor, testing, scenes, measures, progress)
+    figures = {**about, **found.figures, "lpips_net": net}
     if lpips is None:
         figures["skipped"]["lpips"] = "needs weights, given by --lpips"
     if config.training.static and config.model.latents and pose_steps:
@@ -98,31 +95,43 @@ def main(
         )
     if video is not None:
         figures["video"] = _frame_distances(predictor, video)
-    out = out or workdir
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in (
-            ("evaluation.json", json.dumps(figures, indent=1, allow_nan=False) + "\n"),
-            ("evaluation.html", page(figures, found)),
-        ):
-            with records.replacing(out / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    _write(
+        out,
+        {"evaluation.json": _json(figures), "evaluation.html": page(figures, found)},
+    )
     print("\n".join(describe(figures)))
     print(f"{out}/evaluation.json, {out}/evaluation.html")
     return 0
 
 
+def _json(figures: dict[str, Any]) -> str:
+    return json.dumps(figures, indent=1, allow_nan=False) + "\n"
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    """Writes text files.
+
+    Raises:
+      UserError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            with records.replacing(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
 def _frame_distances(predictor: Any, video: Path) -> dict[str, Any]:
     from dyso.train.manipulation import Video, read_frames
-    from dyso.train.metrics import distances
+    from dyso.train.metrics import pairwise_distances
 
     frames, _ = read_frames(video, predictor.config.model.resolution, 64)
     latents = Video(predictor, frames).latents
     matrices = {
-        name: {"matrix": distances(own[None]).astype(float).round(6).tolist()}
-        for name, own in latents.items()
+        name: {"matrix": pairwise_distances(values).astype(float).round(6).tolist()}
+        for name, values in latents.items()
     }
     return {"name": video.name, "frames": len(frames), **matrices}
 
@@ -146,8 +155,25 @@ def describe(figures: dict[str, Any]) -> list[str]:
         lines.append(f"no {name.upper()}: {why}")
     for name in ("R_cam", "R_dyn"):
         if name in figures["contrastiveness"]:
-            lines.append(f"{name} {figures['contrastiveness'][name]:.3f}")
+            separation = figures["contrastiveness"]
+            lines.append(
+                f"{name} {separation[name]:.3f}; median over all triples "
+                f"{separation[f'{name}_median']:.3f}"
+            )
+    for name, floor in figures["floors"].items():
+        scores = [
+            f"{title} {floor[key]:.{digits}f}"
+            for key, title, digits in (
+                ("psnr", "PSNR", 2),
+                ("R_cam", "R_cam", 3),
+                ("R_dyn", "R_dyn", 3),
+            )
+            if key in floor
+        ]
+        lines.append(f"floor {name}: {', '.join(scores)}")
     if "poses" in figures:
-        own = figures["poses"]
-        lines.append(f"relative positions: MSE {own['mse']:.4f} m², R² {own['r2']:.4f}")
+        poses = figures["poses"]
+        lines.append(
+            f"relative positions: MSE {poses['mse']:.4f} m², R² {poses['r2']:.4f}"
+        )
     return lines

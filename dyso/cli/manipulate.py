@@ -1,4 +1,4 @@
-"""`dyso manipulate`: a video with its camera or dynamics frozen, or another's."""
+"""`dyso manipulate`: freezes or transfers a video's camera or dynamics."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def main(
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None,
     frames: int = 64,
 ) -> int:
-    """Write a video beside what the model makes of it, as it is and manipulated.
+    """Write a video beside its reconstruction and its manipulation by the model.
 
-    Side by side, each with its name: the video, its reconstruction, the manipulated
-    one, and with --transfer the video that was transferred from. The model sees the
+    Side by side, with names above: the video, its reconstruction, the manipulated
+    video and, for --transfer, the video that the latent is from. The model sees the
     first, middle and last frame; videos are cropped and scaled to its views.
 
     Args:
@@ -55,16 +55,16 @@ def main(
     step, params = checkpoints.load_params(workdir, config)
     predictor = Predictor(config, params)
     size = config.model.resolution
-    own, rate = manipulation.read_frames(video, size, frames)
-    seen = manipulation.Video(predictor, own)
-    panels = {"original": own, "reconstruction": seen.decode(seen.latents)}
+    original, rate = manipulation.read_frames(video, size, frames)
+    seen = manipulation.Video(predictor, original)
+    panels = {"original": original, "reconstruction": seen.decode(seen.latents)}
     if freeze is not None:
         changed = manipulation.freeze(seen.latents, freeze, at)
         panels[f"{freeze} of frame {at}"] = seen.decode(changed)
     else:
         assert transfer is not None and source is not None
         other, other_rate = manipulation.read_frames(source, size, frames)
-        if len(own) == 1:
+        if len(original) == 1:
             rate = other_rate
         moved = manipulation.Video(predictor, other)
         changed = manipulation.transfer(seen.latents, transfer, moved.latents)
@@ -75,5 +75,7 @@ def main(
         write_mp4(out, manipulation.side_by_side(panels), rate)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from error
-    print(f"{out}  {', '.join(panels)}; {len(own)} frames, the model at step {step}")
+    print(
+        f"{out}  {', '.join(panels)}; {len(original)} frames, the model at step {step}"
+    )
     return 0

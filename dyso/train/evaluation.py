@@ -1,40 +1,53 @@
-"""What a trained model is worth on the scenes of a split."""
+"""Evaluates a trained model on the scenes of a split."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
-from dyso.train.data import Batch, Scenes, relative
-from dyso.train.latent_sources import Way, choose, crop, halves, partners, ways
+from dyso.train.config import Config
+from dyso.train.data import Batch, Scenes
+from dyso.train.evaluation_views import (
+    BATCH,
+    VIEWS_SEED,
+    batches,
+    read_with_truth,
+)
+from dyso.train.floors import floor_figures, scene_floors
+from dyso.train.latent_sources import (
+    LatentSources,
+    choose,
+    crop,
+    halves,
+    main_row,
+    table_rows,
+)
 from dyso.train.metrics import (
+    MEASURES,
     Measure,
     Principal,
-    contrastiveness,
-    distances,
+    mean_and_error,
+    pairwise_distances,
     principal,
     relations,
     traverse,
 )
 from dyso.train.predict import Predictor
+from dyso.train.probes import probe
+from dyso.train.separation import separation
+from dyso.train.step import init_params
 
 if TYPE_CHECKING:
     from dyso.reading import Split
 
-VIEWS_SEED = 2310
-"""Decides, with a scene's index, which of its views are inputs and targets: they are
-the same for every run that has as many of them."""
-
-BATCH = 4
 SHOWN = 6
-GRID = 5  # cameras and steps of the distance matrices, at most
+_IMAGES = ("inputs", "targets", "grid")
 COMPONENTS = 3
-TRAVERSED = 7  # places along each component
+TRAVERSED = 7
+"""Places along each component."""
 _TRAVERSED_SCENES = 2
 
 
@@ -45,7 +58,7 @@ class Example:
     Attributes:
       inputs: [V, H, W, 3] uint8.
       target: [H, W, 3] in [0, 1].
-      predicted: the same, for each way.
+      predicted: [H, W, 3] in [0, 1], one for each row of the table.
     """
 
     inputs: np.ndarray
@@ -68,6 +81,21 @@ class Evaluation:
     traversals: dict[str, np.ndarray]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What a pass over the scenes collects.
+
+    Attributes:
+      values: arrays by name; the first axis is the scenes.
+      examples: some scenes.
+      starts: scene representation and latents of the scenes to traverse from.
+    """
+
+    values: dict[str, np.ndarray]
+    examples: list[Example]
+    starts: list[tuple[Any, dict[str, np.ndarray]]]
+
+
 def evaluate(
     predictor: Predictor,
     split: Split,
@@ -82,190 +110,230 @@ def evaluate(
       split: the scenes.
       scenes: how many, at most.
       measures: of images, by name.
-      progress: is given the numbers of the scenes that batches begin with, and gives
-        them.
+      progress: takes the indices of the batches' first scenes and yields them.
 
     Raises:
       UserError: the dataset has too few views, or of another size.
     """
-    config, table = predictor.config, ways(predictor.config)
+    config, rows = predictor.config, table_rows(predictor.config)
     source = Scenes(split=split, config=config)
-    count = min(scenes, len(source))
-    size = config.model.resolution
+    height, width = config.model.resolution
     smallest = min(
-        size[0], *(size[1] // (1 if w.region == "whole" else 2) for w in table)
+        height, *(width // (1 if row.region == "whole" else 2) for row in rows)
     )
-    used = {name: own for name, own in measures.items() if smallest >= own.smallest}
-    gathered: dict[str, list[np.ndarray]] = {}
-    examples: list[Example] = []
-    starts: list[tuple[Any, dict[str, np.ndarray]]] = []
-    for batch, new in batches(
-        lambda index: read(source, index), progress(range(0, count, BATCH)), count
-    ):
-        scene, latents, images = _look(predictor, batch, table)
-        true = batch["targets"] / np.float32(255)
-        found = {name: batch[name] for name in ("cameras", "dynamics")}
-        for row, (way, image) in enumerate(zip(table, images, strict=True)):
-            for name, measure in used.items():
-                values = measure.function(crop(true, way), crop(image, way))
-                found[f"row {row}/{name}"] = values.reshape(len(true), -1).mean(axis=1)
-        if latents:
-            sight = halves(batch["grid"], table[0].right)
-            grid = predictor.estimate(batch["grid"], scene, sight)
-            found |= {f"targets/{name}": own for name, own in latents.items()}
-            found |= {f"grid/{name}": np.asarray(own) for name, own in grid.items()}
-        for name, values in found.items():
-            gathered.setdefault(name, []).append(values[:new])
-        for at in range(new):
-            if len(examples) < SHOWN:
-                shown = [image[at, 0] for image in images]
-                inputs, target = batch["inputs"][at], true[at, 0]
-                examples.append(Example(inputs=inputs, target=target, predicted=shown))
-            if latents and len(starts) < _TRAVERSED_SCENES:
-                own = {name: values[at, 0] for name, values in latents.items()}
-                starts.append((scene[at : at + 1], own))
-    together = {name: np.concatenate(parts) for name, parts in gathered.items()}
+    used = {
+        name: measure
+        for name, measure in measures.items()
+        if smallest >= measure.smallest
+    }
+
+    count = min(scenes, len(source))
+
+    def read_one(index: int) -> Batch:
+        batch = read_with_truth(source, index)
+        return batch | scene_floors(source, index, batch, main_row(config))
+
+    def read_all(read_one: Callable[[int], Batch]) -> Iterable[tuple[Batch, int]]:
+        return batches(read_one, progress(range(0, count, BATCH)), count)
+
+    measured = _measure(predictor, read_all(read_one), rows, used)
+    values = measured.values
     axes = {
-        name: principal(together[f"targets/{name}"].reshape(-1, length))
+        name: principal(values[f"targets/{name}"].reshape(-1, length))
         for name, length in config.model.latents.items()
     }
     figures = {
         "scenes": count,
         "views_seed": VIEWS_SEED,
         "skipped": {
-            name: f"needs {own.smallest} pixels a side, and {smallest} are scored"
-            for name, own in measures.items()
+            name: f"needs {measure.smallest} pixels a side, and {smallest} are scored"
+            for name, measure in measures.items()
             if name not in used
         },
         "views": [
-            _row(way, {name: together[f"row {row}/{name}"] for name in used})
-            for row, way in enumerate(table)
+            _row(row, {name: values[f"row {number}/{name}"] for name in used})
+            for number, row in enumerate(rows)
         ],
-        "contrastiveness": _contrastiveness(together, source),
-        "distances": _distances(together, source),
-        "pca": {name: _plain(own) for name, own in axes.items()},
+        "contrastiveness": _contrastiveness(values, config),
+        "floors": {
+            "untrained": {
+                "how": "the model with its initial parameters",
+                **_main_figures(
+                    Predictor(config, init_params(config)),
+                    read_all(lambda index: read_with_truth(source, index)),
+                ),
+            },
+            **floor_figures(values),
+        },
+        "probes": _probes(values, config),
+        "distances": _distances(values, config),
+        "pca": {name: _plain(components) for name, components in axes.items()},
     }
     traversals = {
-        name: np.stack([_walk(predictor, *start, name, own) for start in starts])
-        for name, own in axes.items()
+        name: np.stack(
+            [_walk(predictor, *start, name, components) for start in measured.starts]
+        )
+        for name, components in axes.items()
     }
-    return Evaluation(figures=figures, examples=examples, traversals=traversals)
+    return Evaluation(
+        figures=figures, examples=measured.examples, traversals=traversals
+    )
 
 
-def _look(
-    predictor: Predictor, batch: Batch, table: list[Way]
+def quick(
+    predictor: Predictor, batches: Iterable[tuple[Batch, int]]
+) -> dict[str, float]:
+    """Returns a few figures of a model, cheaply enough for a training loop.
+
+    They equal those of `evaluate` on the same scenes. Later calls with the same
+    configuration compile nothing.
+
+    Args:
+      predictor: the model.
+      batches: as `evaluation_views.batches` yields those of `evaluation_views.read`.
+
+    Returns:
+      `psnr` of the row that the papers report (see `main_row`); for models with
+      latents that were trained on dynamic scenes also `R_cam`, `R_dyn`, `R_cam_median`
+      and `R_dyn_median`.
+    """
+    figures = _main_figures(predictor, batches)
+    names = ("psnr", "R_cam", "R_dyn", "R_cam_median", "R_dyn_median")
+    return {name: figures[name] for name in names if name in figures}
+
+
+def _main_figures(
+    predictor: Predictor, batches: Iterable[tuple[Batch, int]]
+) -> dict[str, Any]:
+    """Returns PSNR of `main_row`, the separation of the latents, and probes of them."""
+    rows, measures = [main_row(predictor.config)], {"psnr": MEASURES["psnr"]}
+    values = _measure(predictor, batches, rows, measures).values
+    return {
+        **mean_and_error("psnr", values["row 0/psnr"]),
+        **_contrastiveness(values, predictor.config),
+        "probes": _probes(values, predictor.config),
+    }
+
+
+def _measure(
+    predictor: Predictor,
+    batches: Iterable[tuple[Batch, int]],
+    rows: list[LatentSources],
+    measures: dict[str, Measure],
+) -> _Measured:
+    """Decodes the rows' images of every scene and measures them.
+
+    Args:
+      predictor: the model.
+      batches: see `quick`.
+      rows: where latents come from.
+      measures: of images, by name.
+
+    Returns:
+      Values `row N/MEASURE`; `targets/LATENT` and `grid/LATENT`, [S, views, L], the
+      latents as the first row's estimator sees them; and what else a batch has that is
+      not an image.
+    """
+    gathered: dict[str, list[np.ndarray]] = {}
+    examples: list[Example] = []
+    starts: list[tuple[Any, dict[str, np.ndarray]]] = []
+    for batch, new in batches:
+        scene, latents, images = _decode(predictor, batch, rows)
+        true = batch["targets"] / np.float32(255)
+        found = {key: batch[key] for key in batch if key not in _IMAGES}
+        for number, (row, image) in enumerate(zip(rows, images, strict=True)):
+            for name, measure in measures.items():
+                values = measure.function(crop(true, row), crop(image, row))
+                per_scene = values.reshape(len(true), -1).mean(axis=1)
+                found[f"row {number}/{name}"] = per_scene
+        if latents:
+            half = halves(batch["grid"], rows[0].right)
+            grid = predictor.estimate(batch["grid"], scene, half)
+            found |= {f"targets/{name}": values for name, values in latents.items()}
+            found |= {f"grid/{name}": np.asarray(v) for name, v in grid.items()}
+        for key, values in found.items():
+            gathered.setdefault(key, []).append(values[:new])
+        for at in range(new):
+            if len(examples) < SHOWN:
+                shown = [image[at, 0] for image in images]
+                inputs, target = batch["inputs"][at], true[at, 0]
+                examples.append(Example(inputs=inputs, target=target, predicted=shown))
+            if latents and len(starts) < _TRAVERSED_SCENES:
+                first = {name: values[at, 0] for name, values in latents.items()}
+                starts.append((scene[at : at + 1], first))
+    together = {key: np.concatenate(parts) for key, parts in gathered.items()}
+    return _Measured(values=together, examples=examples, starts=starts)
+
+
+def _decode(
+    predictor: Predictor, batch: Batch, rows: list[LatentSources]
 ) -> tuple[Any, dict[str, np.ndarray], list[np.ndarray]]:
-    """Gives scenes, targets' latents as the first way has them, and images by way."""
+    """Returns scene representations, the first row's latents, and the rows' images."""
     scene = predictor.encode(batch["inputs"], batch)
     estimated = {}
-    for right in dict.fromkeys(way.right for way in table):
-        sight = halves(batch["targets"], right)
-        found = predictor.estimate(batch["targets"], scene, sight)
-        estimated[right] = {name: np.asarray(own) for name, own in found.items()}
+    for right in dict.fromkeys(row.right for row in rows):
+        half = halves(batch["targets"], right)
+        found = predictor.estimate(batch["targets"], scene, half)
+        estimated[right] = {name: np.asarray(values) for name, values in found.items()}
     posed = None
     if "extrinsics" in batch:
         posed = {k: batch[k] for k in ("inputs", "intrinsics", "extrinsics")}
     images: list[np.ndarray] = []
-    for before, way in zip([None, *table], table, strict=False):
-        if before and (before.latents, before.right) == (way.latents, way.right):
-            images.append(images[-1])  # scored elsewhere
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before and (before.latents, before.right) == (row.latents, row.right):
+            images.append(images[-1])  # the same image, scored in another region
             continue
-        chosen = choose(estimated[way.right], batch, way)
+        chosen = choose(estimated[row.right], batch, row)
         images.append(predictor.decode(chosen, scene, posed))
-    return scene, estimated[table[0].right], images
+    return scene, estimated[rows[0].right], images
 
 
-def read(scenes: Scenes, index: int) -> Batch:
-    """Reads a scene as evaluations arrange it; `grid` are views for the matrices.
-
-    Poses of targets are true even where the run's are noisy (RUST, section 4.1).
-    """
-    rng = np.random.default_rng([VIEWS_SEED, index])
-    config = scenes.config
-    arrangement = scenes.arrange(rng)
-    exact = dataclasses.replace(
-        config, training=dataclasses.replace(config.training, pose_noise=0.0)
-    )
-    batch = dataclasses.replace(scenes, config=exact).read(index, arrangement, rng)
-    if "extrinsics" in batch:
-        noise = rng.normal(size=(len(batch["extrinsics"]), 3))
-        noise[len(batch["inputs"]) :] = 0
-        batch["extrinsics"] = relative(
-            batch["extrinsics"], noise * config.training.pose_noise
-        )
-    cameras, steps = _grid(scenes)
-    if config.training.static:
-        steps = np.full_like(steps, batch["dynamics"][0])
-    views = (steps * scenes.split.spec.cameras.count + cameras).tolist()
-    batch["grid"] = scenes.split.read(index, fields=["color"], views=views)["color"]
-    return batch
-
-
-def batches(
-    read_one: Callable[[int], Batch], starts: Iterable[int], count: int
-) -> Iterator[tuple[Batch, int]]:
-    """Gives full batches, and how many of each one's scenes are new.
-
-    Args:
-      read_one: gives a scene by its number.
-      starts: the numbers at which batches start.
-      count: scenes; the last batch is filled up with its last one.
-    """
-    for start in starts:
-        every = [read_one(index) for index in range(start, min(start + BATCH, count))]
-        size = len(every)
-        every += every[-1:] * (BATCH - size)
-        yield {name: np.stack([one[name] for one in every]) for name in every[0]}, size
-
-
-def _grid(scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
-    """Gives cameras and dynamics steps of the matrices' views, camera by camera."""
-    spec = scenes.split.spec
-    steps = 1 if scenes.config.training.static else min(spec.dynamics.steps, GRID)
-    count = spec.cameras.count if steps == 1 else min(spec.cameras.count, GRID)
-    return np.repeat(np.arange(count), steps), np.tile(np.arange(steps), count)
-
-
-def _row(way: Way, scored: dict[str, np.ndarray]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        **way.latents,
-        "how": way.how,
-        "scored": way.region,
-        "sees_what_is_scored": way.seen,
+def _row(row: LatentSources, scored: dict[str, np.ndarray]) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        **row.latents,
+        "how": row.how,
+        "scored": row.region,
+        "sees_what_is_scored": row.seen,
     }
     for name, values in scored.items():
-        row |= mean_and_error(name, values)
-    return row
+        figures |= mean_and_error(name, values)
+    return figures
 
 
-def mean_and_error(
-    name: str, values: Float[np.ndarray, " S"]
-) -> dict[str, float | None]:
-    """Gives a mean over scenes and its standard error, None for a single scene."""
-    error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
-    return {name: float(values.mean()), f"{name}_error": error}
-
-
-def _contrastiveness(together: Batch, scenes: Scenes) -> dict[str, Any]:
+def _contrastiveness(values: Batch, config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if scenes.config.training.static:
+    if config.training.static:
         return found
-    for name in scenes.config.model.latents:
-        short = {"camera": "R_cam", "dynamics": "R_dyn"}[name]
-        others = partners(together, name)
-        for key, other in ((short, "opposite"), (f"{short}_both_differ", "other")):
-            ratios = contrastiveness(
-                together[f"targets/{name}"], others["matching"], others[other]
-            )
-            found |= mean_and_error(key, ratios)
+    for name in config.model.latents:
+        targets, grid = (
+            pairwise_distances(values[f"{part}/{name}"]) for part in ("targets", "grid")
+        )
+        found |= separation(name, targets, grid, values)
     return found
 
 
-def _distances(together: Batch, scenes: Scenes) -> dict[str, Any]:
-    cameras, steps = _grid(scenes)
+def _probes(values: Batch, config: Config) -> dict[str, Any]:
+    """Returns R2 of probes from the grid's latents to the grid's geometry."""
+    truth = {key: own for key, own in values.items() if key.startswith("geometry/")}
+    if not truth or len(values["cameras"]) < 2:
+        return {}
+    return {
+        name: {
+            key.removeprefix("geometry/"): probe(values[f"grid/{name}"], own)
+            for key, own in truth.items()
+        }
+        for name in config.model.latents
+    }
+
+
+def _distances(values: Batch, config: Config) -> dict[str, Any]:
+    # A static model's grid has one step, whatever number it has in its scene.
+    cameras, steps = values["grid_cameras"][0], values["grid_dynamics"][0]
+    if config.training.static:
+        steps = np.zeros_like(steps)
     found: dict[str, Any] = {}
-    for name in scenes.config.model.latents:
-        matrix = distances(together[f"grid/{name}"])
+    for name in config.model.latents:
+        matrix = pairwise_distances(values[f"grid/{name}"]).mean(axis=0)
         found["views"] = np.stack([cameras, steps], axis=1).tolist()
         found[name] = {
             relation: float(matrix[pairs].mean())
@@ -293,8 +361,9 @@ def _walk(
     """Decodes a view while one latent moves along its components."""
     images = []
     for component in range(min(COMPONENTS, len(axes.components))):
-        still = {k: np.repeat(v[None], TRAVERSED, 0) for k, v in latents.items()}
-        still[name] = traverse(latents[name], axes, component, TRAVERSED)
-        moved = {k: v[None] for k, v in still.items()}
-        images.append(predictor.decode(moved, scene)[0])
+        moved = {k: np.repeat(v[None], TRAVERSED, 0) for k, v in latents.items()}
+        moved[name] = traverse(latents[name], axes, component, TRAVERSED)
+        images.append(
+            predictor.decode({k: v[None] for k, v in moved.items()}, scene)[0]
+        )
     return np.stack(images)

@@ -10,18 +10,16 @@ import numpy as np
 
 from dyso.train.config import Config
 from dyso.train.data import Batch, Scenes, look_up
-from dyso.train.evaluation import BATCH, batches, read
+from dyso.train.evaluation import quick
+from dyso.train.evaluation_views import BATCH, batches, read
 from dyso.train.latent_sources import (
+    LatentSources,
     Source,
-    Way,
     choose,
-    crop,
     halves,
-    partners,
-    ways,
+    table_rows,
 )
 from dyso.train.memory import InMemory
-from dyso.train.metrics import contrastiveness, psnr
 from dyso.train.predict import Predictor
 
 SHOWN = 4
@@ -57,46 +55,16 @@ class HeldOut:
         return cls(config=scenes.config, batches=decoded)
 
     def measure(self, params: Any) -> dict[str, float]:
-        """Returns means over the scenes.
-
-        `psnr` has latents from matching views if the dataset has them, else from the
-        target itself; `R_cam` and `R_dyn` are those of `dyso evaluate`.
-        """
-        predictor = Predictor(self.config, params)
-        way = matching_way(self.config)
-        scored: dict[str, list[np.ndarray]] = {}
-        for batch, new in self.batches:
-            scene, latents = estimate(predictor, batch, way)
-            image = predictor.decode(choose(latents, batch, way), scene, batch)
-            true = batch["targets"] / np.float32(255)
-            values = psnr(crop(true, way), crop(image, way))
-            scores = {"psnr": values.reshape(len(true), -1).mean(axis=1)}
-            if not self.config.training.static:
-                for name, values in latents.items():
-                    others = partners(batch, name)
-                    short = {"camera": "R_cam", "dynamics": "R_dyn"}[name]
-                    scores[short] = contrastiveness(
-                        values, others["matching"], others["opposite"]
-                    )
-            for name, values in scores.items():
-                scored.setdefault(name, []).append(values[:new])
-        return {
-            name: float(np.concatenate(parts).mean()) for name, parts in scored.items()
-        }
-
-
-def matching_way(config: Config) -> Way:
-    """Returns where a run's metrics take latents from: from matching views, if any."""
-    table = ways(config)
-    return next((w for w in table if set(w.latents.values()) == {"matching"}), table[0])
+        """Returns the figures of `evaluation.quick`."""
+        return quick(Predictor(self.config, params), self.batches)
 
 
 def estimate(
-    predictor: Predictor, batch: Batch, way: Way
+    predictor: Predictor, batch: Batch, row: LatentSources
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """Returns the scenes' representations and the targets' own latents, by name."""
     scene = predictor.encode(batch["inputs"], batch)
-    seen = halves(batch["targets"], way.right)
+    seen = halves(batch["targets"], row.right)
     latents = predictor.estimate(batch["targets"], scene, seen)
     return scene, {name: np.asarray(values) for name, values in latents.items()}
 
@@ -113,7 +81,7 @@ def write_sample(path: Path, config: Config, params: Any, batch: Batch) -> None:
 
     predictor = Predictor(config, params)
     few = {name: values[:SHOWN] for name, values in batch.items()}
-    first = ways(config)[0]
+    first = table_rows(config)[0]
     rows = {"own": first} if first.latents else {"decoded": first}
     if set(first.latents) == {"camera", "dynamics"} and not config.training.static:
         shared: dict[str, Source] = {"camera": "matching", "dynamics": "matching"}
@@ -125,8 +93,8 @@ def write_sample(path: Path, config: Config, params: Any, batch: Batch) -> None:
         images.append(few[name])
         numbers = range(1, few[name].shape[1] + 1)
         columns += [f"{name.removesuffix('s')} {i}" for i in numbers]
-    for name, way in rows.items():
-        decoded = predictor.decode(choose(latents, few, way), scene, few)
+    for name, row in rows.items():
+        decoded = predictor.decode(choose(latents, few, row), scene, few)
         images.append((255 * decoded + 0.5).astype(np.uint8))
         columns += [f"{name} {i}" for i in range(1, decoded.shape[1] + 1)]
     names = [f"scene {i + 1}" for i in range(len(images[0]))]

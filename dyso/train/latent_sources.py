@@ -1,4 +1,4 @@
-"""The ways in which an evaluation asks for a target: where its latents come from."""
+"""Where an evaluation takes a target's latents from, and where it scores the image."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from jaxtyping import Bool, Int
 
 from dyso.train.config import Config
 from dyso.train.data import Batch
-from dyso.train.latent_swap import sources
+from dyso.train.latent_swap import other_with_same_id
 
 Source = Literal["target", "matching", "other"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """How images of a table's row are asked for, and where they are scored.
+class LatentSources:
+    """Where the latents of one row of the table come from, and what the row scores.
 
     Attributes:
-      latents: of each latent, which target it is estimated from: the one that is
-        decoded (`target`), the other one that shares what the latent stands for
-        (`matching`), or one that shares neither camera nor dynamics (`other`).
-      right: the estimator sees the right half of it, or the left; None sees all.
-      region: of the image that is scored.
+      latents: the source of each latent: the decoded target itself (`target`), the
+        other target that shares what the latent stands for (`matching`), or a target
+        that shares neither camera nor dynamics (`other`).
+      right: whether the estimator sees the right half of the source or the left half;
+        None if it sees all of it.
+      region: the part of the image that is scored.
     """
 
     latents: dict[str, Source]
@@ -39,7 +40,7 @@ class Way:
 
     @property
     def how(self) -> str:
-        """Says how the targets' latents are obtained."""
+        """The sources in words."""
         if not self.latents:
             return "the target's true pose; no latents"
         part = {None: "", True: "the right half of ", False: "the left half of "}
@@ -54,39 +55,53 @@ class Way:
         )
 
 
-def ways(config: Config) -> list[Way]:
-    """Gives the rows of a model's table (DyST, fig. 3; RUST, table 1)."""
+def table_rows(config: Config) -> list[LatentSources]:
+    """Returns the rows of a model's table (DyST, fig. 3; RUST, table 1)."""
     names = list(config.model.latents)
     if not names:
-        return [Way(latents={}), Way(latents={}, region="right half")]
+        whole = LatentSources(latents={})
+        return [whole, LatentSources(latents={}, region="right half")]
     every: tuple[Source, ...] = ("target", "matching", "other")
     if config.training.static:
         every = ("target",)
     choices = [
-        dict(zip(names, own, strict=True))
-        for own in itertools.product(every, repeat=len(names))
+        dict(zip(names, chosen, strict=True))
+        for chosen in itertools.product(every, repeat=len(names))
     ]
     if config.model.estimator_half:
         return [
-            Way(latents=own, right=right, region="right half")
+            LatentSources(latents=chosen, right=right, region="right half")
             for right in (False, True)
-            for own in choices
+            for chosen in choices
         ]
-    return [Way(latents=own) for own in choices]
+    return [LatentSources(latents=chosen) for chosen in choices]
+
+
+def main_row(config: Config) -> LatentSources:
+    """Returns the row that the papers' tables report.
+
+    DyST takes each latent from the matching target (table 1), RUST from the half of the
+    target that is not scored, and models with poses have no latents.
+    """
+    rows = table_rows(config)
+    matching = (row for row in rows if set(row.latents.values()) == {"matching"})
+    return next(matching, rows[0])
 
 
 def partners(ids: Batch, name: str) -> dict[str, Int[np.ndarray, "S T"]]:
-    """Gives for each target the target of another source, for one of the latents.
+    """Returns, for each target, the index of its partner of every kind.
 
     Args:
       ids: `cameras` and `dynamics` of the targets, as a batch has them.
-      name: of the latent.
+      name: the latent's name.
 
     Returns:
-      By source; also `opposite`, the target that shares what the other latent stands
-      for, alone.
+      By kind: `matching` shares what the latent stands for and nothing else, `opposite`
+      shares only what the other latent stands for, and `other` shares neither.
     """
-    camera, step = (np.asarray(sources(ids[own])) for own in ("cameras", "dynamics"))
+    camera, step = (
+        np.asarray(other_with_same_id(ids[key])) for key in ("cameras", "dynamics")
+    )
     return {
         "matching": camera if name == "camera" else step,
         "opposite": step if name == "camera" else camera,
@@ -95,32 +110,32 @@ def partners(ids: Batch, name: str) -> dict[str, Int[np.ndarray, "S T"]]:
 
 
 def choose(
-    latents: dict[str, np.ndarray], ids: Batch, way: Way
+    latents: dict[str, np.ndarray], ids: Batch, sources: LatentSources
 ) -> dict[str, np.ndarray]:
-    """Gives the latents that each target is decoded with.
+    """Returns the latents that each target is decoded with.
 
     Args:
-      latents: [S, T, L], of the targets themselves.
+      latents: [S, T, L], estimated from the targets themselves.
       ids: see `partners`.
-      way: where they come from.
+      sources: which targets' latents to take.
     """
     return {
-        name: own
-        if way.latents[name] == "target"
+        name: values
+        if sources.latents[name] == "target"
         else np.take_along_axis(
-            own, partners(ids, name)[way.latents[name]][..., None], axis=1
+            values, partners(ids, name)[sources.latents[name]][..., None], axis=1
         )
-        for name, own in latents.items()
+        for name, values in latents.items()
     }
 
 
 def halves(views: np.ndarray, right: bool | None) -> Bool[np.ndarray, "S T"] | None:
-    """Says to the estimator which half of each view it may see."""
+    """Returns which half of each view the estimator sees, as it takes them."""
     return None if right is None else np.full(views.shape[:2], right)
 
 
-def crop(images: np.ndarray, way: Way) -> np.ndarray:
-    """Gives the region that is scored, of images [S, T, H, W, 3], one after another."""
-    start = 0 if way.region == "whole" else images.shape[-2] // 2
+def crop(images: np.ndarray, sources: LatentSources) -> np.ndarray:
+    """Returns the scored region of images [S, T, H, W, 3], as [S * T, H, W', 3]."""
+    start = 0 if sources.region == "whole" else images.shape[-2] // 2
     part = images[..., start:, :]
     return part.reshape(-1, *part.shape[2:])

@@ -10,11 +10,11 @@ from dyso.train.config import Control
 from dyso.train.model import Latents
 
 
-def sources(ids: Int[Array, "*B T"]) -> Int[Array, "*B T"]:
-    """Gives for each target the other target with the same id.
+def other_with_same_id(ids: Int[Array, "*B T"]) -> Int[Array, "*B T"]:
+    """Returns, for each target, the index of the other target with the same id.
 
     Args:
-      ids: of the targets' cameras, or of their dynamics; each stands there twice.
+      ids: of the targets' cameras, or of their dynamics; each id occurs twice.
     """
     same = ids[..., :, None] == ids[..., None, :]
     return jnp.argmax(same & ~jnp.eye(ids.shape[-1], dtype=bool), axis=-1)
@@ -27,20 +27,22 @@ def recombine(
     control: Control,
     coin: Bool[Array, " B"],
 ) -> Latents:
-    """Gives the latents with which each target is decoded (eq. 6 and table 1).
+    """Returns the latents that each target is decoded with (eq. 6 and table 1).
 
     Args:
       latents: estimated from each target itself.
-      cameras: of the targets: two different ones, each with both dynamics.
-      dynamics: of the targets, likewise.
+      cameras: ids of the targets' cameras: two cameras, each in both dynamics steps.
+      dynamics: ids of the targets' dynamics steps.
       control: `swap` takes the camera latent of the other target with the same camera,
         and the dynamics latent of the other one with the same dynamics; see `Training`.
-      coin: for `half`: which scenes are swapped.
+      coin: the scenes that are swapped, for `half`.
     """
     if control == "none":
         return latents
     ids = {"camera": cameras, "dynamics": dynamics}
-    swapped = {name: _take(own, sources(ids[name])) for name, own in latents.items()}
+    swapped = {
+        name: _take(own, other_with_same_id(ids[name])) for name, own in latents.items()
+    }
     if control == "swap":
         return swapped
     if control == "average":
@@ -54,5 +56,5 @@ def _take(values: Float[Array, "B T L"], at: Int[Array, "B T"]) -> Array:
 
 
 def scale_gradient(x: Array, factor: float) -> Array:
-    """Gives x, whose gradient is scaled (RUST, section 2.2: 0.2)."""
+    """Returns x; its gradient is scaled (RUST, section 2.2: 0.2)."""
     return factor * x + jax.lax.stop_gradient((1 - factor) * x)

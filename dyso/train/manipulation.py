@@ -1,4 +1,4 @@
-"""Videos decoded with other latents than their own (DyST, section 4.3)."""
+"""Decodes videos with frozen or transferred latents (DyST, section 4.3)."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _AT_ONCE = 4
 def read_frames(
     path: Path, resolution: tuple[int, int], limit: int
 ) -> tuple[Frames, Fraction]:
-    """Reads the beginning of a video as `dyso videos ingest` does, 12 frames a second.
+    """Reads the start of a video, 12 frames a second, as `dyso videos ingest` does.
 
     Args:
-      path: a video, or a still picture: a video of one frame.
+      path: a video, or a still picture, which is read as a video of one frame.
       resolution: height and width.
-      limit: frames, at most.
+      limit: the largest number of frames to read.
 
     Returns:
-      The frames, and how many make a second.
+      The frames, and their number per second.
 
     Raises:
-      UserError: it is not a video.
+      UserError: the file is not a video.
     """
     from dyso.videos.decoding import VideoError
     from dyso.videos.decoding import read_frames as read
@@ -71,13 +71,14 @@ def _still(path: Path, resolution: tuple[int, int]) -> Image.Image:
 
 
 class Video:
-    """A video in the eyes of a model: its scene representation and latents.
+    """A video with the scene representation and latents that a model estimates.
 
-    The inputs are evenly chosen, of three the first, middle and last frame.
+    The model's input views are evenly spaced frames; of three, the first, middle and
+    last frame.
 
     Attributes:
-      frames: its own.
-      latents: by name, of each frame.
+      frames: the video's frames.
+      latents: each frame's latents, by name.
     """
 
     def __init__(self, predictor: Predictor, frames: Frames):
@@ -89,7 +90,7 @@ class Video:
         config = predictor.config
         if not config.model.latents:
             raise UserError(
-                "the model is told poses, which videos do not have; take one with "
+                "the model takes poses, which videos do not have; use a model with "
                 "latents, such as `dyst`"
             )
         self._predictor, self.frames = predictor, frames
@@ -98,18 +99,18 @@ class Video:
         right = False if config.model.estimator_half else None
         self.latents: Latents = _portions(
             {"frames": frames},
-            lambda own: {
+            lambda part: {
                 name: np.asarray(values[0])
                 for name, values in predictor.estimate(
-                    own["frames"], self._scene, halves(own["frames"], right)
+                    part["frames"], self._scene, halves(part["frames"], right)
                 ).items()
             },
         )
 
     def decode(self, latents: Latents) -> Frames:
-        """Gives frames of this video's scene, by latents of any."""
+        """Returns frames of this video's scene, decoded with any video's latents."""
         images = _portions(
-            latents, lambda own: {"": self._predictor.decode(own, self._scene)[0]}
+            latents, lambda part: {"": self._predictor.decode(part, self._scene)[0]}
         )
         return (255 * images[""] + 0.5).astype(np.uint8)
 
@@ -118,13 +119,13 @@ def _portions(
     values: dict[str, np.ndarray],
     function: Callable[[dict[str, np.ndarray]], dict[str, Array]],
 ) -> dict[str, np.ndarray]:
-    """Calls a function on `[1, _AT_ONCE, ...]` of the values, and puts it together."""
+    """Calls a function on `_AT_ONCE` values at a time, and joins the results."""
     count = len(next(iter(values.values())))
     found = []
     for start in range(0, count, _AT_ONCE):
         # The last portion is filled up, so that all are compiled for one shape.
         at = np.minimum(np.arange(start, start + _AT_ONCE), count - 1)
-        found.append(function({name: own[None, at] for name, own in values.items()}))
+        found.append(function({name: each[None, at] for name, each in values.items()}))
     return {
         name: np.concatenate([np.asarray(part[name]) for part in found])[:count]
         for name in found[0]
@@ -132,40 +133,39 @@ def _portions(
 
 
 def freeze(latents: Latents, name: Latent, at: int) -> Latents:
-    """Gives all frames the latent of one.
+    """Returns latents with one of them as it is in one frame.
 
     Args:
-      latents: of a video.
-      name: of the latent.
+      latents: a video's.
+      name: the latent to freeze.
       at: the frame; negative counts from the end.
 
     Raises:
-      UserError: there is no such frame, or no such latent.
+      UserError: the video has no such frame, or the model no such latent.
     """
-    own = _latent(latents, name)
-    if not -len(own) <= at < len(own):
-        raise UserError(f"at: frame {at}, but the video has {len(own)} frames")
-    return {**latents, name: np.broadcast_to(own[at], own.shape)}
+    values = _latent(latents, name)
+    if not -len(values) <= at < len(values):
+        raise UserError(f"at: frame {at}, but the video has {len(values)} frames")
+    return {**latents, name: np.broadcast_to(values[at], values.shape)}
 
 
 def transfer(latents: Latents, name: Latent, source: Latents) -> Latents:
-    """Gives a video's frames a latent of another's, stretched to as many frames.
+    """Returns a video's latents with one of them from another video.
 
-    A video of one frame, a still, gets as many as the other has.
+    The other video's latent is stretched to as many frames. A still picture gets as
+    many frames as the other video.
 
     Args:
-      latents: of the video.
-      name: of the latent.
-      source: latents of the other video, by the same model.
+      latents: the video's.
+      name: the latent to transfer.
+      source: the other video's latents, estimated by the same model.
 
     Raises:
-      UserError: there is no such latent.
+      UserError: the model has no such latent.
     """
-    own, other = _latent(latents, name), _latent(source, name)
-    count = len(own) if len(own) > 1 else len(other)
-    moved = {
-        key: values[_stretched(len(values), count)] for key, values in latents.items()
-    }
+    values, other = _latent(latents, name), _latent(source, name)
+    count = len(values) if len(values) > 1 else len(other)
+    moved = {key: each[_stretched(len(each), count)] for key, each in latents.items()}
     return {**moved, name: other[_stretched(len(other), count)]}
 
 
@@ -183,9 +183,9 @@ def side_by_side(videos: dict[str, Frames], height: int = 256) -> list[np.ndarra
     """Returns frames with all videos in a row, each stretched to the longest.
 
     Args:
-      videos: of one resolution, by the name that stands over each.
-      height: of the videos, at least, in pixels; every pixel is repeated as often as
-        that takes.
+      videos: of one resolution, by the name that is written above each.
+      height: the least height of the videos, in pixels. Pixels are repeated a whole
+        number of times to reach it.
     """
     first = next(iter(videos.values()))
     count = max(len(frames) for frames in videos.values())

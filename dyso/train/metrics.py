@@ -1,4 +1,4 @@
-"""What is measured of images and of latents: plain functions of numpy arrays."""
+"""Measures of images and of latents: plain functions of numpy arrays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Images = Float[np.ndarray, "N H W 3"]
 """In [0, 1]."""
 
 _LEAST = 1e-9
+RESAMPLED = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,8 @@ class Measure:
     """A measure of predicted images against true ones.
 
     Attributes:
-      function: gives one number for each image.
-      smallest: side of an image that it can measure, in pixels.
+      function: returns one number for each image.
+      smallest: the least side of an image that it can measure, in pixels.
     """
 
     function: Callable[[Images, Images], Float[np.ndarray, " N"]]
@@ -28,16 +29,16 @@ class Measure:
 
 
 def psnr(true: Images, predicted: Images) -> Float[np.ndarray, " N"]:
-    """Gives each image's peak signal-to-noise ratio, in dB; 100 at most."""
+    """Returns each image's peak signal-to-noise ratio, in dB; 100 at most."""
     error = ((true - predicted) ** 2).mean(axis=(1, 2, 3), dtype=np.float64)
     return -10 * np.log10(np.maximum(error, 1e-10))
 
 
 def ssim(true: Images, predicted: Images) -> Float[np.ndarray, " N"]:
-    """Gives each image's structural similarity, averaged over the channels.
+    """Returns each image's structural similarity, averaged over the channels.
 
-    With the Gaussian window, sigma 1.5, of Wang et al., "Image Quality Assessment",
-    2004.
+    Uses the Gaussian window, sigma 1.5, of Wang et al., "Image Quality Assessment: From
+    Error Visibility to Structural Similarity", 2004.
     """
     from skimage.metrics import structural_similarity
 
@@ -64,41 +65,96 @@ MEASURES = {
 }
 
 
+def pairwise_distances(
+    latents: Float[np.ndarray, "*S V L"],
+) -> Float[np.ndarray, "*S V V"]:
+    """Returns the L2 distances between the latents of each scene's views."""
+    rows = [
+        np.linalg.norm(latents - latents[..., view : view + 1, :], axis=-1)
+        for view in range(latents.shape[-2])  # one at a time: a latent may be an image
+    ]
+    return np.stack(rows, axis=-2)
+
+
 def contrastiveness(
-    latents: Float[np.ndarray, "S T L"],
+    distances: Float[np.ndarray, "S T T"],
     matching: Int[np.ndarray, "S T"],
     other: Int[np.ndarray, "S T"],
 ) -> Float[np.ndarray, " S"]:
-    """Gives each scene's R (DyST, eq. 9), averaged over its views.
+    """Returns R_cam of camera latents, or R_dyn of dynamics latents (DyST, eq. 9).
 
-    The distance from a view's latent to a matching view's, over that to a
-    non-matching view's: 0 separates perfectly, 1 tells views apart by nothing, more
-    than 1 leaks what belongs into the other latent.
+    R is the distance from a view's latent to a matching view's, over the distance to a
+    non-matching view's, averaged over the views of a scene. It is 0 for latents that
+    separate camera and dynamics perfectly. A latent that is always the same scores 1.
+    Latents that know nothing may score above 1, since the mean of a ratio exceeds its
+    median; so do latents that hold what belongs in the other latent.
 
     Args:
-      latents: of the views of each scene.
-      matching: for each view, one that should have the same latent.
-      other: for each view, one that should not.
+      distances: between the latents of the views of each scene.
+      matching: for each view, a view that should have the same latent: the same camera
+        for R_cam, the same dynamics step for R_dyn.
+      other: for each view, a view that should have another latent.
     """
-
-    def distance(to: Int[np.ndarray, "S T"]) -> Float[np.ndarray, "S T"]:
-        there = np.take_along_axis(latents, to[..., None], axis=1)
-        return np.linalg.norm(latents - there, axis=-1)
-
-    # A latent that is always the same has no distances: it is as blind as can be.
-    return ((distance(matching) + _LEAST) / (distance(other) + _LEAST)).mean(axis=1)
+    near, far = (
+        np.take_along_axis(distances, to[..., None], axis=-1)[..., 0]
+        for to in (matching, other)
+    )
+    return _ratio(near, far).mean(axis=1)
 
 
-def distances(latents: Float[np.ndarray, "S V L"]) -> Float[np.ndarray, "V V"]:
-    """Gives the L2 distances between views, averaged over scenes (DyST, fig. 5)."""
-    between = latents[:, :, None] - latents[:, None]
-    return np.linalg.norm(between, axis=-1).mean(axis=0)
+def triple_ratios(
+    distances: Float[np.ndarray, "S V V"],
+    matching: Bool[np.ndarray, "V V"],
+    other: Bool[np.ndarray, "V V"],
+) -> Float[np.ndarray, "S K"]:
+    """Returns eq. 9's ratio for every triple: a view, a match, and a non-match.
+
+    Args:
+      distances: between the latents of the views of each scene.
+      matching: pairs of views that should have the same latent.
+      other: pairs of views that should have another latent.
+
+    Returns:
+      One ratio for each of the K triples of each scene.
+    """
+    view, near, far = np.nonzero(matching[:, :, None] & other[:, None, :])
+    return _ratio(distances[:, view, near], distances[:, view, far])
+
+
+def _ratio(near: np.ndarray, far: np.ndarray) -> np.ndarray:
+    # A latent that is always the same has no distances: its ratio is 1.
+    ratio: np.ndarray = (near + _LEAST) / (far + _LEAST)
+    return ratio
+
+
+def mean_and_error(
+    name: str, values: Float[np.ndarray, " S"]
+) -> dict[str, float | None]:
+    """Returns a mean over scenes and its standard error, None for a single scene."""
+    error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
+    return {name: float(values.mean()), f"{name}_error": error}
+
+
+def median_and_error(
+    name: str, values: Float[np.ndarray, "S K"]
+) -> dict[str, float | None]:
+    """Returns the median over all scenes' values, and its standard error.
+
+    The error is the deviation of the medians of `RESAMPLED` bootstrap samples of the
+    scenes, drawn by a fixed seed; None for a single scene.
+    """
+    error = None
+    if len(values) > 1:
+        rng = np.random.default_rng(0)
+        drawn = rng.integers(len(values), size=(RESAMPLED, len(values)))
+        error = float(np.std([np.median(values[rows]) for rows in drawn], ddof=1))
+    return {name: float(np.median(values)), f"{name}_error": error}
 
 
 def relations(
     cameras: Int[np.ndarray, " V"], dynamics: Int[np.ndarray, " V"]
 ) -> dict[str, Bool[np.ndarray, "V V"]]:
-    """Says which pairs of views share what; relations that no pair has are left out."""
+    """Returns the pairs of views by what they share, where there are any."""
     camera = cameras[:, None] == cameras
     step = dynamics[:, None] == dynamics
     every = {
@@ -125,7 +181,7 @@ class Principal:
 
 
 def principal(latents: Float[np.ndarray, "N L"]) -> Principal:
-    """Gives the principal components of at least two latents."""
+    """Returns the principal components of at least two latents."""
     centred = latents.astype(np.float64) - latents.mean(axis=0, dtype=np.float64)
     _, scales, components = np.linalg.svd(centred, full_matrices=False)
     largest = np.abs(components).argmax(axis=1)[:, None]

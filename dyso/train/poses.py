@@ -17,7 +17,7 @@ from dyso import geometry
 from dyso.reading import Split, loader
 from dyso.train.config import Model
 from dyso.train.data import Batch, Scenes, relative
-from dyso.train.evaluation import BATCH, VIEWS_SEED, batches
+from dyso.train.evaluation_views import BATCH, VIEWS_SEED, batches
 from dyso.train.latent_sources import halves
 from dyso.train.model import decode_queries
 from dyso.train.predict import Predictor

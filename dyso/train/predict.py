@@ -1,4 +1,4 @@
-"""Whole images from a trained model, a part of the pixels at a time."""
+"""Predicts whole images with a trained model, some of the pixels at a time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Predictor:
     """A model with its parameters.
 
     Attributes:
-      config: the run's.
-      params: of the model.
+      config: the run's configuration.
+      params: the model's parameters.
     """
 
     config: Config
@@ -36,11 +36,11 @@ class Predictor:
         inputs: UInt8[np.ndarray, "B V H W 3"],
         batch: dict[str, np.ndarray] | None = None,
     ) -> Float[Array, "B VN D"]:
-        """Gives the scene representation of input views.
+        """Returns the scene representation of input views.
 
         Args:
           inputs: the views.
-          batch: with `intrinsics` and `extrinsics`, for models that are told poses.
+          batch: has `intrinsics` and `extrinsics`, for models that take poses.
         """
         cameras = {k: v for k, v in (batch or {}).items() if k.endswith("trinsics")}
         return _encode(self.params, {"inputs": inputs, **cameras}, self.config)
@@ -51,7 +51,7 @@ class Predictor:
         scene: Float[Array, "B VN D"],
         right: Bool[np.ndarray, "B T"] | None = None,
     ) -> Latents:
-        """Gives the views' latents; see `Dyst.estimate`."""
+        """Returns the views' latents; see `Dyst.estimate`."""
         if not self.config.model.latents:
             return {}
         return _estimate(self.params, views, scene, right, self.config)
@@ -62,12 +62,12 @@ class Predictor:
         scene: Float[Array, "B VN D"],
         batch: dict[str, np.ndarray] | None = None,
     ) -> Float[np.ndarray, "B T H W 3"]:
-        """Gives the targets' images in [0, 1].
+        """Returns the targets' images in [0, 1].
 
         Args:
-          latents: of each target.
-          scene: what `encode` gave.
-          batch: as `dyso.train.data` has it, for models that are told poses.
+          latents: each target's.
+          scene: what `encode` returned.
+          batch: see `dyso.train.data`; for models that take poses.
         """
         height, width = self.config.model.resolution
         grid = np.asarray(geometry.pixel_grid(height, width, np) - 0.5, np.int32)

@@ -1,4 +1,4 @@
-"""One HTML page, with everything in it, about what a model is worth."""
+"""The report of an evaluation: one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ img { display: block; image-rendering: pixelated; max-width: 100%; }
 
 
 def page(figures: dict[str, Any], evaluation: Evaluation) -> str:
-    """Gives the page.
+    """Returns the page.
 
     Args:
-      figures: what stands in evaluation.json.
-      evaluation: with the pictures.
+      figures: the content of evaluation.json.
+      evaluation: the pictures.
     """
     data, run = figures["data"], figures["run"]
     name, split = html.escape(data["name"]), html.escape(data["split"])
@@ -65,6 +65,8 @@ def page(figures: dict[str, Any], evaluation: Evaluation) -> str:
         _views(figures),
         _examples(figures, evaluation),
         _contrastiveness(figures["contrastiveness"]),
+        _floors(figures),
+        _probes(figures.get("probes", {})),
         _distances("views", figures["distances"]),
         _distances("frames", figures.get("video", {})),
         _traversals(figures["pca"], evaluation),
@@ -109,6 +111,8 @@ def _yes(value: bool) -> str:
 
 
 def _number(row: dict[str, Any], name: str) -> str:
+    if row.get(name) is None:
+        return ""
     digits = 2 if name == "psnr" else 3
     error = row[f"{name}_error"]
     spread = "" if error is None else f"&nbsp;±&nbsp;{error:.{digits}f}"
@@ -135,12 +139,12 @@ def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
     body = "".join(
         _strip(
             [
-                *((f"input {i + 1}", view / 255) for i, view in enumerate(own.inputs)),
-                ("target", own.target),
-                *zip(short, own.predicted, strict=False),
+                *((f"input {i + 1}", view / 255) for i, view in enumerate(one.inputs)),
+                ("target", one.target),
+                *zip(short, one.predicted, strict=False),
             ]
         )
-        for own in evaluation.examples
+        for one in evaluation.examples
     )
     return f"<h2>Examples</h2>{body}"
 
@@ -155,23 +159,80 @@ def _strip(pictures: Sequence[tuple[str, np.ndarray]]) -> str:
 
 
 def _contrastiveness(found: dict[str, Any]) -> str:
-    if not found:
+    names = [name for name in ("R_cam", "R_dyn") if name in found]
+    if not names:
         return ""
     rows = [
-        [_HEADINGS[name], _number(found, name), _number(found, f"{name}_both_differ")]
-        for name in ("R_cam", "R_dyn")
-        if name in found
+        [
+            _HEADINGS[name],
+            *(_number(found, name + end) for end in ("", "_median", "_both_differ")),
+        ]
+        for name in names
     ]
     head = [
         "",
         "non-matching view shares the other",
+        "median over all triples",
         "non-matching view shares neither",
     ]
+    patterns = [
+        [pattern, str(figures["scenes"])]
+        + [
+            _number(found[f"{name}_by_pattern"][pattern], name + end)
+            for name in names
+            for end in ("", "_median")
+        ]
+        for pattern, figures in found[f"{names[0]}_by_pattern"].items()
+    ]
+    titles = ["cameras", "scenes"]
+    for name in names:
+        titles += [_HEADINGS[name], f"{_HEADINGS[name]}, median"]
     return (
         "<h2>Separation of camera and dynamics</h2><p>The distance of a view's latent "
-        "to a matching view's, over that to a non-matching one's: 0 is perfect, 1 "
-        "blind, above 1 leaks what belongs into the other latent.</p>"
-        + _table(head, rows)
+        "to a matching view's, over that to a non-matching one's. 0 is perfect; above "
+        "1, the latent holds what belongs in the other one, or nothing. The means are "
+        "over the four targets of each scene, the medians over all triples of its grid "
+        f"of views.</p>{_table(head, rows)}{_table(titles, patterns)}"
+    )
+
+
+def _floors(figures: dict[str, Any]) -> str:
+    floors = figures.get("floors")
+    if not floors:
+        return ""
+    rows = figures["views"]
+    matching = [row for row in rows if row.get("camera") == row.get("dynamics")]
+    main = next((row for row in matching if row.get("camera") == "matching"), rows[0])
+    model = {**main, **figures["contrastiveness"], "how": "the model"}
+    names = ["psnr", *(n for n in ("R_cam", "R_dyn") if n in model)]
+    columns = [n for name in names for n in (name, f"{name}_median") if n in model]
+    titles = [
+        _HEADINGS[name.removesuffix("_median")]
+        + (", median" if name.endswith("_median") else "")
+        for name in columns
+    ]
+    body = [
+        [html.escape(row["how"]), *(_number(row, name) for name in columns)]
+        for row in (model, *floors.values())
+    ]
+    return (
+        "<h2>Floors</h2><p>What an untrained model, predictors that are blind to one "
+        "factor, and latents of known content score on the same views.</p>"
+        + _table(["", *titles], body)
+    )
+
+
+def _probes(found: dict[str, Any]) -> str:
+    if not found:
+        return ""
+    body = [
+        [key.replace("_", " "), *(_number(found[name][key], "r2") for name in found)]
+        for key in next(iter(found.values()))
+    ]
+    return (
+        "<h2>Linear probes</h2><p>R² of ridge regressions from each latent, fitted on "
+        "half of the scenes and tested on the other half: 1 is perfect, 0 no better "
+        "than the mean.</p>" + _table(["", *(f"{n} latent" for n in found)], body)
     )
 
 
@@ -181,11 +242,11 @@ def _distances(between: str, found: dict[str, Any]) -> str:
         return ""
     maps = []
     for name in names:
-        own = found[name]
-        matrix = np.array(own["matrix"])
+        latent = found[name]
+        matrix = np.array(latent["matrix"])
         lines = ", ".join(
             f"{key.replace('_', ' ')} {value:.3g}"
-            for key, value in own.items()
+            for key, value in latent.items()
             if key != "matrix"
         )
         maps.append(
@@ -205,9 +266,9 @@ def _distances(between: str, found: dict[str, Any]) -> str:
 
 
 def _heat(matrix: np.ndarray) -> np.ndarray:
-    """Gives a matrix as an image in [0, 1]."""
+    """Returns a matrix as an image in [0, 1]."""
     share = matrix / max(matrix.max(), 1e-9) * (len(_MAP) - 1)
-    channels = [np.interp(share, np.arange(len(_MAP)), own) for own in _MAP.T]
+    channels = [np.interp(share, np.arange(len(_MAP)), values) for values in _MAP.T]
     return np.stack(channels, axis=-1) / 255
 
 
@@ -230,9 +291,9 @@ def _traversals(pca: dict[str, Any], evaluation: Evaluation) -> str:
     if not parts:
         return ""
     return (
-        "<h2>Principal components</h2><p>A view's own latents, of which one moves "
-        "along a component, from -2 to 2 standard deviations; the other stands "
-        "still.</p>" + "".join(parts)
+        "<h2>Principal components</h2><p>A view decoded with its own latents, one of "
+        "which moves along a component from -2 to 2 standard deviations; the other "
+        "one does not change.</p>" + "".join(parts)
     )
 
 
@@ -247,7 +308,7 @@ def _poses(found: dict[str, Any] | None) -> str:
 
 
 def _picture(image: np.ndarray, height: int = SIDE) -> str:
-    """Gives an image [H, W, 3] in [0, 1] as an HTML element."""
+    """Returns an image [H, W, 3] in [0, 1] as an HTML element."""
     file = io.BytesIO()
     pixels = (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8)
     Image.fromarray(pixels).save(

@@ -14,8 +14,9 @@ from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.train import checkpoints
 from dyso.train.data import Scenes
-from dyso.train.evaluation import batches, evaluate, read
-from dyso.train.latent_sources import choose, crop, partners, ways
+from dyso.train.evaluation import evaluate, quick
+from dyso.train.evaluation_views import batches, read
+from dyso.train.latent_sources import choose, crop, main_row, partners, table_rows
 from dyso.train.latent_swap import recombine
 from dyso.train.metrics import MEASURES, psnr
 from dyso.train.poses import estimate_poses
@@ -49,6 +50,11 @@ def static(changed):
     return change
 
 
+def few(config, split, count):
+    scenes = Scenes(split=split, config=config)
+    return batches(lambda index: read(scenes, index), [0], count)
+
+
 def untrained(config):
     return Predictor(config, init_params(config))
 
@@ -73,6 +79,19 @@ def test_a_report_of_a_small_run(workdir, trained_on, capsys):
     )
     assert found["contrastiveness"]["R_cam"] > 0
     assert found["contrastiveness"]["R_dyn_both_differ"] > 0
+    floors = found["floors"]
+    assert len(floors) == 7 and all("how" in floor for floor in floors.values())
+    assert floors["untrained"]["psnr"] > 0 and floors["untrained"]["R_dyn"] > 0
+    assert floors["untrained"]["probes"].keys() == found["probes"].keys()
+    assert found["probes"]["camera"]["camera_position"]["r2"] <= 1
+    assert len(found["probes"]["dynamics"]) == 8
+    for name in ("R_cam", "R_dyn"):
+        assert 0 < found["contrastiveness"][f"{name}_median"] < 5
+        assert found["contrastiveness"][f"{name}_triples"] == 25 * 4 * 4
+        by_pattern = found["contrastiveness"][f"{name}_by_pattern"].values()
+        assert sum(own["scenes"] for own in by_pattern) == 3
+        mean = sum(own["scenes"] * own[name] for own in by_pattern) / 3
+        assert found["contrastiveness"][name] == pytest.approx(mean)
     for name in ("camera", "dynamics"):
         matrix = np.array(found["distances"][name]["matrix"])
         assert matrix.shape == (25, 25)
@@ -88,6 +107,7 @@ def test_a_report_of_a_small_run(workdir, trained_on, capsys):
     assert all(own.startswith("data:image/webp;base64,") for own in sources)
     assert "http:" not in page and "https:" not in page
     assert "the other target with the same camera" in page
+    assert "blind to dynamics" in page and "Linear probes" in page
     said = capsys.readouterr().out
     assert "PSNR" in said and "R_cam" in said and "no LPIPS: needs weights" in said
 
@@ -121,15 +141,37 @@ def test_figures_are_those_of_swapped_and_of_own_latents(small, trained_on):
     assert abs(values["swap"] - values["none"]) > 1e-3
 
 
+def test_quick_figures_are_those_of_the_report(predictor, static, trained_on):
+    split = Dataset(trained_on)["test"]
+    report = evaluate(predictor, split, 3, {"psnr": MEASURES["psnr"]}).figures
+    found = quick(predictor, few(predictor.config, split, 3))
+    assert list(found) == ["psnr", "R_cam", "R_dyn", "R_cam_median", "R_dyn_median"]
+    [row] = [
+        row
+        for row in report["views"]
+        if (row["camera"], row["dynamics"]) == ("matching", "matching")
+    ]
+    assert found.pop("psnr") == pytest.approx(row["psnr"])
+    for name, value in found.items():
+        assert value == pytest.approx(report["contrastiveness"][name])
+    config = static({"dynamics_latent": 0, "estimator_half": True})
+    assert list(quick(untrained(config), few(config, split, 2))) == ["psnr"]
+    scored = evaluate(untrained(config), split, 2, {"psnr": MEASURES["psnr"]}).figures
+    floors = scored["floors"]
+    assert list(floors) == ["untrained", "mean_of_other_cameras"]
+    assert floors["untrained"]["psnr"] == pytest.approx(scored["views"][0]["psnr"])
+    assert main_row(config).right is False
+
+
 def test_latents_come_from_where_a_row_says(small):
     ids = {
         "cameras": np.array([[3, 1, 3, 1], [0, 0, 2, 2]]),
         "dynamics": np.array([[2, 2, 4, 4], [1, 0, 1, 0]]),
     }
     tags = np.stack([ids["cameras"], ids["dynamics"]], axis=-1)
-    for way in ways(small):
-        chosen = choose({"camera": tags, "dynamics": tags}, ids, way)
-        for place, (name, source) in enumerate(way.latents.items()):
+    for row in table_rows(small):
+        chosen = choose({"camera": tags, "dynamics": tags}, ids, row)
+        for place, (name, source) in enumerate(row.latents.items()):
             same = chosen[name] == tags
             assert (same[..., place] == (source != "other")).all()
             assert (same[..., 1 - place] == (source == "target")).all()
@@ -163,7 +205,7 @@ def test_batches_are_full_and_give_every_scene_once():
 
 def test_static_models_are_scored_on_the_half_they_do_not_see(static, trained_on):
     config = static({"dynamics_latent": 0, "estimator_half": True})
-    left, right = ways(config)
+    left, right = table_rows(config)
     assert (left.seen, right.seen) == (False, True)
     assert "left half of the target" in left.how
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from dyso.train.data import arrange_freely, arrange_swap
-from dyso.train.latent_swap import recombine, scale_gradient, sources
+from dyso.train.latent_swap import other_with_same_id, recombine, scale_gradient
 
 # Four targets of two cameras in two dynamics, in any order, under any numbers.
 ORDERS = st.permutations(range(4))
@@ -42,7 +42,7 @@ def test_each_latent_comes_from_the_other_target_that_shares_it(order, one, two)
 @given(ORDERS)
 def test_swapping_twice_changes_nothing(order):
     cameras, _ = arranged(order, (0, 1), (0, 1))
-    there = sources(cameras)
+    there = other_with_same_id(cameras)
     assert (jnp.take_along_axis(there, there, axis=1) == jnp.arange(4)).all()
 
 

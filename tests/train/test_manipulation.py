@@ -177,5 +177,5 @@ def test_own_latents_reconstruct_each_frame(small, videos):
 def test_posed_models_cannot(changed, videos):
     config = changed({"input_poses": True, "target_poses": "given"}, static=True)
     frames, _ = read_frames(videos[0], (16, 16), 64)
-    with pytest.raises(UserError, match="told poses"):
+    with pytest.raises(UserError, match="takes poses"):
         Video(Predictor(config, None), frames)

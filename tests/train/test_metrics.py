@@ -10,12 +10,14 @@ from dyso.train import lpips
 from dyso.train.latent_sources import partners
 from dyso.train.metrics import (
     contrastiveness,
-    distances,
+    median_and_error,
+    pairwise_distances,
     principal,
     psnr,
     relations,
     ssim,
     traverse,
+    triple_ratios,
 )
 from dyso.train.poses import score
 
@@ -52,7 +54,8 @@ def one_hot(ids):
 
 def measured(latents, name):
     own = partners(IDS, name)
-    return contrastiveness(latents, own["matching"], own["opposite"])
+    distances = pairwise_distances(latents)
+    return contrastiveness(distances, own["matching"], own["opposite"])
 
 
 @pytest.mark.parametrize("name, own", [("camera", CAMERAS), ("dynamics", STEPS)])
@@ -74,15 +77,39 @@ def test_contrastiveness_of_noise_is_about_one():
     latents = np.random.default_rng(0).normal(size=(2000, 4, 64))
     ids = {name: np.repeat(values[:1], 2000, 0) for name, values in IDS.items()}
     own = partners(ids, "camera")
-    found = contrastiveness(latents, own["matching"], own["other"])
+    distances = pairwise_distances(latents)
+    found = contrastiveness(distances, own["matching"], own["other"])
     assert found.mean() == pytest.approx(1, abs=0.02)
+
+
+def test_ratios_of_all_triples():
+    cameras, steps = np.repeat(np.arange(3), 2), np.tile(np.arange(2), 3)
+    pairs = relations(cameras, steps)
+    # A step is 1 away, a camera 10 or 20: a view has 1 match and 2 opposites.
+    line = np.stack([(10.0 * cameras + steps)[:, None]] * 2)
+    found = triple_ratios(
+        pairwise_distances(line), pairs["same_camera"], pairs["same_dynamics"]
+    )
+    assert found.shape == (2, 6 * 1 * 2)
+    np.testing.assert_allclose(np.unique(found.round(9)), [0.05, 0.1])
+    assert (found.round(9) == 0.1).sum(axis=1).tolist() == [8, 8]
+    median = median_and_error("R", found)
+    assert median == pytest.approx({"R": 0.1, "R_error": 0.0})
+
+
+def test_the_error_of_a_median_is_that_of_resampled_scenes():
+    values = np.random.default_rng(0).normal(size=(400, 1))
+    found = median_and_error("R", values)
+    # The asymptotic error of a Gaussian's median.
+    assert found["R_error"] == pytest.approx(np.sqrt(np.pi / 2 / 400), rel=0.25)
+    assert median_and_error("R", values[:1])["R_error"] is None
 
 
 def test_distances_and_their_means_by_relation():
     cameras, steps = np.repeat([0, 1, 2], 2), np.tile([0, 1], 3)
     # On a line, scaled in the second scene: a camera is 10 away from the next.
     line = (10.0 * cameras + steps)[None, :, None] * np.array([1, 3])[:, None, None]
-    found = distances(line)
+    found = pairwise_distances(line).mean(axis=0)
     expected = 2 * np.abs(line[0] - line[0].T)
     np.testing.assert_allclose(found, expected)
     pairs = relations(cameras, steps)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dyso.train.evaluation import Evaluation, Example
-from dyso.train.latent_sources import ways
+from dyso.train.latent_sources import table_rows
 from dyso.train.presets import PRESETS
 from dyso.train.report import page
 from helpers.browser import Browser, find_chromium
@@ -13,17 +13,17 @@ from helpers.browser import Browser, find_chromium
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """A page of a model with both latents, whose pictures are noise."""
-    rng, table = np.random.default_rng(0), ways(PRESETS["dyst"].config)
+    rng, table = np.random.default_rng(0), table_rows(PRESETS["dyst"].config)
     rows = [
         {
-            **way.latents,
-            "how": way.how,
-            "scored": way.region,
-            "sees_what_is_scored": way.seen,
+            **row.latents,
+            "how": row.how,
+            "scored": row.region,
+            "sees_what_is_scored": row.seen,
             "psnr": 20.0,
             "psnr_error": 0.1,
         }
-        for way in table
+        for row in table
     ]
     figures = {
         "run": {"name": "run", "step": 6},
