@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,16 +21,19 @@ class Streams:
       split: the split's name.
       index: the scene's index in its split.
       attempt: how often the scene was sampled before.
+      shared: names of the streams that scenes 2k and 2k + 1 have in common.
     """
 
     seed: int
     split: str
     index: int
     attempt: int
+    shared: Collection[str] = ()
 
     def named(self, name: str) -> np.random.Generator:
         """Returns a new generator; equal names give equal streams."""
-        key = f"{self.seed}/{self.split}/{self.index}/{self.attempt}/{name}"
+        index = self.index - self.index % 2 if name in self.shared else self.index
+        key = f"{self.seed}/{self.split}/{index}/{self.attempt}/{name}"
         # Python's hash() of a string differs between processes.
         entropy = int.from_bytes(hashlib.sha256(key.encode()).digest(), "big")
         # PCG64 explicitly: numpy may change the generator behind `default_rng`.

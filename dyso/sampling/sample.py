@@ -16,6 +16,9 @@ from dyso.sampling.scene import Background, Camera, Physics, Scene, SceneObject
 from dyso.sampling.visibility import sampled_fault
 from dyso.spec import Asset, ResolvedSpec, Spec
 
+_STREAMS = {"cameras": ["cameras"], "dynamics": ["placement", "dynamics"]}
+"""The streams of each factor that twins may share."""
+
 
 class UnseenScene(Exception):
     """All attempts that the spec allows were rejected.
@@ -46,7 +49,8 @@ def sample_scene(
 
     Tries `attempt` and the numbers after it until the objects have room and are visible
     as the spec's `visibility` requires, and the cameras are above the floor, inside the
-    dome and outside the objects. The accepted attempt is in the scene.
+    dome and outside the objects. The accepted attempt is in the scene. Twins
+    (`Spec.twins`) are accepted together, so that both are of one attempt.
 
     Args:
       resolved: the spec and its catalogs.
@@ -62,6 +66,9 @@ def sample_scene(
     faults: Counter[str] = Counter()
     for number in range(attempt, resolved.spec.visibility.attempts):
         scene = _sample(resolved, split, index, number)
+        if isinstance(scene, Scene) and resolved.spec.twins:
+            twin = _sample(resolved, split, index ^ 1, number)
+            scene = scene if isinstance(twin, Scene) else f"its twin: {twin}"
         if isinstance(scene, Scene):
             return scene
         faults[scene] += 1
@@ -76,7 +83,13 @@ def _sample(
 ) -> Scene | str:
     """Samples one attempt; returns the scene, or the reason why it is rejected."""
     spec = resolved.spec
-    streams = Streams(seed=spec.seed, split=split, index=index, attempt=attempt)
+    streams = Streams(
+        seed=spec.seed,
+        split=split,
+        index=index,
+        attempt=attempt,
+        shared=[name for factor in spec.twins for name in _STREAMS[factor]],
+    )
     assets = _choose_objects(streams.named("object"), resolved, split)
     half = np.stack([_half_sides(asset, spec.objects.size) for asset in assets])
     dynamics = streams.named("dynamics")

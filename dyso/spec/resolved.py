@@ -24,6 +24,7 @@ from dyso.spec.schema import Backgrounds, Procedural, Render, Spec
 # before the section, which is compared without them.
 _HANDHELD = {k: v for k, v in asdict(Handheld()).items() if k != "baseline"}
 _LATER: dict[tuple[str, ...], Any] = {
+    ("twins",): Spec.twins,
     ("backgrounds", "assets"): Backgrounds.assets,
     ("objects", "procedural"): asdict(Procedural()),
     ("dynamics", "motion"): Dynamics.motion,

@@ -43,6 +43,11 @@ def _image_layers(value: tuple[str, ...]) -> bool:
     return len(set(value)) == len(value) and set(REQUIRED_LAYERS) <= set(value)
 
 
+def _distinct(value: tuple[str, ...]) -> bool:
+    """Distinct names."""
+    return len(set(value)) == len(value)
+
+
 Layer = Literal[
     "color", "depth", "instance", "category", "normal", "object_coordinates"
 ]
@@ -168,6 +173,10 @@ class Spec:
       seed: seeds every random choice.
       splits: number of scenes in each split.
       resolution: height and width in pixels.
+      twins: what scenes 2k and 2k + 1 of a split share, to measure how latents transfer
+        from one to the other. `cameras`: pattern, positions, orientations and lenses.
+        `dynamics`: the object's positions on the floor and its rotations. Nothing else
+        is shared; empty makes all scenes independent.
       max_failed: share of the scenes that may fail to render; above it, the job ends
         with an error. No scene depends on it.
     """
@@ -182,6 +191,9 @@ class Spec:
         Predicate(_countable),
     ]
     resolution: Size = (128, 128)
+    twins: Annotated[
+        tuple[Literal["cameras", "dynamics"], ...], Predicate(_distinct)
+    ] = ()
     objects: Objects = field(default_factory=Objects)
     backgrounds: Backgrounds = field(default_factory=Backgrounds)
     dynamics: Dynamics = field(default_factory=Dynamics)
@@ -218,6 +230,17 @@ class Spec:
             raise ValueError(
                 f"dynamics.contact: must be free where dynamics.motion is physics, "
                 f"which decides what touches the floor; got {self.dynamics.contact}"
+            )
+        if "dynamics" in self.twins and (
+            self.objects.count != (1, 1)
+            or self.dynamics.motion == "physics"
+            or self.dynamics.contact in ("settle", "stable")
+        ):
+            raise ValueError(
+                f"twins: can share dynamics only where objects.count is 1 and no "
+                f"physics moves the objects; got objects.count "
+                f"{list(self.objects.count)}, dynamics.motion {self.dynamics.motion} "
+                f"and dynamics.contact {self.dynamics.contact}"
             )
         self._check_extent()
 
