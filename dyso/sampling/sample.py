@@ -197,7 +197,7 @@ def _background(
     backgrounds = resolved.spec.backgrounds
     return Background(
         asset_id=pool[rng.integers(len(pool))].id,
-        rotation=round(rng.uniform(0, 2 * np.pi), DECIMALS),
+        rotation=round(rng.uniform(*np.radians(backgrounds.rotation)), DECIMALS),
         backdrop=backgrounds.backdrop,
         dome_radius=backgrounds.dome_radius,
         dome_height=backgrounds.dome_height,

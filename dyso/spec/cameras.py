@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from dyso.spec.values import (
     STRICT,
     Degrees,
+    DegreesRange,
     ElevationRange,
     FactorRange,
     Metres,
@@ -214,6 +215,8 @@ class Cameras:
       sensor_width: millimetres (MultiShapeNet: 32).
       distance: metres from the target (MultiShapeNet: 8 to 12).
       elevation: degrees above the target.
+      azimuth: degrees about the vertical, from x towards y, in which a trajectory's
+        middle lies from the target; `[0, 60]` keeps the cameras on one side.
       target_height: metres, the height of the target above the floor.
       target_noise: metres, standard deviation of the target along x and y.
       position_noise: metres, standard deviation added to every position.
@@ -228,6 +231,7 @@ class Cameras:
     sensor_width: Millimetres = 32.0
     distance: PositiveMetresRange = (4.5, 7.0)
     elevation: ElevationRange = (12.0, 45.0)
+    azimuth: DegreesRange = (0.0, 360.0)
     target_height: Metres = 0.7
     target_noise: Metres = 0.3
     position_noise: Metres = 0.05

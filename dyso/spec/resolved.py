@@ -26,6 +26,7 @@ _HANDHELD = {k: v for k, v in asdict(Handheld()).items() if k != "baseline"}
 _LATER: dict[tuple[str, ...], Any] = {
     ("twins",): Spec.twins,
     ("backgrounds", "assets"): Backgrounds.assets,
+    ("backgrounds", "rotation"): Backgrounds.rotation,
     ("objects", "procedural"): asdict(Procedural()),
     ("dynamics", "motion"): Dynamics.motion,
     ("dynamics", "travel"): Dynamics.travel,
@@ -35,6 +36,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("dynamics", "spin"): Dynamics.spin,
     ("dynamics", "frame_rate"): Dynamics.frame_rate,
     ("cameras", "paired"): Cameras.paired,
+    ("cameras", "azimuth"): Cameras.azimuth,
     ("cameras", "held_out"): Cameras.held_out,
     ("cameras", "patterns", "handheld", "baseline"): Handheld.baseline,
     ("cameras", "patterns", "handheld"): _HANDHELD,

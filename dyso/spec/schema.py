@@ -24,6 +24,7 @@ from dyso.spec.values import (
     MOST_SCENES,
     STRICT,
     CountRange,
+    DegreesRange,
     Name,
     PositiveMetres,
     Share,
@@ -102,6 +103,7 @@ class Backgrounds:
         these. With 0, all splits share all HDRIs, as in MultiShapeNet.
       backdrop: `dome` projects the HDRI on a hemisphere with a flat floor, which
         catches shadows; `environment` leaves it at infinity, with no floor.
+      rotation: degrees about the vertical by which the HDRI is turned.
       dome_radius: metres.
       dome_height: metres above the floor from which the HDRI is projected.
       assets: use only the HDRIs of these ids; empty means all.
@@ -110,6 +112,7 @@ class Backgrounds:
     catalog: str = "starter"
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.0
     backdrop: Literal["dome", "environment"] = "dome"
+    rotation: DegreesRange = (0.0, 360.0)
     dome_radius: PositiveMetres = 25.0
     dome_height: PositiveMetres = 3.0
     assets: tuple[str, ...] = ()

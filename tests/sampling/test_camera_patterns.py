@@ -374,3 +374,12 @@ def test_a_baseline_takes_the_place_of_drift_alone():
     for fields in ({"shake": 0.01}, {}):
         none = sample(handheld(baseline=(0.0, 0.0), **fields), 0)[0].positions
         assert np.ptp(none, axis=0).max() < 1e-12
+
+
+@pytest.mark.parametrize("pattern", ["shift", "pan", "zoom", "handheld"])
+def test_azimuth_keeps_the_middle_of_a_trajectory_on_one_side(pattern):
+    cameras = only(pattern, replace(QUIET, count=1, azimuth=(30.0, 50.0)))
+    for seed in range(50):
+        place = sample_cameras(np.random.default_rng(seed), cameras).positions[0]
+        azimuth = np.degrees(np.arctan2(place[1], place[0]))
+        assert 29.99 < azimuth < 50.01

@@ -251,6 +251,15 @@ def test_categories_are_numbered_over_the_whole_catalog(make_resolved):
     }
 
 
+def test_backgrounds_turn_within_the_specs_range(make_resolved):
+    backgrounds = Backgrounds(rotation=(90.0, 100.0))
+    resolved = make_resolved(backgrounds=backgrounds)
+    turns = [sample_scene(resolved, "train", i).background.rotation for i in range(6)]
+    assert np.degrees(turns).min() >= 90
+    assert np.degrees(turns).max() <= 100
+    assert len(set(turns)) == 6
+
+
 def test_splits_show_other_objects_and_backgrounds(make_resolved):
     resolved = make_resolved(
         objects=Objects(held_out=0.3), backgrounds=Backgrounds(held_out=0.3)
