@@ -88,7 +88,8 @@ render: {layers: [color, depth]}
         'got "time"',
         "17: cameras.patterns.random: must be a mapping of keys to values, got 3",
         "18: dynamics.steps: must be a valid integer, got 2.5",
-        "18: dynamics.contact: must be 'rest', 'settle', 'stable' or 'free', got \"glue\"",
+        "18: dynamics.contact: must be 'rest', 'settle', 'stable' or 'free', "
+        'got "glue"',
         "19: render.layers: must be distinct layers, with color, depth, instance and "
         'category among them, got ["color", "depth"]',
     ]
