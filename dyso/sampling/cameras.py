@@ -253,7 +253,8 @@ def _outward(
     rng: np.random.Generator, cameras: Cameras, count: int
 ) -> Float[np.ndarray, "count 3"]:
     """Draws unit vectors from the target to cameras."""
-    azimuth = rng.uniform(*np.radians(cameras.azimuth), count)
+    low, high = np.radians(cameras.azimuth)
+    azimuth = rng.uniform(low, high, count)
     elevation = np.radians(rng.uniform(*cameras.elevation, count))
     flat = np.cos(elevation)
     return np.stack(
