@@ -19,15 +19,18 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dyso.assets.manifest import is_inside
 from dyso.assets.starter import write_archive
-from dyso.spec import UserError
+from dyso.spec import ProceduralEnvironments, UserError
 
 from .archives import MAX_BYTES, MAX_FILES, copy
 from .assets import Assets
 from .errors import AssetError, StorageError, blamed
+
+if TYPE_CHECKING:
+    from .convert import Converted
 
 Request = dict[str, Any]
 
@@ -69,20 +72,13 @@ def _convert(request: Request) -> dict[str, Any]:
     """Converts `source` to an archive and returns its entry for the manifest.
 
     The request has `id`, `source`, `root`, optionally `zip`, `out`, `entry` with the
-    known part of the entry, and `up` for a mesh or `width` for an HDRI.
+    known part of the entry, and `up` for a mesh, `width` for an HDRI or `catalog` for a
+    procedural environment, which has no source.
     """
     asset_id = request["id"]
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            path, root = _source(request, Path(temporary).resolve())
-            if request["do"] == "hdri":
-                from .hdri import convert_hdri
-
-                converted = convert_hdri(asset_id, path, request["width"])
-            else:
-                from .convert import convert_mesh
-
-                converted = convert_mesh(asset_id, path, root, request["up"])
+            converted = _converted(request, Path(temporary).resolve())
         except OSError as error:
             raise blamed(asset_id, "cannot be read", error) from error
     entry = request["entry"]
@@ -97,6 +93,24 @@ def _convert(request: Request) -> dict[str, Any]:
     sha256 = write_archive(Path(request["out"]), files)
     entry["metadata"]["sha256"] = sha256
     return dict(entry)
+
+
+def _converted(request: Request, folder: Path) -> Converted:
+    """Returns what becomes of a request's file; see `_convert` and `_source`."""
+    asset_id = request["id"]
+    if request["do"] == "environment":
+        from .procedural import make_environment
+
+        catalog = ProceduralEnvironments.parse(request["catalog"])
+        return make_environment(catalog, catalog.index(asset_id))
+    path, root = _source(request, folder)
+    if request["do"] == "hdri":
+        from .hdri import convert_hdri
+
+        return convert_hdri(asset_id, path, request["width"])
+    from .convert import convert_mesh
+
+    return convert_mesh(asset_id, path, root, request["up"])
 
 
 def _source(request: Request, folder: Path) -> tuple[Path, Path]:
@@ -181,6 +195,7 @@ def _verify(request: Request) -> None:
 _TASKS: dict[str, Callable[[Request], Any]] = {
     "mesh": _convert,
     "hdri": _convert,
+    "environment": _convert,
     "zip": _list_zip,
     "prefetch": _prefetch,
     "verify": _verify,

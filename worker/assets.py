@@ -18,8 +18,7 @@ from typing import Any
 
 from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.manifest import is_inside, read_manifest
-from dyso.spec import UserError
-from dyso.spec.procedural import PREFIX
+from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.storage import Folder, LocalFolder, open_source
 
 from .archives import MAX_BYTES, unpack
@@ -84,10 +83,12 @@ class Assets:
           UserError: it cannot be read, is not a manifest, or names no place for data;
             see also `open_cache`.
         """
-        if location.startswith(PREFIX):
-            from .procedural import MadeAssets
+        if location.startswith(ProceduralCatalog.PREFIX):
+            from .procedural import MadeAssets, MadeEnvironments
 
-            return MadeAssets(location, open_cache())
+            environments = location.startswith(ProceduralEnvironments.PREFIX)
+            made = MadeEnvironments if environments else MadeAssets
+            return made(location, open_cache())
         manifest = read_manifest(location)
         remote = "://" in location
         beside = location.rpartition("/")[0] if remote else Path(location).parent

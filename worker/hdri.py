@@ -58,7 +58,7 @@ def convert_hdri(asset_id: str, path: Path, width: int) -> Converted:
     if source_width > width:
         pixels = _reduce(pixels, width)
     return Converted(
-        files={NAME: _encode(pixels)},
+        files={NAME: encode(pixels)},
         kwargs={"filename": f"{{asset_dir}}/{NAME}"},
         metadata={
             "resolution": [pixels.shape[1], pixels.shape[0]],
@@ -76,7 +76,8 @@ def _reduce(pixels: np.ndarray, width: int) -> np.ndarray:
     return np.stack([np.asarray(channel) for channel in channels], -1)
 
 
-def _encode(pixels: np.ndarray) -> bytes:
+def encode(pixels: np.ndarray) -> bytes:
+    """Returns an OpenEXR file of radiance [H, W, 3]."""
     # A sun may exceed the range of half precision.
     kind = np.float16 if pixels.max() <= HALF else np.float32
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}

@@ -71,10 +71,7 @@ def attribution(
       objects: indices in the catalog of the objects that scenes show.
       backgrounds: indices in the catalog of the HDRIs that scenes show.
     """
-    catalogs: tuple[Catalog | ProceduralCatalog, Catalog] = (
-        resolved.objects,
-        resolved.backgrounds,
-    )
+    catalogs = resolved.objects, resolved.backgrounds
     try:
         locations: tuple[str, ...] = manifests(resolved)
     except UserError:

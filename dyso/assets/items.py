@@ -12,7 +12,7 @@ from typing import Any
 
 from dyso.assets.credits import credit_of
 from dyso.assets.manifest import MESH_SUFFIXES
-from dyso.spec import UserError
+from dyso.spec import ProceduralEnvironments, UserError
 
 HDRI_SUFFIXES = (".exr", ".hdr")
 OTHER_MESHES = (
@@ -143,6 +143,21 @@ def list_hdris(source: Path, *, width: int, license: str, author: str) -> Listin
             )
         )
     return _listing(source, items, HDRI_SUFFIXES)
+
+
+def list_environments(catalog: ProceduralEnvironments) -> Listing:
+    """Lists the environments of a procedural catalog."""
+    metadata = {"author": "", "source": f"DySO, {catalog.manifest}"}
+    entry = {"license": "CC0 1.0", "asset_type": "Texture", "metadata": metadata}
+    items = [
+        Item(
+            id=asset.id,
+            entry=entry,
+            request={"do": "environment", "catalog": catalog.manifest},
+        )
+        for asset in catalog.assets
+    ]
+    return Listing(items=sorted(items, key=lambda item: item.id), ignored=Counter())
 
 
 def read_categories(path: Path) -> dict[str, str]:

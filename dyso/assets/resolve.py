@@ -10,14 +10,14 @@ from dyso.assets.manifest import read_catalog
 from dyso.spec import (
     Catalog,
     ProceduralCatalog,
+    ProceduralEnvironments,
     ResolvedSpec,
     Spec,
     SpecError,
     UserError,
     load_with,
 )
-from dyso.spec.procedural import VERSION
-from dyso.spec.schema import Procedural
+from dyso.spec.schema import Environments, Procedural
 
 # How to create a catalog, by the type of its assets.
 _MAKERS = {
@@ -44,12 +44,15 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
         the held-out share leaves a split without assets.
     """
     objects: Catalog | ProceduralCatalog | None = None
-    backgrounds: Catalog | None = None
+    backgrounds: Catalog | ProceduralEnvironments | None = None
     problems: list[tuple[str, str]] = []
-    name = spec.objects.catalog
-    if name != "procedural" and spec.objects.procedural != Procedural():
-        text = f"is for objects.catalog: procedural, but that is {name}"
-        problems.append(("objects.procedural", text))
+    for section, used, default in (
+        ("objects", spec.objects, Procedural()),
+        ("backgrounds", spec.backgrounds, Environments()),
+    ):
+        if used.catalog != "procedural" and used.procedural != default:
+            text = f"is for {section}.catalog: procedural, but that is {used.catalog}"
+            problems.append((f"{section}.procedural", text))
     try:
         objects = _objects(spec, folder)
         problems += _unknown(
@@ -58,8 +61,11 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
     except UserError as error:
         problems.append(("objects.catalog", str(error)))
     try:
-        backgrounds = _catalog(spec.backgrounds.catalog, folder, "Texture")
-        ids = tuple(asset.id for asset in backgrounds.assets)
+        backgrounds = _backgrounds(spec, folder)
+        # Only what a message names of a catalog that may be large.
+        chosen = [name for name in spec.backgrounds.assets if _has(backgrounds, name)]
+        first = [asset.id for asset in backgrounds.assets[:61]]
+        ids = [*first, *chosen]
         problems += _unknown(
             "backgrounds.assets", spec.backgrounds.assets, backgrounds, ids
         )
@@ -71,6 +77,14 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
     for split in spec.splits:
         resolved.objects_of(split), resolved.backgrounds_of(split)
     return resolved
+
+
+def _has(catalog: Catalog | ProceduralCatalog, asset_id: str) -> bool:
+    try:
+        catalog.index(asset_id)
+    except KeyError:
+        return False
+    return True
 
 
 def _unknown(
@@ -102,9 +116,7 @@ def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
     """
     spec = resolved.spec
     return (
-        _made(resolved.objects)
-        if isinstance(resolved.objects, ProceduralCatalog)
-        else _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
+        _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
         _manifest(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
     )
 
@@ -116,17 +128,29 @@ def _objects(spec: Spec, folder: Path) -> Catalog | ProceduralCatalog:
     return ProceduralCatalog(seed=section.seed, count=section.objects)
 
 
+def _backgrounds(spec: Spec, folder: Path) -> Catalog | ProceduralEnvironments:
+    if spec.backgrounds.catalog != "procedural":
+        return _catalog(spec.backgrounds.catalog, folder, "Texture")
+    section = spec.backgrounds.procedural
+    return ProceduralEnvironments(seed=section.seed, count=section.environments)
+
+
 def _made(catalog: ProceduralCatalog) -> str:
-    if catalog.generator != VERSION:
+    if catalog.generator != catalog.VERSION:
+        section = (
+            "backgrounds" if isinstance(catalog, ProceduralEnvironments) else "objects"
+        )
         raise UserError(
-            f"objects.catalog: procedural: the dataset was begun with generator "
-            f"{catalog.generator}, and this version of dyso has {VERSION}; install the "
-            "version that it was begun with"
+            f"{section}.catalog: procedural: the dataset was begun with generator "
+            f"{catalog.generator}, and this version of dyso has {catalog.VERSION}; "
+            "install the version that it was begun with"
         )
     return catalog.manifest
 
 
-def _manifest(catalog: Catalog, name: str, asset_type: str) -> str:
+def _manifest(catalog: Catalog | ProceduralCatalog, name: str, asset_type: str) -> str:
+    if isinstance(catalog, ProceduralCatalog):
+        return _made(catalog)
     if name != "starter":
         return catalog.manifest
     installed = _catalog(name, Path(), asset_type)

@@ -14,7 +14,7 @@ import tyro
 
 from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
-from dyso.spec import Catalog, ProceduralCatalog, UserError
+from dyso.spec import Catalog, ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.terminal import say, stopped
 
 NAMED = 5  # reasons why assets are broken that are printed
@@ -25,6 +25,7 @@ _ABOUT = """usage: dyso assets ACTION ...
   shapenet  make a catalog of ShapeNetCore's folders or zip files
   meshes    make a catalog of a folder of glTF and OBJ files
   hdris     make a catalog of a folder of HDRIs
+  environments  make a catalog of procedural environments
   list      list the catalogs of a spec, or a manifest
   verify    fetch and check every asset
   prefetch  fetch every asset into this machine's cache
@@ -164,6 +165,40 @@ def hdris(
     )
 
 
+def environments(
+    *,
+    out: Path,
+    count: int = 382,
+    seed: int = 0,
+    workers: int | None = None,
+    timeout: float = 600.0,
+) -> int:
+    """Make a catalog of procedural environments, which machines can share.
+
+    Without it, each machine makes those that its scenes show. A stopped run goes on.
+
+    Args:
+      out: where archives and the manifest go, a folder on a disk.
+      count: how many.
+      seed: another seed gives other environments.
+      workers: processes; default: one a core.
+      timeout: seconds that one environment may take.
+    """
+    from dyso.assets.items import list_environments
+
+    if not 1 <= count <= 10**6:
+        raise UserError(f"--count: expected 1 to 1000000, got {count}")
+    catalog = ProceduralEnvironments(seed=seed, count=count)
+    return _convert(
+        lambda: list_environments(catalog),
+        out,
+        name=catalog.name,
+        options={"kind": "environments", "generator": catalog.generator, "seed": seed},
+        workers=workers,
+        timeout=timeout,
+    )
+
+
 def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     from dyso.assets.converting import BROKEN, convert
     from dyso.assets.items import tell_skipped
@@ -283,7 +318,8 @@ def _each(do: str, source: str, workers: int | None, timeout: float) -> int:
     requests = [
         {"do": do, "manifest": catalog.manifest, "id": asset.id}
         for catalog in _catalogs(source)
-        if not isinstance(catalog, ProceduralCatalog)  # Nothing to fetch.
+        # Objects are made faster than they are read.
+        if isinstance(catalog, Catalog | ProceduralEnvironments)
         for asset in catalog.assets
     ]
     broken = {}
@@ -323,6 +359,7 @@ _ACTIONS: dict[str, Callable[..., int]] = {
     "shapenet": shapenet,
     "meshes": meshes,
     "hdris": hdris,
+    "environments": environments,
     "list": show,
     "verify": verify,
     "prefetch": prefetch,

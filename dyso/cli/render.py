@@ -23,7 +23,7 @@ from dyso.render import Device, Renderer, RenderError, Views
 from dyso.render.resources import require_system_libraries
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
-from dyso.spec import Catalog, ProceduralCatalog, ResolvedSpec, UserError
+from dyso.spec import Catalog, ResolvedSpec, UserError
 from dyso.spec.schema import Layer
 from dyso.visualization.files import write_scene
 
@@ -108,16 +108,14 @@ def _located(resolved: ResolvedSpec) -> ResolvedSpec:
     Raises:
       UserError: a manifest is missing, or its assets have changed.
     """
-    spec, objects = resolved.spec, resolved.objects
-    if isinstance(objects, ProceduralCatalog):
-        assets.manifests(resolved)  # Raises if this version makes other objects.
-    else:
+    spec, objects, backgrounds = resolved.spec, resolved.objects, resolved.backgrounds
+    if not isinstance(objects, Catalog) or not isinstance(backgrounds, Catalog):
+        assets.manifests(resolved)  # Raises if this version makes other assets.
+    if isinstance(objects, Catalog):
         objects = _catalog(objects, spec.objects.catalog, "FileBasedObject")
-    return dataclasses.replace(
-        resolved,
-        objects=objects,
-        backgrounds=_catalog(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
-    )
+    if isinstance(backgrounds, Catalog):
+        backgrounds = _catalog(backgrounds, spec.backgrounds.catalog, "Texture")
+    return dataclasses.replace(resolved, objects=objects, backgrounds=backgrounds)
 
 
 def _catalog(kept: Catalog, name: str, asset_type: str) -> Catalog:

@@ -14,7 +14,7 @@ from dyso.spec.loader import (
     parse_resolved,
     save_resolved,
 )
-from dyso.spec.procedural import ProceduralCatalog
+from dyso.spec.procedural import ProceduralCatalog, ProceduralEnvironments
 from dyso.spec.resolved import ResolvedSpec
 from dyso.spec.schema import (
     REQUIRED_LAYERS,
@@ -39,6 +39,7 @@ __all__ = [
     "Objects",
     "Patterns",
     "ProceduralCatalog",
+    "ProceduralEnvironments",
     "Render",
     "ResolvedSpec",
     "Rig",

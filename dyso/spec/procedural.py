@@ -1,9 +1,10 @@
-"""Catalogs of objects that are made from numbers: what is known without a mesh.
+"""Catalogs of assets that are made from numbers: what is known before they are made.
 
-Object `n` of a catalog is a function of (generator version, seed, n). Its category and
-its bounding box, drawn here, are all that sampling and identity need; the mesh, made by
-`dyso.assets.procedural`, is scaled to fill that box. So a catalog of a million objects
-takes no disk, no memory and no start-up.
+Asset `n` of a catalog is a function of (generator version, seed, n). An object's
+category and its bounding box, drawn here, are all that sampling and identity need; the
+mesh, made by `dyso.assets.procedural`, is scaled to fill that box. So a catalog of a
+million objects takes no disk, no memory and no start-up. An environment, made by
+`dyso.assets.environments`, is an HDRI.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, ClassVar, Self, overload
 
 from dyso.spec.asset import Asset, Vector
 
@@ -65,20 +66,23 @@ class ProceduralCatalog:
     generator: int = VERSION
     seed: int
     count: int
+    KINDS: ClassVar[tuple[str, ...]] = CATEGORIES
+    PREFIX: ClassVar[str] = PREFIX
+    VERSION: ClassVar[int] = VERSION
 
     @property
     def manifest(self) -> str:
         """The address by which a worker recognizes the catalog; see `parse`."""
-        return f"{PREFIX}{self.generator}:{self.seed}:{self.count}"
+        return f"{self.PREFIX}{self.generator}:{self.seed}:{self.count}"
 
     @classmethod
-    def parse(cls, manifest: str) -> ProceduralCatalog:
+    def parse(cls, manifest: str) -> Self:
         """Returns the catalog with this `manifest`.
 
         Raises:
           ValueError: it is not the address of a procedural catalog.
         """
-        match = re.fullmatch(rf"{PREFIX}(\d+):(\d+):(\d+)", manifest)
+        match = re.fullmatch(rf"{cls.PREFIX}(\d+):(\d+):(\d+)", manifest)
         if match is None:
             raise ValueError(f"{manifest}: is not a procedural catalog")
         generator, seed, count = map(int, match.groups())
@@ -91,7 +95,7 @@ class ProceduralCatalog:
 
     def categories(self) -> tuple[str, ...]:
         """Returns the categories in order; category id = index + 1, 0 is background."""
-        return CATEGORIES[: self.count]
+        return self.KINDS[: self.count]
 
     @cached_property
     def category_ids(self) -> dict[str, int]:
@@ -104,7 +108,7 @@ class ProceduralCatalog:
 
     def counts(self) -> dict[str, int]:
         """Returns how many objects each category has."""
-        kinds = len(CATEGORIES)
+        kinds = len(self.KINDS)
         return {
             name: self.count // kinds + (index < self.count % kinds)
             for index, name in enumerate(self.categories())
@@ -125,7 +129,11 @@ class ProceduralCatalog:
 
     def id(self, number: int) -> str:
         """Returns an object's id by its number."""
-        return f"{CATEGORIES[number % len(CATEGORIES)]}_{number:0{_DIGITS}d}"
+        return f"{self.kind(number)}_{number:0{_DIGITS}d}"
+
+    def kind(self, number: int) -> str:
+        """Returns an asset's category, or an environment's kind, by its number."""
+        return self.KINDS[number % len(self.KINDS)]
 
     def asset(self, number: int) -> Asset:
         """Returns an object by its number."""
@@ -133,7 +141,7 @@ class ProceduralCatalog:
         lower: Vector = (-half[0], -half[1], -half[2])
         return Asset(
             id=self.id(number),
-            category=CATEGORIES[number % len(CATEGORIES)],
+            category=self.kind(number),
             bounds=(lower, (half[0], half[1], half[2])),
         )
 
@@ -144,9 +152,7 @@ class ProceduralCatalog:
         """
         width, height, depth = (
             low + (high - low) * self._draw(number, axis)
-            for axis, (low, high) in enumerate(
-                _SIDES[CATEGORIES[number % len(CATEGORIES)]]
-            )
+            for axis, (low, high) in enumerate(_SIDES[self.kind(number)])
         )
         sides = width, width * depth, height
         x, y, z = (round(5000 * side / max(sides)) / 5000 for side in sides)
@@ -160,11 +166,11 @@ class ProceduralCatalog:
 
     def select(self, categories: Sequence[str]) -> Selection:
         """Returns the objects of some categories, or of all if none is named."""
-        kinds = range(len(CATEGORIES))
+        kinds = range(len(self.KINDS))
         wanted = tuple(
-            k for k in kinds if not categories or CATEGORIES[k] in categories
+            k for k in kinds if not categories or self.KINDS[k] in categories
         )
-        rows, rest = divmod(self.count, len(CATEGORIES))
+        rows, rest = divmod(self.count, len(self.KINDS))
         many = rows * len(wanted) + sum(kind < rest for kind in wanted)
         return Selection(self, wanted, range(many))
 
@@ -177,6 +183,47 @@ class ProceduralCatalog:
                 "count": self.count,
             }
         }
+
+
+ENVIRONMENTS_VERSION = 1
+"""Of the generator of environments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProceduralEnvironments(ProceduralCatalog):
+    """A catalog of HDRIs that are made when a scene needs them.
+
+    Environment n has the kind n modulo the number of kinds.
+    """
+
+    name: str = "procedural_environments"
+    generator: int = ENVIRONMENTS_VERSION
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "street",
+        "park",
+        "lounge",
+        "plaza",
+        "meadow",
+        "gallery",
+        "beach",
+        "suburb",
+        "office",
+        "forest",
+        "car_park",
+        "sports_hall",
+        "desert",
+        "rooftop",
+        "library",
+        "winter",
+        "courtyard",
+        "warehouse",
+    )
+    PREFIX: ClassVar[str] = f"{PREFIX}environments:"
+    VERSION: ClassVar[int] = ENVIRONMENTS_VERSION
+
+    def asset(self, number: int) -> Asset:
+        """Returns an environment by its number."""
+        return Asset(id=self.id(number))
 
 
 class Selection(Sequence[Asset]):
@@ -207,7 +254,7 @@ class Selection(Sequence[Asset]):
         if isinstance(index, slice):
             return Selection(self._catalog, self._kinds, self._places[index])
         row, column = divmod(self._places[index], len(self._kinds))
-        number = row * len(CATEGORIES) + self._kinds[column]
+        number = row * len(self._catalog.KINDS) + self._kinds[column]
         return self._catalog.asset(number)
 
     def has(self, asset_id: str) -> bool:
@@ -216,7 +263,7 @@ class Selection(Sequence[Asset]):
             number = self._catalog.index(asset_id)
         except KeyError:
             return False
-        row, kind = divmod(number, len(CATEGORIES))
+        row, kind = divmod(number, len(self._catalog.KINDS))
         if kind not in self._kinds:
             return False
         return row * len(self._kinds) + self._kinds.index(kind) in self._places

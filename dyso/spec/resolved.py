@@ -15,9 +15,13 @@ from dyso.spec.cameras import Cameras, Handheld, Rig
 from dyso.spec.catalog import Catalog
 from dyso.spec.dynamics import Dynamics
 from dyso.spec.errors import SpecError
-from dyso.spec.procedural import ProceduralCatalog, Selection
+from dyso.spec.procedural import (
+    ProceduralCatalog,
+    ProceduralEnvironments,
+    Selection,
+)
 from dyso.spec.renamed import FORMER, rename
-from dyso.spec.schema import Backgrounds, Procedural, Render, Spec
+from dyso.spec.schema import Backgrounds, Environments, Procedural, Render, Spec
 
 # Keys that were added after the first datasets were made. At these values they are left
 # out of the hash, so those datasets keep their identity. The keys within a section come
@@ -28,6 +32,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("backgrounds", "assets"): Backgrounds.assets,
     ("backgrounds", "rotation"): Backgrounds.rotation,
     ("objects", "procedural"): asdict(Procedural()),
+    ("backgrounds", "procedural"): asdict(Environments()),
     ("dynamics", "motion"): Dynamics.motion,
     ("dynamics", "travel"): Dynamics.travel,
     ("dynamics", "turn"): Dynamics.turn,
@@ -55,7 +60,7 @@ class ResolvedSpec:
 
     spec: Spec
     objects: Catalog | ProceduralCatalog
-    backgrounds: Catalog
+    backgrounds: Catalog | ProceduralEnvironments
 
     @cached_property
     def hash(self) -> str:
@@ -88,11 +93,14 @@ class ResolvedSpec:
 
     def identity(self) -> dict[str, Any]:
         """Returns what `hash` covers, as JSON values in a fixed order."""
-        procedural = isinstance(self.objects, ProceduralCatalog)
+        objects, backgrounds = (
+            [*catalog.identifying()][isinstance(catalog, Catalog) :]
+            for catalog in (self.objects, self.backgrounds)
+        )
         return {
             "spec": next(self._identifying()),
-            "objects": [*self.objects.identifying()][not procedural :],
-            "backgrounds": [*self.backgrounds.identifying()][1:],
+            "objects": objects,
+            "backgrounds": backgrounds,
         }
 
     def objects_of(self, split: str) -> Sequence[Asset]:
@@ -132,7 +140,10 @@ class ResolvedSpec:
     @cached_property
     def _backgrounds(self) -> _Division:
         wanted = set(self.spec.backgrounds.assets)
-        selected = [a for a in self.backgrounds.assets if not wanted or a.id in wanted]
+        selected: Sequence[Asset] = self.backgrounds.assets
+        if wanted:
+            places = sorted(map(self.backgrounds.index, wanted))
+            selected = [self.backgrounds.assets[place] for place in places]
         return self._divide("backgrounds", selected, self.spec.backgrounds.held_out)
 
     def _divide(

@@ -94,11 +94,28 @@ class Objects:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Environments:
+    """Which environments a procedural catalog has; each is made from its number alone.
+
+    Attributes:
+      seed: another seed gives other environments.
+      environments: how many different environments. A machine makes those that its
+        scenes show, once.
+    """
+
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    environments: Annotated[int, Ge(1), Le(10**9)] = 382
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Backgrounds:
     """The surroundings of the objects.
 
     Attributes:
-      catalog: `starter`, or the path or URL of a Kubric manifest of HDRIs.
+      catalog: `starter`, `procedural`, or the path or URL of a Kubric manifest of
+        HDRIs.
+      procedural: which environments, if the catalog is `procedural`.
       held_out: share of the HDRIs that `train` never shows; all other splits show only
         these. With 0, all splits share all HDRIs, as in MultiShapeNet.
       backdrop: `dome` projects the HDRI on a hemisphere with a flat floor, which
@@ -110,6 +127,7 @@ class Backgrounds:
     """
 
     catalog: str = "starter"
+    procedural: Environments = field(default_factory=Environments)
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.0
     backdrop: Literal["dome", "environment"] = "dome"
     rotation: DegreesRange = (0.0, 360.0)

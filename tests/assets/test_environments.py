@@ -1,0 +1,183 @@
+"""Environments made from numbers: what is declared, what is made, and what it costs."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dyso.assets import manifests, resolve
+from dyso.assets.environments import functions, make
+from dyso.sampling import sample_scene
+from dyso.spec import (
+    Backgrounds,
+    ProceduralEnvironments,
+    Spec,
+    UserError,
+    parse_resolved,
+    save_resolved,
+)
+from dyso.spec.schema import Environments
+
+CATALOG = ProceduralEnvironments(seed=0, count=382)
+KINDS = ProceduralEnvironments.KINDS
+HEIGHT = 128
+# numpy's kernels for newer processors, which it may be told not to use.
+FEATURES = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+
+
+def resolved(splits=None, **backgrounds):
+    spec = Spec(
+        name="made",
+        splits=splits or {"train": 5, "test": 5},
+        backgrounds=Backgrounds(catalog="procedural", **backgrounds),
+    )
+    return resolve(spec, Path())
+
+
+def white(pixels: np.ndarray) -> float:
+    """Returns the luminance of a white card on the floor."""
+    polar = (np.arange(len(pixels)) + 0.5) / len(pixels) * np.pi
+    weight = (
+        np.clip(np.cos(polar), 0, None) * np.sin(polar) * (np.pi / len(pixels)) ** 2
+    )
+    light = (pixels.astype(float) * weight[:, None, None]).sum((0, 1)) / np.pi
+    return float(light @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.fixture(scope="module")
+def made():
+    return [make(CATALOG, number, HEIGHT) for number in range(len(KINDS))]
+
+
+@pytest.mark.slow
+def test_a_panorama_is_lit_as_a_camera_would_expose_it(made):
+    for kind, pixels in zip(KINDS, made, strict=True):
+        assert pixels.shape == (HEIGHT, 2 * HEIGHT, 3)
+        assert pixels.dtype == np.float16
+        assert np.isfinite(pixels).all() and pixels.min() >= 0
+        assert 0.3 < white(pixels) < 8, kind
+        floor = pixels[HEIGHT * 3 // 4 :].astype(float)
+        assert 0.01 < floor.mean() < 4, kind
+        assert floor.std() / floor.mean() > 0.01, kind
+
+
+@pytest.mark.slow
+def test_most_suns_cast_crisp_shadows():
+    outdoor = [n for n in range(18 * 4) if CATALOG.kind(n) in ("meadow", "desert")]
+    sharp = 0
+    for number in outdoor:
+        pixels = make(CATALOG, number, 64).astype(float)
+        sky = pixels[:32].mean(-1)
+        polar = (np.arange(32) + 0.5) / 64 * np.pi
+        light = sky * (np.sin(polar) * np.cos(polar))[:, None]
+        # The sun has two or three pixels across at this size.
+        sharp += (
+            light.ravel()[np.argsort(light.ravel())[-12:]].sum() > 0.5 * light.sum()
+        )
+    assert sharp >= 0.6 * len(outdoor)
+
+
+@pytest.mark.slow
+def test_environments_differ(made):
+    more = [make(CATALOG, number + len(KINDS), HEIGHT) for number in (0, 1, 2)]
+    assert len({pixels.tobytes() for pixels in (*made, *more)}) == len(KINDS) + 3
+    for first, second in zip(made, more, strict=False):
+        a, b = (np.log(1e-3 + p.astype(float)) for p in (first, second))
+        assert np.abs(a - b).mean() > 0.2
+
+
+SCRIPT = """
+import hashlib, json, sys
+from dyso.assets.environments import make
+from dyso.spec import ProceduralEnvironments
+catalog = ProceduralEnvironments(seed=3, count=10**6)
+print(json.dumps({n: hashlib.sha256(make(catalog, int(n), 64)).hexdigest()
+                  for n in sys.argv[1:]}))
+"""
+
+
+@pytest.mark.slow
+def test_pixels_are_the_same_in_every_process_on_any_processor():
+    chosen = [str(18 * 4 + i) for i in (0, 1, 6, 8, 11, 13)]
+
+    def pixels(order: list[str], threads: str, disabled: str) -> dict:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, threads)
+        environment |= {"PYTHONHASHSEED": threads, "NPY_DISABLE_CPU_FEATURES": disabled}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", SCRIPT, *order],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=environment,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    assert pixels(chosen, "1", FEATURES) == pixels(chosen[::-1], "4", "")
+
+
+def test_elementary_functions_are_accurate():
+    angles = np.linspace(-20, 20, 1001)
+    sine, cosine = functions.sin_cos(angles)
+    assert np.allclose(sine, np.sin(angles), atol=1e-9)
+    assert np.allclose(cosine, np.cos(angles), atol=1e-9)
+    assert np.allclose(functions.exp(angles), np.exp(angles), rtol=1e-9)
+    cosines = np.linspace(-1, 1, 101)
+    assert np.allclose(functions.arccos(cosines), np.arccos(cosines), atol=1e-4)
+
+
+def test_many_environments_cost_nothing_before_they_are_shown():
+    start = time.process_time()
+    many = resolved(procedural=Environments(environments=10**6))
+    scene = sample_scene(many, "train", 3)
+    parsed = parse_resolved(save_resolved(many), "spec.json")
+    assert time.process_time() - start < 3
+    assert parsed == many and parsed.hash == many.hash
+    assert scene == sample_scene(parsed, "train", 3)
+    assert len(save_resolved(many)) < 10_000
+
+
+def test_the_identity_says_which_environments():
+    base = resolved()
+    others = [
+        resolved(procedural=Environments(seed=1)),
+        resolved(procedural=Environments(environments=400)),
+        dataclasses.replace(
+            base, backgrounds=dataclasses.replace(base.backgrounds, generator=9)
+        ),
+    ]
+    assert len({base.hash, *(each.hash for each in others)}) == 4
+    assert base.identity()["backgrounds"] == [
+        {"procedural": {"generator": 1, "seed": 0, "count": 382}}
+    ]
+    old = dataclasses.replace(base.backgrounds, generator=0)
+    with pytest.raises(UserError, match=r"backgrounds.catalog: .*with generator 0"):
+        manifests(dataclasses.replace(base, backgrounds=old))
+
+
+def test_splits_and_chosen_environments():
+    few = resolved(held_out=0.25, procedural=Environments(environments=40))
+    train, test = few.backgrounds_of("train"), few.backgrounds_of("test")
+    assert (len(train), len(test)) == (30, 10)
+    assert not {a.id for a in train} & {a.id for a in test}
+    chosen = resolved(assets=("park_0000001", "beach_0000006"))
+    assert {a.id for a in chosen.backgrounds_of("test")} == {
+        "park_0000001",
+        "beach_0000006",
+    }
+    with pytest.raises(UserError, match=r"backgrounds.assets: park_0000002: not in"):
+        resolved(assets=("park_0000002",))
+    spec = Spec(
+        name="a",
+        splits={"train": 1},
+        backgrounds=Backgrounds(procedural=Environments(seed=4)),
+    )
+    with pytest.raises(UserError, match=r"backgrounds.procedural: is for backgr"):
+        resolve(spec, Path())
