@@ -161,7 +161,7 @@ def _add(
 
 
 def _slow_rolling(simulator: PyBullet, objects: list[kb.FileBasedObject]) -> None:
-    """Gives the objects friction against rolling and spinning."""
+    """Adds friction of the objects against rolling and spinning."""
     for item in objects:
         pybullet.changeDynamics(
             item.linked_objects[simulator],
