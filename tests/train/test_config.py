@@ -27,7 +27,7 @@ def test_settings_of_earlier_runs_load(tmp_path, before, now):
 
 
 def test_queries_of_ray_features_need_rays():
-    with pytest.raises(UserError, match="needs --model.target-poses given"):
+    with pytest.raises(UserError, match="needs --model"):
         Model(query="features")
 
 
