@@ -75,7 +75,9 @@ def _described(
     Otherwise, tyro would print None as the default of values that are computed later.
     """
     function = main.func if isinstance(main, functools.partial) else main
-    doc = docstring_parser.parse(inspect.getdoc(function) or "")
+    # A partial function may have its own docstring.
+    documented = main if "__doc__" in getattr(main, "__dict__", {}) else function
+    doc = docstring_parser.parse(inspect.getdoc(documented) or "")
     texts = {each.arg_name: each.description or "" for each in doc.params}
     signature = inspect.signature(main)
     types = get_type_hints(function, include_extras=True)

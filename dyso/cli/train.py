@@ -35,7 +35,16 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
         return "train PRESET", functools.partial(main, config=_of_any("dyst")), [name]
     if name not in PRESETS:
         raise refusal("dyso train", "preset", name, PRESETS)
-    return f"train {name}", functools.partial(main, config=_of_any(name)), rest
+    command = functools.partial(main, config=_of_any(name))
+    command.__doc__ = str(main.__doc__).replace(_PRESETS, _about(name))
+    return f"train {name}", command, rest
+
+
+def _about(name: str) -> str:
+    """Returns what the help of a preset says about it."""
+    preset = PRESETS[name]
+    score = f"\n\n    Reported score: {preset.score}." if preset.score else ""
+    return f"{preset.about}.\n\n    Needs: {preset.needs}.{score}"
 
 
 def _of_any(name: str) -> Config:
@@ -77,7 +86,6 @@ def main(
     Every field of a preset can be set, as in `--training.steps 100000`. Views have the
     dataset's resolution unless `--model.resolution` sets another.
 
-    The presets, of which `dyso train PRESET --help` shows the defaults:
     {presets}
 
     Args:
@@ -186,10 +194,13 @@ def held_out_split(splits: list[str], trained_on: str) -> str | None:
 
 
 _WIDTH = max(map(len, PRESETS))
-main.__doc__ = str(main.__doc__).replace(
-    "{presets}",
-    "\n    ".join(f"  {name:{_WIDTH}}  {PRESETS[name].about}" for name in PRESETS),
+_PRESETS = "\n    ".join(
+    [
+        "The presets, of which `dyso train PRESET --help` shows the defaults:",
+        *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
+    ]
 )
+main.__doc__ = str(main.__doc__).replace("{presets}", _PRESETS)
 
 
 def describe(metrics: dict[str, float], config: Config) -> str:

@@ -156,7 +156,7 @@ PRESETS: dict[str, Preset] = {
         _with(_DYST, control="average"),
     ),
     "dyst-tiny": Preset(
-        about="DyST with 1.0 M parameters, 8 scenes a step",
+        about="DyST with 1.0 M parameters, 8 scenes a step: for a CPU",
         needs=_TINY_NEEDS,
         config=_tiny(_DYST),
     ),

@@ -17,6 +17,13 @@ def test_help_lists_every_preset_with_a_line():
         assert any(line.split()[:1] == [name] and preset.about in line for line in said)
 
 
+def test_help_of_a_preset_says_what_it_needs_and_its_score():
+    _, command, _ = train.select(["rust"])
+    said = str(command.__doc__)
+    assert PRESETS["rust"].needs in said and "PSNR 23.49 on MultiShapeNet" in said
+    assert "upsrt" not in said and "--training.steps" in said
+
+
 def test_the_resolution_is_the_datasets_unless_set():
     _, command, _ = train.select(["dyst-tiny"])
     config = command.keywords["config"]
