@@ -52,21 +52,21 @@ def ingest(
 
     Args:
       source: the folder, see `list_videos`.
-      out: where the clips go: a folder, or a bucket's address.
-      options: what clips are to be.
+      out: the output: a folder, or a bucket's address.
+      options: the options of the clips.
       labels: the folder of label files, see `list_videos`.
-      workers: processes that decode; None is one a core.
-      timeout: seconds that a video may take.
-      say: is told how many videos are done, how many there are, and how many failed.
+      workers: processes that decode; None is one per core.
+      timeout: the most seconds for one video.
+      say: called with the numbers of finished, planned and failed videos.
 
     Returns:
-      What metadata.json holds: `splits`, each a list of shards with their checksums,
+      The content of metadata.json: `splits`, lists of shards with their checksums,
       `clips`, `frames`, `bytes`, `fewest_frames`, `failures` with the reasons,
       `failed`, which counts them by reason, `ignored`, `options` and `versions`.
 
     Raises:
-      UserError: there are no videos, no clip came of them, `out` holds something else,
-        another process writes there, or it cannot be written.
+      UserError: there are no videos, all of them failed, `out` holds other files,
+        another process writes to it, or it cannot be written.
     """
     if importlib.util.find_spec("av") is None:
         raise UserError("reading videos needs PyAV; run: pip install dyso[train]")

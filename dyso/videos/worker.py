@@ -1,7 +1,7 @@
 """Decodes videos for `dyso.videos.process`: a line asks, a line and a clip answer.
 
-Videos come from strangers, and decoders have faults: whatever one does to this process,
-it takes no other video along.
+Videos are untrusted, and decoders have bugs. In a separate process, a video that
+crashes or hangs the decoder affects no other video.
 """
 
 from __future__ import annotations
