@@ -173,16 +173,17 @@ def environments(
     workers: int | None = None,
     timeout: float = 600.0,
 ) -> int:
-    """Make a catalog of procedural environments, which machines can share.
+    """Make a catalog of procedural environments for several machines.
 
-    Without it, each machine makes those that its scenes show. A stopped run goes on.
+    Without such a catalog, each machine makes the environments of its own scenes. After
+    a stop, run the same command to resume.
 
     Args:
-      out: where archives and the manifest go, a folder on a disk.
-      count: how many.
-      seed: another seed gives other environments.
-      workers: processes; default: one a core.
-      timeout: seconds that one environment may take.
+      out: the folder for the archives and the manifest, on a disk.
+      count: the number of environments.
+      seed: the seed of all environments.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one environment.
     """
     from dyso.assets.items import list_environments
 

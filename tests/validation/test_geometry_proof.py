@@ -96,7 +96,7 @@ def test_wrong_geometry_disagrees(record, name, change):
     assert len(found.failed()) > 0
 
 
-def test_a_wrong_turn_of_what_is_no_sphere_disagrees(make_resolved):
+def test_a_wrong_turn_of_an_object_with_flat_sides_disagrees(make_resolved):
     # The floor stands in for an object with flat sides: it is all of instance 1.
     scene = sample_scene(make_resolved(resolution=(64, 64)), "train", 1)
     still = dataclasses.replace(
