@@ -22,13 +22,13 @@ NAME_WIDTH = 100  # characters of a broken asset's id
 
 _ABOUT = """usage: dyso assets ACTION ...
 
-  shapenet  make a catalog of ShapeNetCore's folders or zip files
-  meshes    make a catalog of a folder of glTF and OBJ files
-  hdris     make a catalog of a folder of HDRIs
+  shapenet      make a catalog of ShapeNetCore's folders or zip files
+  meshes        make a catalog of a folder of glTF and OBJ files
+  hdris         make a catalog of a folder of HDRIs
   environments  make a catalog of procedural environments
-  list      list the catalogs of a spec, or a manifest
-  verify    fetch and check every asset
-  prefetch  fetch every asset into this machine's cache
+  list          list the catalogs of a spec, or a manifest
+  verify        fetch and check every asset
+  prefetch      fetch every asset into this machine's cache
 
 dyso assets ACTION --help describes an action."""
 
