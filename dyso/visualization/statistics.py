@@ -12,9 +12,10 @@ import numpy as np
 from dyso import records
 from dyso.reading import Dataset
 from dyso.records import RecordError
+from dyso.visualization import contact
 
 FIELDS = (
-    "depth",
+    *contact.FIELDS,
     "camera_pattern",
     "objects/asset_id",
     "objects/category",
@@ -44,7 +45,10 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
     objects = Counter[str]()
     shares: list[np.ndarray] = []
     depths: list[tuple[float, float]] = []
-    height, width = dataset.resolved.spec.resolution
+    shadows = Counter[bool | None]()
+    spec = dataset.resolved.spec
+    height, width = spec.resolution
+    steps = [step for step, _ in spec.layout.pairs]
     for split, index in chosen:
         record = dataset[split].read(index, fields=FIELDS)
         counters["split"][split] += 1
@@ -54,6 +58,7 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
         counters["hdri"][str(record["background/asset_id"])] += 1
         counters["attempt"][str(record["attempt"])] += 1
         objects[str(len(record["objects/asset_id"]))] += 1
+        shadows[contact.has_contact_shadow(record, steps)] += 1
         shares.append(record["objects/pixels"] / (height * width))
         finite = np.where(np.isfinite(record["depth"]), record["depth"], np.nan)
         flat = finite.reshape(len(finite), -1)
@@ -86,6 +91,10 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
             "quantiles": _quantiles(visible),
             "always": float((visible == 1).mean()),
             "never": float((visible == 0).mean()),
+        },
+        "contact_shadow": {
+            "scenes": shadows[True],
+            "of": shadows[True] + shadows[False],
         },
         "nearest_depth_of_a_view": _quantiles(near),
         "farthest_depth_of_a_view": _quantiles(far),
@@ -145,6 +154,13 @@ def report(summary: Mapping[str, Any], total: int) -> Iterator[str]:
     yield _line("views showing it", visible["quantiles"], "{:.0%}")
     yield _line("nearest depth, m", summary["nearest_depth_of_a_view"], "{:.2f}")
     yield _line("farthest, m", summary["farthest_depth_of_a_view"], "{:.2f}")
+    shadow = summary["contact_shadow"]
+    if shadow["of"]:
+        yield ""
+        yield (
+            f"scenes with a visible contact shadow: {shadow['scenes']:,} of "
+            f"{shadow['of']:,}, {shadow['scenes'] / shadow['of']:.0%}"
+        )
     if summary["failed"]:
         yield from _bars("scenes given up", summary["failed"])
 
