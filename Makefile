@@ -12,6 +12,9 @@ EXTRAS_all := generate,dask,dataflow,s3,gcs,preview,export,view,train,docs,dev
 UV := $(BIN)/uv
 PIP := $(BIN)/pip --disable-pip-version-check
 INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(PIP) install)
+# Even where images for containers turn it off, bytecode is kept: a job and the tests
+# start many processes, each of which would compile its modules again.
+export PYTHONDONTWRITEBYTECODE :=
 # The first Python that is 3.11: bpy's wheels are for no other.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \

@@ -113,7 +113,13 @@ def _processes():
     context = multiprocessing.get_context("forkserver")
     # Imported once, so that a process starts at once.
     context.set_forkserver_preload(
-        ["helpers.job_processes", "dyso.pipeline", "tensorflow_datasets"]
+        [
+            __name__,
+            "apache_beam.runners.portability.fn_api_runner",
+            "dyso.pipeline",
+            "dyso.records.features",
+            "tensorflow_datasets",
+        ]
     )
     return context
 
