@@ -83,7 +83,7 @@ def write(split: Split, index: int, folder: Path) -> None:
     np.save(folder / "poses_bounds.npy", table)
 
 
-def _moving(split: Split, index: int) -> Bool[np.ndarray, " N+1"]:
+def _moving(split: Split, index: int) -> Bool[np.ndarray, " I"]:
     """Returns which instances move at any time; the background, first, does not."""
     record = split.read(
         index, fields=("objects/positions", "objects/quaternions", "objects/sizes")

@@ -16,8 +16,8 @@ _VERTEX = np.dtype(
     + [(name, "u1") for name in ("red", "green", "blue")]
 )
 
-Cloud = tuple[Float32[np.ndarray, "P 3"], UInt8[np.ndarray, "P 3"]]
-"""Points in the world, in metres, and their colours."""
+Cloud = tuple[Float32[np.ndarray, "_ 3"], UInt8[np.ndarray, "_ 3"]]
+"""Points [P, 3] in the world, in metres, and their colours; P varies by cloud."""
 
 
 def view_cloud(

@@ -36,7 +36,7 @@ class View(NamedTuple):
       instance: [H, W], 0 is background.
       intrinsics: [3, 3].
       extrinsics: [3, 4], world to camera.
-      poses: [N+1, 3, 4], each instance's to-world transform at the view's dynamics
+      poses: [I, 3, 4], each instance's to-world transform at the view's dynamics
         step, the background's first; see `instance_poses`.
     """
 
@@ -80,7 +80,7 @@ class Tracks(NamedTuple):
 
 
 def instance_poses(positions: Array, quaternions: Array) -> Array:
-    """Returns the poses [N+1, T, 3, 4] of all instances, the still background first.
+    """Returns the poses [I, T, 3, 4] of all instances, the still background first.
 
     Args:
       positions: [N, T, 3], of the objects.
@@ -98,8 +98,8 @@ def carry(points: Array, instance: Array, start: Array, end: Array) -> Array:
     Args:
       points: [..., 3].
       instance: [...], integers.
-      start: poses [N+1, 3, 4] at the step that the points are from.
-      end: poses [N+1, 3, 4], or [V, N+1, 3, 4] with `instance` and points [V, ...] or
+      start: poses [I, 3, 4] at the step that the points are from.
+      end: poses [I, 3, 4], or [V, I, 3, 4] with `instance` and points [V, ...] or
         without, at the step that they go to.
     """
     local = transform(invert(start)[instance], points)

@@ -235,7 +235,7 @@ def _rig_directions(cameras: Cameras, azimuth: float) -> Float[np.ndarray, "C 3"
 
 def _spiral(
     count: int, elevation: tuple[float, float], azimuth: float
-) -> Float[np.ndarray, "count 3"]:
+) -> Float[np.ndarray, "{count} 3"]:
     """Spreads unit vectors evenly over a band of elevations (a Fibonacci lattice)."""
     low, high = np.sin(np.radians(elevation))
     height = low + (np.arange(count) + 0.5) / max(count, 1) * (high - low)
@@ -244,14 +244,14 @@ def _spiral(
     return np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=-1)
 
 
-def _steps(count: int) -> Float[np.ndarray, " count"]:
+def _steps(count: int) -> Float[np.ndarray, " {count}"]:
     """Returns even steps from -1/2 to 1/2; the middle for a single camera."""
     return np.linspace(-0.5, 0.5, count) if count > 1 else np.zeros(1)
 
 
 def _outward(
     rng: np.random.Generator, cameras: Cameras, count: int
-) -> Float[np.ndarray, "count 3"]:
+) -> Float[np.ndarray, "{count} 3"]:
     """Draws unit vectors from the target to cameras."""
     low, high = np.radians(cameras.azimuth)
     azimuth = rng.uniform(low, high, count)
@@ -262,7 +262,7 @@ def _outward(
     )
 
 
-def _in_ball(rng: np.random.Generator, count: int) -> Float[np.ndarray, "count 3"]:
+def _in_ball(rng: np.random.Generator, count: int) -> Float[np.ndarray, "{count} 3"]:
     """Draws points uniformly in the unit ball."""
     directions = rng.normal(size=(count, 3))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
@@ -270,6 +270,6 @@ def _in_ball(rng: np.random.Generator, count: int) -> Float[np.ndarray, "count 3
 
 
 def _towards(
-    positions: Float[np.ndarray, "n 3"], target: Float[np.ndarray, " 3"]
-) -> Float[np.ndarray, "n 4"]:
+    positions: Float[np.ndarray, "C 3"], target: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, "C 4"]:
     return viewing(*azimuth_elevation(target - positions))

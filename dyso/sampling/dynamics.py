@@ -174,7 +174,7 @@ def _smooth(
 
 
 def lying_height(
-    half: Float[np.ndarray, "*#n 3"], quaternions: Float[np.ndarray, "*#n 4"]
+    half: Float[np.ndarray, "*#N 3"], quaternions: Float[np.ndarray, "*#N 4"]
 ) -> Float[np.ndarray, ...]:
     """Returns the height of a box's centre when its lowest corner touches the floor."""
     return (abs(quaternion_to_matrix(quaternions)[..., 2, :]) * half).sum(-1)
@@ -182,7 +182,7 @@ def lying_height(
 
 def _random_rotations(
     rng: np.random.Generator, count: int
-) -> Float[np.ndarray, "count 4"]:
+) -> Float[np.ndarray, "{count} 4"]:
     """Draws rotations uniformly."""
     q = rng.normal(size=(count, 4))
     return q / np.linalg.norm(q, axis=-1, keepdims=True)
@@ -190,7 +190,7 @@ def _random_rotations(
 
 def _in_disc(
     rng: np.random.Generator, radius: float, count: int
-) -> Float[np.ndarray, "count 2"]:
+) -> Float[np.ndarray, "{count} 2"]:
     """Draws points uniformly in a disc."""
     angle = rng.uniform(0, 2 * np.pi, count)
     distance = radius * np.sqrt(rng.uniform(size=count))

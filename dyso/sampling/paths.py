@@ -18,7 +18,7 @@ _MOMENTS = np.linspace(-0.5, 0.5, 65)
 
 def slow(
     rng: np.random.Generator, times: Float[np.ndarray, " T"], axes: int
-) -> Float[np.ndarray, "T axes"]:
+) -> Float[np.ndarray, "T {axes}"]:
     """Draws a path whose largest distance between two places is 1, at 0 at time 0.
 
     The path does not depend on `times`, which only samples it.
@@ -40,7 +40,7 @@ def waves(
     axes: int,
     low: float,
     high: float,
-) -> Float[np.ndarray, "T axes"]:
+) -> Float[np.ndarray, "T {axes}"]:
     """Draws smooth values; over all draws their mean is 0, their deviation 1.
 
     Args:
@@ -56,7 +56,7 @@ def waves(
     return np.sqrt(2 / WAVES) * np.sin(2 * np.pi * cycles).sum(1)
 
 
-def turns(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 4"]:
+def turns(vectors: Float[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N 4"]:
     """Returns quaternions of rotation vectors: unit axes times angles in radians."""
     angles = np.linalg.norm(vectors, axis=-1)
     # Without a turn, any axis works.

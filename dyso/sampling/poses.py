@@ -30,8 +30,8 @@ def vector(values: Float[np.ndarray, " 3"]) -> Vector:
 
 
 def viewing(
-    yaw: Float[np.ndarray, "*n"], pitch: Float[np.ndarray, "*n"]
-) -> Float[np.ndarray, "*n 4"]:
+    yaw: Float[np.ndarray, "*N"], pitch: Float[np.ndarray, "*N"]
+) -> Float[np.ndarray, "*N 4"]:
     """Returns the camera-to-world quaternion that looks in a direction, without roll.
 
     Args:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -79,6 +79,7 @@ def arrange_freely(
     return Arrangement(inputs=drawn[:inputs], targets=drawn[inputs:])
 
 
+@runtime_checkable
 class ViewReader(Protocol):
     """A `dyso.reading.Split`, or what stands in for one; its length is the scenes'."""
 

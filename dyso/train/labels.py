@@ -14,7 +14,7 @@ LINE = 24
 _SIZE, _MARGIN = 13, 4
 
 
-def heading(names: Sequence[str], width: int) -> UInt8[np.ndarray, "{LINE} W 3"]:
+def heading(names: Sequence[str], width: int) -> UInt8[np.ndarray, "_ W 3"]:
     """Returns a line with a name over each column.
 
     Args:

@@ -196,7 +196,7 @@ def principal(latents: Float[np.ndarray, "N L"]) -> Principal:
 
 def traverse(
     latent: Float[np.ndarray, " L"], axes: Principal, component: int, steps: int
-) -> Float[np.ndarray, "steps L"]:
+) -> Float[np.ndarray, "{steps} L"]:
     """Moves a latent along a component: from -2 to 2 standard deviations (fig. 6)."""
     along = np.linspace(-2, 2, steps)[:, None] * axes.deviations[component]
     moved = latent + along * axes.components[component]

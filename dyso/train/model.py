@@ -51,7 +51,7 @@ class Dyst(nn.Module):
         self,
         views: Float[Array, "B V H W 3"],
         rays: Float[Array, "B V H W 6"] | None = None,
-    ) -> Float[Array, "B V*N D"]:
+    ) -> Float[Array, "B VN D"]:
         """Returns the scene representation Z; the first view's tokens come first.
 
         Args:
@@ -120,7 +120,7 @@ class Encoder(nn.Module):
         self,
         views: Float[Array, "B V H W 3"],
         rays: Float[Array, "B V H W 6"] | None,
-    ) -> Float[Array, "B V*N D"]:
+    ) -> Float[Array, "B VN D"]:
         """See `Dyst.encode`."""
         config = self.config
         batch, count = views.shape[:2]

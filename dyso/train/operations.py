@@ -51,7 +51,7 @@ def convolve(
     strides: Sequence[int],
     *arguments: Any,
     **options: Any,
-) -> Float[Array, "N H/s W/s D"]:
+) -> Float[Array, "N _ _ D"]:
     """Computes `jax.lax.conv_general_dilated`, faster for pictures on a CPU.
 
     A 3 x 3 convolution of 3 channels into few is too small a product for a CPU. With
@@ -82,7 +82,7 @@ def convolve(
     return y.reshape(count, 2 * height, 2 * width, channels // 4)
 
 
-def _in_blocks(x: Float[Array, "N H W C"]) -> Float[Array, "N H/2 W/2 4*C"]:
+def _in_blocks(x: Float[Array, "N H W C"]) -> Float[Array, "N H//2 W//2 4*C"]:
     """Returns x with the channels of 2 x 2 pixels as those of one."""
     count, height, width, channels = x.shape
     x = x.reshape(count, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)

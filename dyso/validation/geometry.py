@@ -43,6 +43,8 @@ POINTS = 256
 class Agreement:
     """Counts at [i, v, w] of points of instance i followed from view v into view w.
 
+    Instance 0 of I is the background, as in instance images.
+
     Attributes:
       views: the compared views of the scene, which v and w index.
       agreed: points that the view sees at the expected place.
@@ -51,11 +53,11 @@ class Agreement:
     """
 
     views: Int[np.ndarray, " V"]
-    agreed: Int[np.ndarray, "N+1 V V"]
-    wrong: Int[np.ndarray, "N+1 V V"]
-    hidden: Int[np.ndarray, "N+1 V V"]
+    agreed: Int[np.ndarray, "I V V"]
+    wrong: Int[np.ndarray, "I V V"]
+    hidden: Int[np.ndarray, "I V V"]
 
-    def shares(self) -> Float[np.ndarray, " N+1"]:
+    def shares(self) -> Float[np.ndarray, " I"]:
         """Returns the share of agreeing visible points by instance; 1 without any."""
         agreed, wrong = self.agreed.sum((1, 2)), self.wrong.sum((1, 2))
         return 1 - wrong / np.maximum(agreed + wrong, 1)

@@ -3,7 +3,16 @@
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-PACKAGES = ("dyso.geometry", "dyso.sampling", "dyso.records")
+PACKAGES = (
+    "dyso.export",
+    "dyso.geometry",
+    "dyso.reading",
+    "dyso.records",
+    "dyso.sampling",
+    "dyso.validation",
+    "dyso.videos",
+    "dyso.visualization",
+)
 
 # An int is a float to a type checker.
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))
