@@ -31,7 +31,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def has_contact_shadow(record: Mapping[str, Any], steps: Sequence[int]) -> bool | None:
-    """Says whether the floor beside an object is darker in one direction.
+    """Returns whether the floor beside an object is darker in one direction.
 
     Compares the median luminance of the floor beside the object, in each of SECTORS
     directions, with the floor farther away in the same direction and with the brightest
@@ -68,7 +68,7 @@ def has_contact_shadow(record: Mapping[str, Any], steps: Sequence[int]) -> bool 
 
 
 def _shadow(away: np.ndarray, light: np.ndarray, radius: float) -> bool | None:
-    """Says whether the floor at offsets [n, 2] from an object is darker beside it."""
+    """Returns whether the floor at offsets [n, 2] from an object is darker there."""
     distance = np.hypot(away[:, 0], away[:, 1])
     turn = np.arctan2(away[:, 1], away[:, 0]) / (2 * np.pi) % 1
     sector = (turn * SECTORS).astype(int) % SECTORS
