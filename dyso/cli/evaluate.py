@@ -28,6 +28,7 @@ def main(
     video: Path | None = None,
     pose_split: str | None = None,
     pose_steps: int = 10_000,
+    transfer: bool = False,
     out: Path | None = None,
 ) -> int:
     """Measure a trained model; write evaluation.json and evaluation.html.
@@ -48,6 +49,8 @@ def main(
       video: also report the latent distances between this video's frames.
       pose_split: the split to train explicit pose estimation on; default: the first.
       pose_steps: gradient steps of pose estimation; 0 leaves it out.
+      transfer: measure instead how latents transfer between twin scenes, such as those
+        of specs/transfer.yaml; write transfer.json and transfer.csv (docs/transfer.md).
       out: the folder for the report; default: the run's folder.
     """
     if scenes < 2:
@@ -61,6 +64,7 @@ def main(
     from dyso.train.metrics import MEASURES
     from dyso.train.predict import Predictor
     from dyso.train.report import page
+    from dyso.train.transfer import measure_transfer, table_of
 
     config = checkpoints.load_config(workdir)
     dataset = Dataset(data)
@@ -80,6 +84,13 @@ def main(
             "split": split,
         },
     }
+    if transfer:
+        moved = measure_transfer(predictor, testing, scenes // 2, progress)
+        table = table_of(moved, name)
+        _write(out, {"transfer.json": _json(about | moved), "transfer.csv": table})
+        print(table, end="")
+        print(f"{out}/transfer.json, {out}/transfer.csv")
+        return 0
     found = evaluate(predictor, testing, scenes, measures, progress)
     figures = {**about, **found.figures, "lpips_net": net}
     if lpips is None:

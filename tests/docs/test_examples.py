@@ -1,5 +1,6 @@
 """The scripts of docs/examples run on a small dataset and print what is true of it."""
 
+import csv
 import os
 import re
 import runpy
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import trimesh
 
+from dyso.records.synthetic import synthetic_views
+from helpers.dataset_writer import write_dataset
 from helpers.manual import ROOT
 
 EXAMPLES = ROOT / "docs/examples"
@@ -63,6 +66,24 @@ def test_camera_paths(example):
     out = example("camera_paths")
     assert len(re.findall(r"^scene_\d: (\w+), path", out, re.MULTILINE)) == 4
     assert out.count("  at [") == 20
+
+
+def test_transfer(make_resolved, tmp_path, monkeypatch, capsys):
+    twins = make_resolved(
+        splits={"test": 4}, resolution=(16, 16), twins=("cameras", "dynamics")
+    )
+    data = write_dataset(tmp_path / "data", twins, synthetic_views)
+    script, tasks = EXAMPLES / "transfer.py", tmp_path / "tasks"
+    monkeypatch.setattr(sys, "argv", [str(script), str(data), str(tasks)])
+    runpy.run_path(str(script), run_name="__main__")
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) == 8 and {row["pairs"] for row in rows} == {"2"}
+    scores = {(r["camera"], r["dynamics"]): float(r["psnr"]) for r in rows}
+    assert scores["target", "target"] == 100
+    assert scores["own", "own"] == scores["own", "twin"] > scores["unrelated", "own"]
+    assert sorted(path.name for path in tasks.glob("*.npz")) == [
+        f"{number:04}.npz" for number in range(4)
+    ]
 
 
 def test_tensorflow_input(place):
