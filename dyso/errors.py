@@ -1,4 +1,6 @@
-"""The exception for mistakes that a user can correct."""
+"""The exception for mistakes that a user can correct, and the shape of messages."""
+
+from __future__ import annotations
 
 
 class UserError(Exception):
@@ -6,3 +8,8 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with 2.
     """
+
+
+def one_line(message: object, most: int = 300) -> str:
+    """Returns a message as one line of at most `most` characters."""
+    return " ".join(str(message).split())[:most]

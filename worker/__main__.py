@@ -1,12 +1,7 @@
 """`python -m dyso.worker`: serves scenes, or renders one and exits.
 
-Serving: the first line on standard output is `{"ok": true, "timings": {"start": ...}}`
-once the worker is ready. A request is a line of JSON on standard input, `{"scene":
-{...}, "output": "views.npz"}`. While it renders, the worker prints a line `{"views":
-...}` each second with the number of finished views. Once the file is written, the
-worker answers `{"ok": true, "timings": {...}, "versions": {...}}`. If the request
-fails, it answers `{"ok": false, "reason": ..., "message": ..., "asset": ...}`. The
-process ends at the end of its input, or when its parent has exited.
+Requests and answers are lines of JSON, see `dyso.render.protocol`. The process ends at
+the end of its input, or when its parent has exited.
 """
 
 from __future__ import annotations
@@ -24,10 +19,12 @@ from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
-from typing import Any, TextIO, get_args
+from typing import Any, get_args
 
+from dyso.child_process import open_answers, write_line
 from dyso.render import Device
-from dyso.render.resources import end_with_parent, scratch_parent
+from dyso.render.protocol import failure
+from dyso.render.resources import scratch_parent
 
 _ROOM = 1_000_000  # bytes that must be free in addition to the size of an image
 _UNUSED = ("tensorflow", "sklearn", "sklearn.utils")
@@ -60,15 +57,14 @@ def main() -> int:
     arguments = parser.parse_args()
     if bool(arguments.scene) != bool(arguments.output):
         parser.error("--scene and --output go together")
-    end_with_parent()
-    answers = _claim_stdout()
+    answers = open_answers()
     with _scratch(arguments.scratch) as scratch:
         from . import device
 
         try:
             device.select(arguments.device)
         except device.DeviceError as error:
-            _send(answers, _refusal("device", str(error)))
+            write_line(answers, failure("device", str(error)))
             return 1
 
         _leave_out(*_UNUSED)
@@ -79,7 +75,7 @@ def main() -> int:
             stage = Stage(*manifests, scratch, arguments.device)
         except Exception as error:
             message = f"cannot read {' or '.join(manifests)}: {error}"
-            _send(answers, _refusal("manifest", message))
+            write_line(answers, failure("manifest", message))
             return 1
         try:
             if arguments.scene:
@@ -88,16 +84,16 @@ def main() -> int:
                     "output": arguments.output,
                 }
                 answer = _answer(stage, request)
-                _send(answers, answer)
+                write_line(answers, answer)
                 return int(not answer["ok"])
             start = {"ok": True, "timings": {"start": sum(os.times()[:2])}}
-            _send(answers, start)
+            write_line(answers, start)
             for line in sys.stdin:
                 request = json.loads(line)
                 answer = _answer(
-                    stage, request, lambda progress: _send(answers, progress)
+                    stage, request, lambda progress: write_line(answers, progress)
                 )
-                _send(answers, answer)
+                write_line(answers, answer)
         finally:
             stage.close()
     return 0
@@ -107,17 +103,6 @@ def _leave_out(*names: str) -> None:
     """Makes later imports of these modules return empty modules."""
     for name in names:
         sys.modules[name] = module_from_spec(ModuleSpec(name, loader=None))
-
-
-def _claim_stdout() -> TextIO:
-    """Reserves standard output for answers and sends Blender's output to stderr."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return answers
-
-
-def _send(answers: TextIO, answer: dict[str, Any]) -> None:
-    print(json.dumps(answer), file=answers, flush=True)
 
 
 @contextlib.contextmanager
@@ -165,17 +150,17 @@ def _answer(
         views = stage.render(scene, before_view)
         np.savez(request["output"], **views.arrays())
     except StorageError as error:
-        return _refusal("storage", str(error))
+        return failure("storage", str(error))
     except UnseenError as error:
-        return _refusal("unseen", str(error))
+        return failure("unseen", str(error))
     except Exception as error:
         fault = _machine_fault(error, Path(request["output"]).parent, room)
         if fault is not None:
-            return _refusal("machine", _describe(fault))
+            return failure("machine", _describe(fault))
         if isinstance(error, AssetError):
-            return _refusal("asset", str(error), error.asset)
+            return failure("asset", str(error), error.asset)
         traceback.print_exc()
-        return _refusal("error", _describe(error))
+        return failure("error", _describe(error))
     return {"ok": True, "timings": views.timings, "versions": views.versions}
 
 
@@ -212,10 +197,6 @@ def _describe(error: BaseException) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
     return f"{type(error).__name__}: {error}"
-
-
-def _refusal(reason: str, message: str, asset: str = "") -> dict[str, Any]:
-    return {"ok": False, "reason": reason, "message": message, "asset": asset}
 
 
 if __name__ == "__main__":

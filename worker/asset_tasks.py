@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
 import re
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from dyso.assets.manifest import is_inside
 from dyso.assets.starter import write_archive
+from dyso.child_process import open_answers, write_line
 from dyso.spec import ProceduralEnvironments, UserError
 
 from .archives import MAX_BYTES, MAX_FILES, copy
@@ -47,13 +47,12 @@ _DAMAGED = (
 
 def main() -> None:
     """Serves requests until the end of the input."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    answers = open_answers()
     # trimesh warns about every missing face.
     logging.getLogger("trimesh").setLevel(logging.CRITICAL)
-    print("{}", file=answers, flush=True)
+    write_line(answers, {})
     for line in sys.stdin:
-        print(json.dumps(_answer(json.loads(line))), file=answers, flush=True)
+        write_line(answers, _answer(json.loads(line)))
 
 
 def _answer(request: Request) -> dict[str, Any]:

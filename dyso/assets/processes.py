@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from dyso import subprocess_pool
-from dyso.spec import UserError
+from dyso.child_process import ChildProcess, Deadline, to_line
+from dyso.errors import UserError, one_line
 from dyso.subprocess_pool import Request
 
 _TASKS = ("-m", "dyso.worker.asset_tasks")
@@ -45,9 +47,17 @@ def do_all(
       UserError: the storage failed, or a process could not be started.
     """
     asked, sent = itertools.tee(requests)
-    answers = subprocess_pool.answer_all(
-        _TASKS, sent, _read, workers=workers, timeout=timeout
-    )
+
+    def ask(process: ChildProcess, request: Request) -> Answer:
+        deadline = Deadline(timeout)
+        process.send(to_line(request), deadline)
+        response = json.loads(process.read_line(deadline))
+        if response["ok"]:
+            return Answer(value=response["value"])
+        message = one_line(response["message"])
+        return Answer(reason=str(response["reason"]), message=message)
+
+    answers = subprocess_pool.answer_all(_TASKS, sent, ask, workers=workers)
     with contextlib.closing(answers):
         try:
             # `answers` first: it is what takes from `sent`, ahead of `asked`.
@@ -62,11 +72,3 @@ def do_all(
                 f"{_TASKS[1]} does not start: {error}; it needs what "
                 "`pip install 'dyso[generate]'` installs"
             ) from error
-
-
-def _read(stdout: IO[bytes]) -> Answer:
-    response = subprocess_pool.read_line(stdout)
-    if response["ok"]:
-        return Answer(value=response["value"])
-    message = subprocess_pool.one_line(response["message"])
-    return Answer(reason=str(response["reason"]), message=message)

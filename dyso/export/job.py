@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import itertools
 import json
@@ -193,7 +194,8 @@ class Export:
                 for unit in todo:
                     self.do(unit, tick)
             else:
-                share_out(self.do, todo, workers, tick)
+                arguments = str(self.dataset.folder), self.format_name, str(self.out)
+                share_out(arguments, map(dataclasses.asdict, todo), workers, tick)
             if self.format_name in SHARDS:
                 lengths = {
                     split: shard_lengths(self.resolved.spec, len(span))

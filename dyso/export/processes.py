@@ -1,109 +1,79 @@
-"""A pool of processes for export units; no process outlives its parent."""
+"""Several processes that export units; each runs `python -m dyso.export.worker`."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+import json
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from dyso.child_process import ChildProcess, Deadline, to_line
+from dyso.records import RecordError
 from dyso.spec import UserError
+from dyso.subprocess_pool import Failure, Request, StartError, answer_all
 
-_T = TypeVar("_T")
 Tick = Callable[[], None]
 
 SILENCE = 600.0
-"""Time-out in seconds: the export ends if no process finishes a scene for so long."""
+"""Time-out in seconds: the export ends if a process finishes no scene for so long."""
+_AGAIN = "the same command continues from here"
 
 
 def share_out(
-    work: Callable[[_T, Tick], None], items: Iterator[_T], workers: int, tick: Tick
+    arguments: Iterable[str], units: Iterable[Request], workers: int, tick: Tick
 ) -> None:
-    """Processes items in several processes.
+    """Exports units in several processes.
 
     Args:
-      work: called with an item and a function to call after each scene; must pickle.
-      items: the items, taken one by one when a process is free.
+      arguments: the arguments of `dyso.export.worker`.
+      units: the fields of each `Unit`.
       workers: the number of processes.
-      tick: called in this process after each scene.
+      tick: called after each scene, in any thread, by one thread at a time.
 
     Raises:
-      UserError: `work` raised it, a process died, or no scene was finished within
+      UserError: a scene is damaged, a process died, or finished no scene within
         `SILENCE` seconds. The other processes are ended.
-      OSError: `work` raised it.
+      OSError: a file cannot be written.
+      ModuleNotFoundError: the format needs a package that is not installed.
     """
-    context = multiprocessing.get_context("spawn")
-    busy: dict[Connection, Any] = {}
-    try:
-        for item in itertools.islice(items, workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-            process.start()
-            theirs.close()
-            busy[ours] = process
-            ours.send(item)
-        while busy:
-            ready = wait(list(busy), SILENCE)
-            if not ready:
-                raise UserError(
-                    f"no scene was finished within {SILENCE:.0f} s, so the export was "
-                    "stopped; the same command continues from here"
-                )
-            for connection in ready:
-                assert isinstance(connection, Connection)
-                if _receive(connection, busy[connection], tick):
-                    continue
-                for item in itertools.islice(items, 1):
-                    connection.send(item)
-                    break
-                else:
-                    _end(connection, busy.pop(connection))
-    finally:
-        for connection, process in busy.items():
-            _end(connection, process)
+    ticking = threading.Lock()
 
-
-def _receive(connection: Connection, process: Any, tick: Tick) -> bool:
-    """Receives one message; returns whether its item is still in progress."""
-    try:
-        message = connection.recv()
-    except (EOFError, ConnectionResetError):
-        process.join(10)
-        raise UserError(
-            f"a process of the export died with status {process.exitcode}; if memory "
-            "ran out, use fewer --workers; the same command continues from here"
-        ) from None
-    if isinstance(message, Exception):
-        raise message
-    if message:
-        tick()
-    return bool(message)
-
-
-def _end(connection: Connection, process: Any) -> None:
-    connection.close()
-    process.kill()
-    process.join(10)
-
-
-def _serve(connection: Connection, work: Callable[[Any, Tick], None]) -> None:
-    """Processes items until the parent closes the connection or dies."""
-    # Ctrl-C reaches the whole process group; the parent handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(BrokenPipeError):
+    def ask(process: ChildProcess, unit: Request) -> Exception | None:
+        process.send(to_line(unit), Deadline(SILENCE))
         while True:
-            try:
-                item = connection.recv()
-            except EOFError:
-                return
-            try:
-                work(item, lambda: connection.send(True))
-            except BrokenPipeError:
-                raise
-            except (UserError, OSError, ModuleNotFoundError) as error:
-                connection.send(error)
+            answer = json.loads(process.read_line(Deadline(SILENCE)))
+            if answer["kind"] == "scene":
+                with ticking:
+                    tick()
             else:
-                connection.send(False)
+                return _error(answer["kind"], answer["values"])
+
+    arguments = ("-m", "dyso.export.worker", *arguments)
+    answers = answer_all(arguments, units, ask, workers=workers)
+    with contextlib.closing(answers):
+        try:
+            for answer in answers:
+                if isinstance(answer, Failure):
+                    advice = "; if memory ran out, use fewer --workers"
+                    if answer.reason == "timeout":
+                        advice = ""
+                    raise UserError(f"export: {answer.message}{advice}; {_AGAIN}")
+                if answer is not None:
+                    raise answer
+        except StartError as error:
+            raise UserError(f"export: a process does not start: {error}") from error
+
+
+def _error(kind: str, values: list[Any]) -> Exception | None:
+    """Returns the error of a unit; see `dyso.export.worker`."""
+    match kind:
+        case "done":
+            return None
+        case "OSError":
+            return OSError(*values)
+        case "ModuleNotFoundError":
+            return ModuleNotFoundError(values[0], name=values[1])
+        case "RecordError":
+            return RecordError(*values)
+    return UserError(*values)

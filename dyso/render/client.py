@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
 
-from dyso.render.process import SCENE_REASONS, RenderError, WorkerProcess
+from dyso.render.process import WorkerProcess
+from dyso.render.protocol import SCENE_REASONS, RenderError
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import UserError

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import importlib.util
 import math
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -181,16 +178,6 @@ def activity(pid: int) -> Activity:
                 text = (thread / "schedstat").read_text(encoding="ascii")
                 waited += int(text.split()[1]) / 1e9
     return Activity(ran=ran, waited=waited, halted=halted)
-
-
-def end_with_parent() -> None:
-    """Makes the kernel kill this process when the thread that started it ends.
-
-    This works however the parent ends, and even if this process hangs.
-    """
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def scratch_parent() -> str | None:

@@ -7,11 +7,11 @@ crashes or hangs the decoder affects no other video.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 from pathlib import Path
 
+from dyso.child_process import open_answers, write_line
 from dyso.records.clips import Clip, encode_clip, encode_frame
 from dyso.videos.decoding import VideoError, read_frames
 from dyso.videos.options import Options
@@ -21,17 +21,12 @@ MEMORY = 4 << 30  # bytes, above what is mapped at the start
 
 def main() -> None:
     """Answers until there are no more questions."""
-    answers = os.fdopen(os.dup(1), "wb")
-    # Nothing that a library prints is an answer.
-    os.dup2(2, 1)
+    answers = open_answers()
     _limit_memory()
     options = Options(**json.loads(sys.argv[1]))
-    answers.write(b"{}\n")
-    answers.flush()
+    write_line(answers, {})
     for line in sys.stdin.buffer:
-        head, record = _answer(json.loads(line), options)
-        answers.write(json.dumps(head).encode() + b"\n" + record)
-        answers.flush()
+        write_line(answers, *_answer(json.loads(line), options))
 
 
 def _answer(video: dict, options: Options) -> tuple[dict, bytes]:

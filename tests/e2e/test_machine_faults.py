@@ -161,7 +161,7 @@ def test_a_time_out_without_cpu_time_counts_as_a_machine_failure(first):
     ):
         renderer.render(sample_scene(resolved, "train", 0))
         if first:
-            pid, priority = renderer._worker._process.pid, os.sched_param(1)
+            pid, priority = renderer._worker._child.pid, os.sched_param(1)
             try:
                 os.sched_setscheduler(pid, os.SCHED_RR, priority)
             except PermissionError:
