@@ -19,7 +19,7 @@ from typing import Any
 from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.manifest import is_inside, read_manifest
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
-from dyso.storage import Folder, LocalFolder, open_source
+from dyso.storage import LocalFolder, Source, open_source
 
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
@@ -60,7 +60,7 @@ class Assets:
     """The assets of one manifest."""
 
     def __init__(
-        self, location: str, entries: Mapping[str, Any], data: Folder, cache: Cache
+        self, location: str, entries: Mapping[str, Any], data: Source, cache: Cache
     ):
         """See `open`.
 

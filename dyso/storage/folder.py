@@ -17,16 +17,16 @@ class Held(UserError):
 
 
 @dataclass(frozen=True)
-class Folder(abc.ABC):
-    """A folder of files that are written atomically.
+class Source(abc.ABC):
+    """A folder of files to read.
 
-    Folders are plain values that can be compared, hashed and pickled. Several threads
-    and processes may use a folder at the same time. File names are relative to the
+    Sources are plain values that can be compared, hashed and pickled. Several threads
+    and processes may use a source at the same time. File names are relative to the
     folder, with `/` as separator.
 
     Failed operations raise `OSError` with `strerror` and `filename`. Requests to a
-    bucket are retried for `dyso.storage.retries.RETRY_SECONDS` first, except after a
-    `PermissionError` or if the bucket does not exist.
+    bucket or web server are retried for `dyso.storage.retries.RETRY_SECONDS` first,
+    except after a `PermissionError` or if the bucket does not exist.
 
     Attributes:
       location: the location as the user wrote it.
@@ -55,12 +55,26 @@ class Folder(abc.ABC):
         return contents
 
     @abc.abstractmethod
-    def write(self, name: str, data: bytes) -> None:
-        """Creates or replaces a file."""
-
-    @abc.abstractmethod
     def size(self, name: str) -> int | None:
         """Returns the size of a file in bytes; None if it does not exist."""
+
+    @abc.abstractmethod
+    def fetch(self, name: str) -> AbstractContextManager[Path]:
+        """Returns a context with the path of a local file with the file's content.
+
+        The path is the file itself, or a copy that is removed at the end.
+
+        Raises:
+          FileNotFoundError: the file does not exist.
+        """
+
+
+class Folder(Source):
+    """A folder of files to read and write; files are written atomically."""
+
+    @abc.abstractmethod
+    def write(self, name: str, data: bytes) -> None:
+        """Creates or replaces a file."""
 
     @abc.abstractmethod
     def sizes(self, prefix: str = "") -> dict[str, int]:
@@ -88,16 +102,6 @@ class Folder(abc.ABC):
           name: its name in the folder.
           sha256: checksum of the file, in hexadecimal. Buckets verify the upload with
             it. Local folders ignore it, since they rename the file.
-        """
-
-    @abc.abstractmethod
-    def fetch(self, name: str) -> AbstractContextManager[Path]:
-        """Returns a context with the path of a local file with the file's content.
-
-        The path is the file itself, or a copy that is removed at the end.
-
-        Raises:
-          FileNotFoundError: the file does not exist.
         """
 
     @abc.abstractmethod

@@ -9,11 +9,10 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -21,7 +20,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from dyso.storage import retries, tempdirs
-from dyso.storage.folder import Folder
+from dyso.storage.folder import Source
 from dyso.storage.retries import Transient, with_retries
 
 MAX_BYTES = 1 << 30
@@ -189,16 +188,16 @@ class _Adapter(HTTPAdapter):
 
 
 @dataclass(frozen=True)
-class WebFolder(Folder):
+class WebFolder(Source):
     """A folder on a web server, `https://host/folder`, without a listing."""
 
     def read(self, name: str) -> bytes:
-        """See `Folder.read`."""
+        """See `Source.read`."""
         with self.fetch(name) as path:
             return path.read_bytes()
 
     def size(self, name: str) -> int | None:
-        """See `Folder.size`."""
+        """See `Source.size`."""
 
         def request() -> int:
             with self._answer("HEAD", name) as (answer, _):
@@ -211,7 +210,7 @@ class WebFolder(Folder):
 
     @contextlib.contextmanager
     def fetch(self, name: str) -> Iterator[Path]:
-        """See `Folder.fetch`."""
+        """See `Source.fetch`."""
         with tempdirs.tempdir(Path(tempfile.gettempdir())) as folder:
             path = folder / "file"
 
@@ -250,45 +249,6 @@ class WebFolder(Folder):
                 if isinstance(error, requests.RequestException):
                     raise OSError(errno.EIO, _line(error), url) from error
                 raise
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise OSError(errno.EROFS, "a web server's folder can only be read", str(self))
-
-    def write(self, name: str, data: bytes) -> None:
-        """Raises OSError, as do all methods below."""
-        self._refuse(name, data)
-
-    def sizes(self, prefix: str = "") -> dict[str, int]:
-        """Raises OSError."""
-        self._refuse(prefix)
-
-    def entries(self) -> list[str]:
-        """Raises OSError."""
-        self._refuse()
-
-    def put(self, file: Path, name: str, sha256: str) -> None:
-        """Raises OSError."""
-        self._refuse(file, name, sha256)
-
-    def remove(self, name: str) -> None:
-        """Raises OSError."""
-        self._refuse(name)
-
-    def remove_folder(self, prefix: str) -> None:
-        """Raises OSError."""
-        self._refuse(prefix)
-
-    def scratch(self) -> AbstractContextManager[Path]:
-        """Raises OSError."""
-        self._refuse()
-
-    def clean(self) -> None:
-        """Raises OSError."""
-        self._refuse()
-
-    def hold(self, name: str) -> AbstractContextManager[Callable[[], None]]:
-        """Raises OSError."""
-        self._refuse(name)
 
 
 _TRANSIENT_ERRORS = (
