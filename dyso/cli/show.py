@@ -14,11 +14,10 @@ import tyro
 from dyso import geometry, terminal
 from dyso.reading import Dataset
 from dyso.records.sizes import stored_bytes
-from dyso.spec import Layout, UserError
+from dyso.spec import LAYERS, Layout, UserError
 from dyso.terminal import say
 
 LONGEST = 500  # characters of the line of versions
-IMAGES = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 
 
 def main(
@@ -57,11 +56,11 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
     values = {
         name: np.asarray(value).tolist()
         for name, value in record.items()
-        if name not in IMAGES
+        if name not in LAYERS
     }
     for name in ("scene", "versions"):
         values[name] = _parsed(values[name])
-    images = {name: list(record[name].shape) for name in IMAGES if name in record}
+    images = {name: list(record[name].shape) for name in LAYERS if name in record}
     near, far = _depth_range(record)
     extra = {"images": images, "depth_range": [near, far]}
     return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
@@ -126,9 +125,9 @@ def _lines(
             )
     yield ""
     yield f"bytes, {total:,} in all, {total / views:,.0f} a view"
-    for name in (name for name in IMAGES if name in sizes):
+    for name in (name for name in LAYERS if name in sizes):
         yield f"  {name:18} {sizes[name]:9,}  {sizes[name] / views:8,.0f} a view"
-    rest = total - sum(sizes[name] for name in IMAGES if name in sizes)
+    rest = total - sum(sizes[name] for name in LAYERS if name in sizes)
     yield f"  {'all else':18} {rest:9,}"
     yield ""
     yield "provenance"

@@ -9,6 +9,7 @@ import numpy as np
 
 from dyso.sampling.poses import DECIMALS
 from dyso.sampling.scene import Color, Material
+from dyso.srgb import to_linear
 
 TEXTURES = get_args(get_type_hints(Material)["texture"])
 
@@ -44,10 +45,8 @@ def sample_material(rng: np.random.Generator) -> Material:
 
 def _linear(hue: float, saturation: float, value: float) -> Color:
     """Converts a display colour (HSV) to scene-linear light by the sRGB curve."""
-    r, g, b = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-        for c in colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
-    )
+    color = np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
+    r, g, b = to_linear(color)
     return _plain(r), _plain(g), _plain(b)
 
 

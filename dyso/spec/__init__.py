@@ -17,6 +17,7 @@ from dyso.spec.loader import (
 from dyso.spec.procedural import ProceduralCatalog, ProceduralEnvironments
 from dyso.spec.resolved import ResolvedSpec
 from dyso.spec.schema import (
+    LAYERS,
     REQUIRED_LAYERS,
     Backgrounds,
     Objects,
@@ -27,6 +28,7 @@ from dyso.spec.schema import (
 from dyso.spec.values import PHYSICS_RATE
 
 __all__ = [
+    "LAYERS",
     "PHYSICS_RATE",
     "REQUIRED_LAYERS",
     "Asset",

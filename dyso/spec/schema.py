@@ -9,7 +9,7 @@ value, the default is this project's choice, as marked in `specs/dyso.yaml`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Le, Len, Lt, Predicate
 
@@ -52,6 +52,7 @@ def _distinct(value: tuple[str, ...]) -> bool:
 Layer = Literal[
     "color", "depth", "instance", "category", "normal", "object_coordinates"
 ]
+LAYERS: tuple[str, ...] = get_args(Layer)
 REQUIRED_LAYERS: tuple[Layer, ...] = ("color", "depth", "instance", "category")
 
 

@@ -19,6 +19,7 @@ from google.auth import exceptions as auth
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
+from dyso.errors import one_line
 from dyso.storage import retries
 from dyso.storage.retries import Damaged, Transient, with_retries
 from dyso.storage.service import ABSENT, Stat
@@ -149,7 +150,7 @@ class Bucket:
                 # Besides damage: the bucket is missing; the upload succeeded but its
                 # answer was lost; the service asks for more data than the file has.
                 self.check()
-                raise Damaged(errno.EIO, _line(error), self._url(key)) from error
+                raise Damaged(errno.EIO, one_line(error), self._url(key)) from error
         if blob.size != size or blob.crc32c != crc32c:
             with contextlib.suppress(FileExistsError), self._translate_errors(key):
                 blob.delete(if_generation_match=blob.generation, **self._retried)
@@ -188,20 +189,20 @@ class Bucket:
             message = "there is no such file"
             raise FileNotFoundError(errno.ENOENT, message, url) from error
         except (exceptions.Unauthorized, exceptions.Forbidden) as error:
-            message = f"no access: {_line(error)}"
+            message = f"no access: {one_line(error)}"
             raise PermissionError(errno.EACCES, message, url) from error
         except exceptions.PreconditionFailed as error:
             raise FileExistsError(errno.EEXIST, "is of another version", url) from error
         except exceptions.RetryError as error:
-            message = f"{_line(error.cause or error)} ({error.message})"
+            message = f"{one_line(error.cause or error)} ({error.message})"
             raise OSError(errno.EIO, message, url) from error
         except (*_FAILURES, DataCorruption) as error:
             if _may_pass(error):
-                raise Transient(errno.EIO, _line(error), url) from error
+                raise Transient(errno.EIO, one_line(error), url) from error
             if isinstance(error, auth.GoogleAuthError):
-                message = f"no access: {_line(error)}"
+                message = f"no access: {one_line(error)}"
                 raise PermissionError(errno.EACCES, message, url) from error
-            raise OSError(errno.EIO, _line(error), url) from error
+            raise OSError(errno.EIO, one_line(error), url) from error
 
 
 def _may_pass(error: Exception) -> bool:
@@ -233,7 +234,3 @@ def _checksum(file: Path, sha256: str) -> str:
 
 def _base64(digest: Any) -> str:
     return base64.b64encode(digest.digest()).decode()
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

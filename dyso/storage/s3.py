@@ -14,6 +14,7 @@ import boto3
 from botocore import exceptions
 from botocore.config import Config
 
+from dyso.errors import one_line
 from dyso.storage import retries
 from dyso.storage.retries import Damaged, Transient, with_retries
 from dyso.storage.service import ABSENT, Stat
@@ -240,12 +241,12 @@ class Bucket:
         except exceptions.ClientError as error:
             raise _translate(error, url) from error
         except _NO_CREDENTIALS as error:
-            message = f"no access: {_line(error)}; see AWS's environment variables"
+            message = f"no access: {one_line(error)}; see AWS's environment variables"
             raise PermissionError(errno.EACCES, message, url) from error
         except _NO_ANSWER as error:
-            raise Transient(errno.EIO, _line(error), url) from error
+            raise Transient(errno.EIO, one_line(error), url) from error
         except exceptions.BotoCoreError as error:
-            raise OSError(errno.EIO, _line(error), url) from error
+            raise OSError(errno.EIO, one_line(error), url) from error
 
 
 def _translate(error: exceptions.ClientError, url: str) -> OSError:
@@ -276,7 +277,3 @@ def _compare_local(file: Path, actual: str, sha256: str) -> None:
 
 def _base64(digest: Any) -> str:
     return base64.b64encode(digest.digest()).decode()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -19,6 +19,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from dyso.errors import one_line
 from dyso.storage import retries, tempdirs
 from dyso.storage.folder import Source
 from dyso.storage.retries import Transient, with_retries
@@ -245,9 +246,9 @@ class WebFolder(Source):
                 if watch.late:
                     raise Transient(errno.EIO, "the server is too slow", url) from error
                 if isinstance(error, _TRANSIENT_ERRORS):
-                    raise Transient(errno.EIO, _line(error), url) from error
+                    raise Transient(errno.EIO, one_line(error), url) from error
                 if isinstance(error, requests.RequestException):
-                    raise OSError(errno.EIO, _line(error), url) from error
+                    raise OSError(errno.EIO, one_line(error), url) from error
                 raise
 
 
@@ -289,14 +290,17 @@ def _follow_redirects(
         except ValueError:
             scheme, current = "", target
         if scheme not in allowed:
-            destination = f"{_short(current)}, which is not {' or '.join(allowed)}"
+            destination = (
+                f"{one_line(current, 100)}, which is not {' or '.join(allowed)}"
+            )
             raise OSError(errno.EACCES, f"is redirected to {destination}", url)
     raise OSError(errno.EIO, f"is redirected more than {MAX_REDIRECTS} times", url)
 
 
 def _check(answer: requests.Response, url: str) -> None:
     """Raises an OSError for an unsuccessful answer or a file above `MAX_BYTES`."""
-    status = f"the server says {answer.status_code} {_short(answer.reason)}".rstrip()
+    phrase = one_line(answer.reason or "", 100)
+    status = f"the server says {answer.status_code} {phrase}".rstrip()
     if answer.status_code in (404, 410):
         raise FileNotFoundError(errno.ENOENT, "there is no such file", url)
     if answer.status_code in (401, 403):
@@ -330,11 +334,3 @@ def _download(answer: requests.Response, file: BinaryIO, watch: _Watch) -> None:
         if not data:
             raise Transient(errno.EIO, "arrived damaged: too few bytes", answer.url)
         file.write(data)
-
-
-def _short(text: str | None) -> str:
-    return " ".join((text or "").split())[:100]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from dyso import geometry
 from dyso.render import Views
 from dyso.sampling.scene import Scene
-from dyso.spec import UserError
+from dyso.spec import LAYERS, UserError
+from dyso.srgb import to_linear
 
-LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
 MILLIMETRES = 65535
 """The largest depth of a 16-bit PNG, in millimetres; 0 is farther or infinite."""
 
@@ -121,7 +120,10 @@ def _write_exr(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:
 
 
 def _channels(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    channels = {"RGB": _linear(layers["color"]), "Z": layers["depth"]}
+    channels = {
+        "RGB": to_linear(layers["color"] / 255).astype(np.float32),
+        "Z": layers["depth"],
+    }
     for layer in ("instance", "category"):
         channels[layer] = layers[layer].astype(np.uint32)
     for layer in ("normal", "object_coordinates"):
@@ -129,13 +131,6 @@ def _channels(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             for i, axis in enumerate("XYZ"):
                 channels[f"{layer}.{axis}"] = layers[layer][..., i].copy()
     return channels
-
-
-def _linear(color: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "H W 3"]:
-    """Converts sRGB display values to linear values."""
-    value = color / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
 
 
 def _write_npz(folder: Path, scene: Scene, views: Views) -> Iterator[Path]:

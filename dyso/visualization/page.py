@@ -10,10 +10,9 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from dyso.spec import ResolvedSpec
+from dyso.spec import LAYERS, ResolvedSpec
 from dyso.visualization.animation import VIDEO_RATE
 from dyso.visualization.browsing import Entry, to_json
-from dyso.visualization.pictures import LAYERS
 from dyso.visualization.scenes import shown
 
 SCENES = "scenes"

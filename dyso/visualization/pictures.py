@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
+from dyso.spec import LAYERS
+
 NOTHING = 24
 """The grey level of pixels without depth, and of the background in id layers."""
 
@@ -31,7 +32,7 @@ def picture(
     all of `values`. Each id has its own colour; the background is dark grey.
 
     Args:
-      layer: one of `LAYERS`.
+      layer: one of `dyso.spec.LAYERS`.
       values: the decoded layer, of any number of views.
     """
     if layer == "depth":

@@ -5,9 +5,7 @@ import pytest
 from dyso import records
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
-from dyso.spec import Backgrounds, Objects, Render
-
-LAYERS = ("color", "depth", "instance", "category", "normal", "object_coordinates")
+from dyso.spec import LAYERS, Backgrounds, Objects, Render
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dyso.assets.procedural.draw import Draw
+from dyso.srgb import to_display, to_linear
 
 PALETTES: dict[str, str] = {
     "wood": "a9764a 8a5a36 c79a66 6b4329 b88654 593a28 d8b98c 9c6b43 7d4e2d",
@@ -63,28 +64,14 @@ def _times(matrix: tuple[tuple[float, ...], ...], v: np.ndarray) -> np.ndarray:
     return np.array([sum(a * b for a, b in zip(row, v, strict=True)) for row in matrix])
 
 
-def linear(color: np.ndarray) -> np.ndarray:
-    """Converts sRGB to linear light."""
-    low = color / 12.92
-    return np.where(color <= 0.04045, low, ((color + 0.055) / 1.055) ** 2.4)
-
-
-def display(light: np.ndarray) -> np.ndarray:
-    """Converts linear light to sRGB, clipped to [0, 1]."""
-    light = np.clip(light, 0, 1)
-    return np.where(
-        light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055
-    )
-
-
 def oklab(color: np.ndarray) -> np.ndarray:
     """Converts sRGB to Oklab."""
-    return _times(_TO_LAB, np.cbrt(_times(_TO_LMS, linear(color))))
+    return _times(_TO_LAB, np.cbrt(_times(_TO_LMS, to_linear(color))))
 
 
 def from_oklab(lab: np.ndarray) -> np.ndarray:
     """Converts Oklab to sRGB."""
-    return display(_times(_TO_RGB, _times(_FROM_LAB, lab) ** 3))
+    return to_display(_times(_TO_RGB, _times(_FROM_LAB, lab) ** 3))
 
 
 def color(draw: Draw, palette: str, spread: float = 1.0) -> np.ndarray:

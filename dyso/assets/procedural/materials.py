@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 
 from dyso.assets.procedural import noise
-from dyso.assets.procedural.colors import color, lighter, linear
+from dyso.assets.procedural.colors import color, lighter
 from dyso.assets.procedural.decals import printed
 from dyso.assets.procedural.draw import Draw
+from dyso.srgb import to_linear
 
 SIDE = 256
 """Pixels of a texture, which covers a square whose side is an object's longest."""
@@ -519,7 +520,7 @@ def described(name: str, material: Material) -> tuple[list[str], dict[str, np.nd
         f"Pm {material.metallic:.3f}",
         f"map_Kd {name}.png",
     ]
-    mean = linear(material.picture.mean((0, 1)).astype(float))
+    mean = to_linear(material.picture.mean((0, 1)).astype(float))
     if material.coat:
         lines += [f"Pc {material.coat:.3f}", "Pcr 0.050"]
     if material.sheen:

@@ -42,13 +42,6 @@ def layered(
     return np.clip((total - 0.5) * np.float32(1.7) + 0.5, 0, 1)
 
 
-def warped(picture: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Returns a picture whose pixels are taken from positions with these offsets."""
-    side = len(picture)
-    y, x = np.ogrid[:side, :side]
-    return picture[(y + down.astype(int)) % side, (x + right.astype(int)) % side]
-
-
 def cells(
     rng: np.random.Generator, side: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -384,14 +384,6 @@ def subtract(part: Part, *others: Part) -> Part:
     return _part(result)
 
 
-def unite(parts: Sequence[Part]) -> Part:
-    """Returns the union of parts as one surface."""
-    result = _manifold(parts[0])
-    for other in parts[1:]:
-        result = result + _manifold(other)
-    return _part(result)
-
-
 def refined(part: Part, longest: float) -> Part:
     """Returns the part with its edges divided to at most that length."""
     return _part(_manifold(part).refine_to_length(longest))
