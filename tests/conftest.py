@@ -19,6 +19,7 @@ typecheck.install()
 from dyso.assets import resolve
 from dyso.render import Renderer
 from dyso.spec import (
+    LAYERS,
     Asset,
     Cameras,
     Catalog,
@@ -36,15 +37,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
-
-ALL_LAYERS = (
-    "color",
-    "depth",
-    "instance",
-    "category",
-    "normal",
-    "object_coordinates",
 )
 
 # The same examples in every run, and no failure because a machine was busy.
@@ -122,7 +114,7 @@ def starter() -> ResolvedSpec:
             resolution=(24, 24),
             dynamics=Dynamics(steps=2),
             cameras=Cameras(count=2),
-            render=Render(samples=2, denoise=False, layers=ALL_LAYERS),
+            render=Render(samples=2, denoise=False, layers=LAYERS),
         ),
         Path(),
     )

@@ -5,7 +5,7 @@ import pytest
 from dyso.export import Export, job
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, Render
+from dyso.spec import LAYERS, Cameras, Dynamics, Objects, Render
 from helpers.dataset_writer import write_dataset
 
 SCENES = {"train": 5, "validation": 2}
@@ -20,16 +20,7 @@ def own(make_resolved):
         dynamics=Dynamics(steps=2),
         cameras=Cameras(count=3),
         objects=Objects(count=(1, 2)),
-        render=Render(
-            layers=(
-                "color",
-                "depth",
-                "instance",
-                "category",
-                "normal",
-                "object_coordinates",
-            )
-        ),
+        render=Render(layers=LAYERS),
     )
 
 
@@ -42,6 +33,21 @@ def folder(own, tmp_path_factory):
 @pytest.fixture(scope="session")
 def dataset(folder):
     return Dataset(folder)
+
+
+@pytest.fixture(scope="session")
+def make_split(make_resolved, tmp_path_factory):
+    """A function that writes one scene of two objects, and returns its split."""
+
+    def make(render=synthetic_views, **fields):
+        shape = {"splits": {"train": 1}, "resolution": (24, 32)}
+        resolved = make_resolved(
+            **{"objects": Objects(count=(2, 2)), **shape, **fields}
+        )
+        folder = tmp_path_factory.mktemp("dataset") / "data"
+        return Dataset(write_dataset(folder, resolved, render))["train"]
+
+    return make
 
 
 @pytest.fixture(scope="session")

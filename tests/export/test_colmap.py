@@ -6,26 +6,18 @@ import pytest
 from PIL import Image
 
 from dyso.export import colmap
-from dyso.reading import Dataset
-from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, UserError
-from helpers.dataset_writer import write_dataset
+from dyso.spec import Cameras, Dynamics, UserError
 from helpers.exported_scenes import files, known_points, written
 
 STEPS, CAMERAS = 2, 4
 
 
 @pytest.fixture(scope="module")
-def split(make_resolved, tmp_path_factory):
-    resolved = make_resolved(
-        splits={"train": 1},
-        resolution=(24, 32),
-        objects=Objects(count=(2, 2)),
+def split(make_split):
+    return make_split(
         dynamics=Dynamics(steps=STEPS),
         cameras=Cameras(count=CAMERAS, held_out=1),
     )
-    folder = tmp_path_factory.mktemp("dataset") / "data"
-    return Dataset(write_dataset(folder, resolved, synthetic_views))["train"]
 
 
 @pytest.fixture(scope="module")

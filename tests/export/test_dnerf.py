@@ -10,7 +10,7 @@ from PIL import Image
 from dyso.export import dnerf
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, Patterns, UserError
+from dyso.spec import Cameras, Dynamics, Patterns, UserError
 from helpers.dataset_writer import write_dataset
 from helpers.exported_scenes import files, known_points, written
 
@@ -18,16 +18,12 @@ SIZE = 24
 
 
 @pytest.fixture(scope="module")
-def split(make_resolved, tmp_path_factory):
-    resolved = make_resolved(
-        splits={"train": 1},
+def split(make_split):
+    return make_split(
         resolution=(SIZE, SIZE),
-        objects=Objects(count=(2, 2)),
         dynamics=Dynamics(steps=3),
         cameras=Cameras(count=4, held_out=2),
     )
-    folder = tmp_path_factory.mktemp("dataset") / "data"
-    return Dataset(write_dataset(folder, resolved, synthetic_views))["train"]
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +82,9 @@ def test_the_world_is_as_large_as_the_loaders_suppose(split, folder):
     )
 
 
-def test_without_held_out_cameras_the_last_is_the_test(make_resolved, tmp_path):
-    resolved = make_resolved(splits={"train": 1}, resolution=(SIZE, SIZE))
-    data = write_dataset(tmp_path / "data", resolved, synthetic_views)
-    out = written("dnerf", Dataset(data)["train"], tmp_path / "out")
+def test_without_held_out_cameras_the_last_is_the_test(make_split, tmp_path):
+    split = make_split(resolution=(SIZE, SIZE))
+    out = written("dnerf", split, tmp_path / "out")
     names = [frame["file_path"] for frame in meta_of(out, "test")["frames"]]
     assert names == [f"./images/r_{5 * step + 4:03}" for step in range(5)]
     assert len(meta_of(out, "train")["frames"]) == 20

@@ -8,10 +8,8 @@ import pytest
 import trimesh
 
 from dyso.export import dynerf
-from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, Patterns, UserError
-from helpers.dataset_writer import write_dataset
+from dyso.spec import Cameras, Dynamics, Patterns, UserError
 from helpers.exported_scenes import files, known_points, written
 
 STEPS = 3
@@ -22,16 +20,12 @@ HEIGHT, WIDTH, TOP, LEFT = 24, 32, 0, 4
 
 
 @pytest.fixture(scope="module")
-def split(make_resolved, tmp_path_factory):
-    resolved = make_resolved(
-        splits={"train": 1},
+def split(make_split):
+    return make_split(
         resolution=(24, 40),
-        objects=Objects(count=(2, 2)),
         dynamics=Dynamics(steps=STEPS),
         cameras=Cameras(count=5, held_out=2),
     )
-    folder = tmp_path_factory.mktemp("dataset") / "data"
-    return Dataset(write_dataset(folder, resolved, synthetic_views))["train"]
 
 
 @pytest.fixture(scope="module")
@@ -158,13 +152,9 @@ def test_4dgaussians_starts_from_what_training_cameras_see(split, folder, tmp_pa
     np.testing.assert_array_equal(colors, own.reshape(-1, 3))
 
 
-def test_without_held_out_cameras_the_last_is_the_test(make_resolved, tmp_path):
+def test_without_held_out_cameras_the_last_is_the_test(make_split, tmp_path):
     # What is cut off an odd height is even all the same: 21 x 28 of 27 x 32.
-    resolved = make_resolved(
-        splits={"train": 1}, resolution=(27, 32), dynamics=Dynamics(steps=2)
-    )
-    data = write_dataset(tmp_path / "data", resolved, synthetic_views)
-    split = Dataset(data)["train"]
+    split = make_split(resolution=(27, 32), dynamics=Dynamics(steps=2))
     out = written("dynerf", split, tmp_path / "out")
     for place, camera in enumerate([4, 0, 1, 2, 3]):
         own = split[0]["color"][camera::5, 3:24, 2:30]
@@ -173,15 +163,14 @@ def test_without_held_out_cameras_the_last_is_the_test(make_resolved, tmp_path):
     assert lens[2] / 2704 == pytest.approx(split[0]["intrinsics"][0, 0, 0] / 28)
 
 
-def test_a_camera_without_depth_has_the_bounds_of_others(make_resolved, tmp_path):
+def test_a_camera_without_depth_has_the_bounds_of_others(make_split, tmp_path):
     def empty(scene):
         views = synthetic_views(scene)
         views.depth[:, 1] = np.inf
         return views
 
-    resolved = make_resolved(splits={"train": 1}, resolution=(24, 32))
-    data = write_dataset(tmp_path / "data", resolved, empty)
-    _, _, bounds = poses_of(written("dynerf", Dataset(data)["train"], tmp_path / "out"))
+    out = written("dynerf", make_split(empty), tmp_path / "out")
+    _, _, bounds = poses_of(out)
     others = np.delete(bounds, 2, axis=0)
     assert bounds[2].tolist() == [others[:, 0].min(), others[:, 1].max()]
 

@@ -8,24 +8,18 @@ import trimesh
 from PIL import Image
 
 from dyso.export import nerfstudio
-from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import Cameras, Dynamics, Objects, UserError
-from helpers.dataset_writer import write_dataset
+from dyso.spec import Cameras, Dynamics, UserError
 from helpers.exported_scenes import files, known_points, written
 
 
 @pytest.fixture(scope="module")
-def split(make_resolved, tmp_path_factory):
-    resolved = make_resolved(
+def split(make_split):
+    return make_split(
         splits={"train": 2},
-        resolution=(24, 32),
-        objects=Objects(count=(2, 2)),
         dynamics=Dynamics(steps=3),
         cameras=Cameras(count=4, held_out=1),
     )
-    folder = tmp_path_factory.mktemp("dataset") / "data"
-    return Dataset(write_dataset(folder, resolved, synthetic_views))["train"]
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +126,10 @@ def test_a_second_file_holds_the_whole_scene(folder):
         assert json.loads(path.read_text()) == meta
 
 
-def test_the_last_camera_is_the_test_without_held_out_ones(make_resolved, tmp_path):
-    resolved = make_resolved(splits={"train": 1}, resolution=(24, 24))
-    data = write_dataset(tmp_path / "data", resolved, synthetic_views)
-    folder = written("nerfstudio", Dataset(data)["train"], tmp_path / "out")
-    for step in range(resolved.spec.dynamics.steps):
+def test_the_last_camera_is_the_test_without_held_out_ones(make_split, tmp_path):
+    split = make_split(resolution=(24, 24))
+    folder = written("nerfstudio", split, tmp_path / "out")
+    for step in range(split.spec.dynamics.steps):
         meta, _ = frames_of(folder, step)
         # Of 5 images, nerfstudio's own share leaves none to evaluate on.
         assert indices_of(meta, "train") == [0, 1, 2, 3]
@@ -197,15 +190,14 @@ def test_a_video_is_one_capture_of_what_is_static(video, video_folder):
     assert np.minimum(abs(points[:, 2]), dome).max() < 5e-3
 
 
-def test_depth_beyond_the_range_is_unknown(make_resolved, tmp_path):
+def test_depth_beyond_the_range_is_unknown(make_split, tmp_path):
     def far(scene):
         views = synthetic_views(scene)
         views.depth[:, :, :2] = 90.0
         views.depth[:, :, 2:4] = np.inf
         return views
 
-    resolved = make_resolved(splits={"train": 1}, resolution=(24, 24))
-    split = Dataset(write_dataset(tmp_path / "data", resolved, far))["train"]
+    split = make_split(far, resolution=(24, 24))
     own = written("nerfstudio", split, tmp_path / "out") / "step_000" / "depths"
     depth = np.asarray(Image.open(own / "cam_000.png"))
     assert (depth[:4] == 0).all() and (depth[4:] > 0).all()
