@@ -31,6 +31,7 @@ END_TIMEOUT = 10.0  # seconds until a killed process must have ended
 STDERR_LINES = 40
 STDERR_LINE_BYTES = 100_000  # longer lines of standard error are split
 _CHUNK = 1 << 20  # bytes
+_MAX_POLL_SECONDS = 3600.0  # poll(2) takes at most 24 days
 
 
 class Deadline:
@@ -187,8 +188,9 @@ class ChildProcess:
             raise EOFError("the process has been closed")
         poll = select.poll()
         poll.register(pipe, event)
-        if not poll.poll(1000 * deadline.left()):
-            raise TimeoutError(f"not done in {deadline.seconds:g} s")
+        while not poll.poll(1000 * min(deadline.left(), _MAX_POLL_SECONDS)):
+            if not deadline.left():
+                raise TimeoutError(f"not done in {deadline.seconds:g} s")
 
     def wait(self, seconds: float) -> int | None:
         """Waits for the end of the process and of its standard error; see `status`."""

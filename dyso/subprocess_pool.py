@@ -121,6 +121,9 @@ class _Child(Generic[_T]):
             if status < 0:
                 how = signal_name(status)
             failure = Failure(reason="crash", message=f"the process ended with {how}")
+        except BaseException:
+            process.kill()  # its answer must not be taken for the next one
+            raise
         self._process = None
         process.close()
         return failure
