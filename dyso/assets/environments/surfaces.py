@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dyso.assets.environments.functions import Noise, cell_value, mix, step
-from dyso.assets.procedural.colors import color, linear
+from dyso.assets.procedural.colors import color
 from dyso.assets.procedural.draw import Draw
+from dyso.srgb import to_linear
 
 Ground = Callable[[np.ndarray, np.ndarray, Any], np.ndarray]
 """Returns albedo [n, 3] at x [n], y [n] where a pixel has so many metres."""
@@ -20,7 +21,7 @@ def paint(draw: Draw, palette: str) -> np.ndarray:
 
     Rounded, because powers differ in their last bits between machines.
     """
-    return np.round(linear(color(draw, palette)), 4).astype(np.float32)
+    return np.round(to_linear(color(draw, palette)), 4).astype(np.float32)
 
 
 def grey(level: float, warm: float = 0.0) -> np.ndarray:
