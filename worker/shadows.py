@@ -350,9 +350,16 @@ def shaded(
         if floor[line].sum() >= 8
     ]
     strip = floor & (_to_edge(window, size) < STRIP)
-    factor += empty.on_floor[..., None] * _continued(
-        difference, under, strip, window, size
+    # As a share of the floor's light, lit or shaded, whichever changes less: a
+    # difference of the lit floor would make a shadow black, and one of a shadow, as a
+    # share of what is left there, would make the lit floor too bright.
+    lit_share, share = (
+        _continued(difference, light, strip, window, size)
+        for light in (under, under * factor[inside])
     )
+    share *= factor
+    smaller = np.where(np.abs(share) < np.abs(lit_share), share, lit_share)
+    factor += empty.on_floor[..., None] * smaller
     return plate * np.maximum(factor, 0), max(gaps, default=0.0)
 
 
@@ -387,7 +394,7 @@ def _continued(
 
     Args:
       difference: [h, w, 3], of the window's radiance, traced minus shaded plate.
-      plate: [h, w, 3], of the window.
+      plate: [h, w, 3], of the window, shaded or not.
       strip: [h, w], the pixels inside the edge that show the floor.
       window: the pixels.
       size: [H, W], of the view.
