@@ -118,7 +118,8 @@ def cobbles(draw: Draw) -> Ground:
 def grass(draw: Draw) -> Ground:
     """Returns lawn or meadow: blades, clumps, dry and bare places."""
     noise = Noise(draw, "grass")
-    green = paint(draw, "leaf") * np.array([0.85, 0.68, 0.36], np.float32)
+    green = paint(draw, "leaf") * np.array([0.8, 0.66, 0.45], np.float32)
+    green = mix(green, green[1], 0.15).astype(np.float32)
     dry = np.array([0.26, 0.2, 0.085], np.float32) * draw.real(0.7, 1.1)
     bare = np.array([0.11, 0.08, 0.05], np.float32)
     dryness, flowers = draw.real(0.1, 0.55), draw.chance(0.35)
