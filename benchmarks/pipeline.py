@@ -25,7 +25,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dyso import assets, pipeline
-from dyso.pipeline.output_layout import OutputLayout, open_output, shards_of
+from dyso.pipeline.output_folder import open_output
+from dyso.pipeline.output_layout import OutputLayout
+from dyso.pipeline.output_settings import shards_of
 from dyso.pipeline.plan import SCENES_PER_PART, Part
 from dyso.records.synthetic import synthetic_views
 from dyso.render import Views

@@ -24,7 +24,8 @@ from dyso.storage import LocalFolder, Source, open_source
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
 from .errors import AssetError, StorageError, blamed, is_machine_fault, quote
-from .untrusted_meshes import clean_copy, plain_file
+from .plain_files import plain_file
+from .untrusted_meshes import clean_copy
 
 _IN_ASSET = "{asset_dir}/"
 _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")

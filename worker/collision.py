@@ -16,7 +16,7 @@ import trimesh
 from scipy.spatial import QhullError
 
 from .errors import AssetError
-from .untrusted_meshes import MAX_TRIANGLES
+from .mesh_limits import MAX_TRIANGLES
 
 MIN_SIDE, MAX_SIDE = 1e-9, 1e9
 """Bounds of the longest side; see `worker.meshes`."""

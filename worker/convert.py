@@ -18,7 +18,9 @@ from dyso.assets.manifest import is_inside, mesh_kind
 from .collision import extent, solid
 from .errors import AssetError, describe, quote
 from .mtl import Materials, read_materials
-from .untrusted_meshes import plain_file, read_gltf, read_mesh, read_plain
+from .plain_files import plain_file, read_plain
+from .untrusted_gltf import read_gltf
+from .untrusted_meshes import read_mesh
 
 AXES = {"axis_forward": "Y", "axis_up": "Z"}
 PLAIN_SIDES = 1e-3, 1e3

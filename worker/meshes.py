@@ -14,7 +14,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from .errors import AssetError
-from .untrusted_meshes import MAX_TRIANGLES
+from .mesh_limits import MAX_TRIANGLES
 
 # Bounds of a mesh's longest side, in the file's units, that float32 can scale.
 MIN_SIDE, MAX_SIDE = 1e-9, 1e9

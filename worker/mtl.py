@@ -14,7 +14,7 @@ from PIL import Image
 from dyso.images import open_image
 
 from .pictures import MAX_PIXELS
-from .untrusted_meshes import plain_file, read_plain
+from .plain_files import plain_file, read_plain
 
 MAX_SIDE = 4096
 """Maximum side of a texture in pixels; larger ones are reduced."""

@@ -8,43 +8,20 @@ The importers open images but do not decode them; `pictures` checks these afterw
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
-import stat
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
-
-import numpy as np
 
 from dyso.assets.manifest import MESH_SUFFIXES, mesh_kind
 
-from .archives import MAX_BYTES
-from .errors import AssetError, describe, is_machine_fault, quote
+from .errors import AssetError, quote
+from .mesh_limits import MAX_PARTS, check_count
+from .plain_files import inside, plain_file, read_plain
+from .untrusted_gltf import read_gltf
 
-MAX_TRIANGLES = 1 << 23
-"""Maximum triangles of an object, for which Blender and the ray caster take some GB.
-ShapeNet's largest meshes have fewer than half as many."""
-MAX_PARTS = {
-    "nodes and instances": 1 << 14,
-    "primitives": 1 << 14,
-    "morph targets": 1 << 13,
-    "joints": 1 << 12,
-    "materials": 1 << 12,
-    "textures": 1 << 11,
-    "images": 1 << 11,
-    "buffers": 1 << 11,
-    "scenes": 1 << 8,
-    "animation channels": 1 << 14,
-    "animation keys": 1 << 20,
-}
-"""Maximum parts of a glTF, and materials of an OBJ. Blender takes seconds for this
-many; its time is quadratic in the joints, materials and scenes."""
 MAX_LIBRARIES = 256
 """Maximum material libraries that an OBJ names."""
 MAX_MATERIALS_BYTES = 16 << 20
@@ -70,45 +47,6 @@ _OPTIONS = re.compile(
     rb"|-(?:type|blendu|blendv|boost|cc|clamp|imfchan|texres)%(a)s)(?= ))*"
     % {b"n": _NUMBER, b"a": _ARGUMENT}
 )
-
-
-def plain_file(root: Path, path: Path) -> Path | None:
-    """Returns a file's real path if it is a regular file inside of `root`, else None.
-
-    Nothing is opened. `root` must be resolved.
-
-    Raises:
-      OSError: the machine failed, not the file.
-    """
-    try:
-        real = path.resolve(strict=True)
-        regular = stat.S_ISREG(real.lstat().st_mode)
-    except (ValueError, RuntimeError):  # null characters, circular links
-        return None
-    except OSError as error:
-        if is_machine_fault(error):
-            raise
-        return None
-    return real if regular and real.is_relative_to(root) else None
-
-
-def read_plain(asset_id: str, path: Path) -> bytes:
-    """Reads a regular file and refuses others: reading a pipe may never end.
-
-    Raises:
-      AssetError: it is not a regular file, or has more than `MAX_BYTES`.
-      OSError: it cannot be read.
-    """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
-    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise AssetError(asset_id, f"{quote(path.name)} is not a plain file")
-        if status.st_size > MAX_BYTES:
-            raise AssetError(
-                asset_id, f"{quote(path.name)} has more than {MAX_BYTES} bytes"
-            )
-        return file.read(MAX_BYTES)
 
 
 def read_mesh(asset_id: str, path: Path) -> bytes:
@@ -188,8 +126,8 @@ class _Links:
         self._names: dict[Path | None, str] = {}
 
     def find(self, folder: Path, name: str) -> Path | None:
-        """Returns the file of that name, None if there is none; see `_inside`."""
-        return plain_file(self._root, _inside(self._asset_id, self._root, folder, name))
+        """Returns the file of that name, None if there is none; see `inside`."""
+        return plain_file(self._root, inside(self._asset_id, self._root, folder, name))
 
     def to(self, path: Path | None) -> str:
         """Returns the name of a link to a file; for None, a name without a file."""
@@ -198,19 +136,6 @@ class _Links:
             if path is not None:
                 (self._target / self._names[path]).symlink_to(path)
         return self._names[path]
-
-
-def _inside(asset_id: str, root: Path, folder: Path, name: str) -> Path:
-    """Resolves a name in a mesh to a path.
-
-    Raises:
-      AssetError: it leads out of the asset's folder.
-    """
-    # Blender accepts both kinds of slash.
-    path = Path(os.path.normpath(folder / name.replace("\\", "/")))
-    if not path.is_relative_to(root):
-        raise AssetError(asset_id, f"refers to {quote(name)}, outside its folder")
-    return path
 
 
 def _clean_obj(
@@ -228,17 +153,17 @@ def _clean_obj(
     # Blender always reads the library with the mesh's name, and reads it last.
     names.append(os.fsencode(mesh.with_suffix(".mtl").name))
     names = list(dict.fromkeys(names))
-    _check_count(asset_id, "libraries", len(names), MAX_LIBRARIES)
+    check_count(asset_id, "libraries", len(names), MAX_LIBRARIES)
     libraries = [links.find(mesh.parent, os.fsdecode(name)) for name in names]
     materials: list[bytes] = []
     size = 0
     for library in dict.fromkeys(file for file in libraries if file is not None):
         described = read_plain(asset_id, library).translate(_SPACES)
         size += len(described)
-        _check_count(asset_id, "bytes of materials", size, MAX_MATERIALS_BYTES)
+        check_count(asset_id, "bytes of materials", size, MAX_MATERIALS_BYTES)
         materials += _clean_materials(described, library.parent, links)
     used = len(set(_USED.findall(text)))
-    _check_count(asset_id, "materials", used, MAX_PARTS["materials"])
+    check_count(asset_id, "materials", used, MAX_PARTS["materials"])
     text = _NO_GEOMETRY.sub(b"", text)
     # Blender's importer reads such a vertex as 0, without a word.
     if _NOT_FINITE.search(text):
@@ -271,197 +196,3 @@ def _texture(name: str, folder: Path, links: _Links) -> Path | None:
     names = name, bare, Path(bare.replace("\\", "/")).name
     libraries = (links.find(folder, each) for each in dict.fromkeys(names))
     return next((file for file in libraries if file is not None), None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gltf:
-    """A glTF that may be imported.
-
-    Attributes:
-      document: its JSON.
-      chunk: the buffer in a .glb, or None.
-      external: each buffer and image of the document that refers to a file, with the
-        file; None for the file of a missing image.
-    """
-
-    document: dict[str, Any]
-    chunk: bytes | None
-    external: list[tuple[dict[str, Any], Path | None]]
-
-
-def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
-    """Reads a glTF and checks its references and its number of parts.
-
-    Args:
-      asset_id: the asset's id, for error messages.
-      path: the file.
-      root: the folder, resolved, that must contain its buffers and images.
-      data: the content, from `read_mesh`.
-
-    Raises:
-      AssetError: see `clean_copy`; or a buffer is missing.
-      OSError: a file cannot be read.
-    """
-    try:
-        document, chunk = _document(data)
-        _check_counts(asset_id, document)
-        external = []
-        for kind in ("buffers", "images"):
-            for entry in document.get(kind, ()):
-                uri = entry.get("uri") or ""
-                if not uri or _is_inline(uri):
-                    continue
-                name = unquote(uri)
-                file = plain_file(root, _inside(asset_id, root, path.parent, name))
-                if file is None and kind == "buffers":
-                    raise AssetError(asset_id, f"has no file {quote(name)}")
-                external.append((entry, file))
-        files = {id(entry): file for entry, file in external if file is not None}
-        listed = [files.get(id(entry)) for entry in document.get("buffers", ())]
-        size = sum(file.stat().st_size for file in listed if file is not None)
-        _check_count(asset_id, "bytes of buffers", size, MAX_BYTES)
-
-        def buffer(number: int) -> bytes:
-            entry = document["buffers"][number]
-            if id(entry) in files:
-                return read_plain(asset_id, files[id(entry)])
-            if entry.get("uri"):
-                return base64.b64decode(entry["uri"].partition(";base64,")[2])
-            return chunk or b""
-
-        # Blender's importer silently reads values that are not finite as 0.
-        if not all(np.isfinite(p).all() for p in _positions(document, buffer)):
-            raise AssetError(asset_id, "the mesh has coordinates that are not finite")
-    except (
-        AttributeError,
-        LookupError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        struct.error,
-    ) as error:
-        what = f"{type(error).__name__}: {describe(error)}"
-        raise AssetError(asset_id, f"{path.name} is no glTF: {what}") from error
-    return Gltf(document=document, chunk=chunk, external=external)
-
-
-def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """Returns the JSON of a .gltf or .glb, and the buffer in a .glb."""
-    text, chunk = data, None
-    if data[:4] == b"glTF":
-        length, kind = struct.unpack_from("<I4s", data, 12)
-        if kind != b"JSON":
-            raise ValueError("its first chunk is not JSON")
-        text = data[20 : 20 + length]
-        if 20 + length < len(data):
-            size, kind = struct.unpack_from("<I4s", data, 20 + length)
-            if kind == b"BIN\0":
-                chunk = data[28 + length : 28 + length + size]
-    # Other encodings and NaN are refused, as in Blender.
-    document = json.loads(text.decode(), parse_constant=_refuse_constant)
-    if not isinstance(document, dict):
-        raise ValueError("its JSON is no table")
-    return document, chunk
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"its JSON has {text}")
-
-
-def _is_inline(uri: str) -> bool:
-    return uri.startswith("data:") and ";base64," in uri
-
-
-def _positions(
-    document: dict[str, Any], buffer: Callable[[int], bytes]
-) -> Iterator[np.ndarray]:
-    """Yields the vertices [n, 3] of all meshes, except compressed ones."""
-    used = {
-        attributes["POSITION"]
-        for entry in document.get("meshes", ())
-        for primitive in entry["primitives"]
-        for attributes in (primitive["attributes"], *primitive.get("targets", ()))
-        if "POSITION" in attributes
-    }
-    buffers: dict[int, bytes] = {}
-    for number in sorted(used):
-        accessor = document["accessors"][number]
-        if accessor.get("componentType") == 5126 and "bufferView" in accessor:
-            view = document["bufferViews"][accessor["bufferView"]]
-            which = view["buffer"]
-            if which not in buffers:
-                buffers[which] = buffer(which)
-            start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-            shape, strides = (accessor["count"], 3), (view.get("byteStride") or 12, 4)
-            yield np.ndarray(shape, "<f4", buffers[which], start, strides)
-
-
-def _check_counts(asset_id: str, document: dict[str, Any]) -> None:
-    """Checks the number of parts that an importer would create.
-
-    Raises:
-      AssetError: it has too many.
-    """
-    counts = [int(accessor["count"]) for accessor in document.get("accessors", ())]
-    if min(counts, default=0) < 0:
-        raise ValueError("a negative count")
-    meshes = [mesh["primitives"] for mesh in document.get("meshes", ())]
-    primitives = [primitive for mesh in meshes for primitive in mesh]
-    sizes = [
-        sum(counts[number] for primitive in mesh for number in _accessors(primitive))
-        for mesh in meshes
-    ]
-    nodes = document.get("nodes", ())
-    placed, instances = 0, 0
-    for node in nodes:
-        if "mesh" in node:
-            extension = node.get("extensions", {}).get("EXT_mesh_gpu_instancing", {})
-            copies = [counts[i] for i in extension.get("attributes", {}).values()]
-            placed += sizes[node["mesh"]] * max(copies, default=1)
-            instances += max(copies, default=0)
-    skins = document.get("skins", ())
-    channels = [
-        (animation["samplers"], channel)
-        for animation in document.get("animations", ())
-        for channel in animation["channels"]
-    ]
-    keys = [samplers[channel["sampler"]] for samplers, channel in channels]
-    listed = {
-        kind: len(document.get(kind, ()))
-        for kind in ("materials", "textures", "images", "buffers", "scenes")
-    }
-    part_counts = {
-        "nodes and instances": len(nodes) + instances,
-        "primitives": len(primitives),
-        "morph targets": sum(len(each.get("targets", ())) for each in primitives),
-        "joints": sum(
-            max(len(skin["joints"]), counts[skin["inverseBindMatrices"]])
-            if "inverseBindMatrices" in skin
-            else len(skin["joints"])
-            for skin in skins
-        ),
-        **listed,
-        "animation channels": len(channels),
-        "animation keys": sum(
-            max(counts[key["input"]], counts[key["output"]]) for key in keys
-        ),
-    }
-    corners = max(placed, sum(counts))
-    for what, count in part_counts.items():
-        _check_count(asset_id, what, count, MAX_PARTS[what])
-    _check_count(asset_id, "corners", corners, 3 * MAX_TRIANGLES)
-
-
-def _check_count(asset_id: str, what: str, count: int, most: int) -> None:
-    if count > most:
-        raise AssetError(asset_id, f"has {count} {what}, at most {most}")
-
-
-def _accessors(primitive: dict[str, Any]) -> Iterator[int]:
-    if "indices" in primitive:
-        yield primitive["indices"]
-    # All attributes are as long as the positions.
-    for attributes in (primitive["attributes"], *primitive.get("targets", ())):
-        if "POSITION" in attributes:
-            yield attributes["POSITION"]

@@ -3,7 +3,7 @@
     OUT/manifest.json   written last, after all archives
     OUT/broken.json     files that could not be converted, with reasons
     OUT/ID.tar.gz       archives in Kubric's format
-    OUT/journal.jsonl   one line per finished archive
+    OUT/journal.jsonl   see `dyso.storage.resumable`
 
 The manifest is identical for any number of processes and interruptions. A later call
 converts new and changed files, and retries those that failed.
@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ from dyso.assets.manifest import MAX_NAME, is_inside
 from dyso.assets.processes import Answer, do_all
 from dyso.spec import UserError
 from dyso.storage import LocalFolder
+from dyso.storage.resumable import Journal, resume
 
 MANIFEST = "manifest.json"
 BROKEN = "broken.json"
-JOURNAL = "journal.jsonl"
 FORMAT = "dyso assets 1"
 ARCHIVE = ".tar.gz"
 MAX_CATEGORIES = 255
@@ -98,16 +98,9 @@ def convert(
     if workers < 1 or timeout <= 0:
         raise UserError("workers, timeout: expected 1 or more, and above 0")
     listing = _check(listing)
-    folder = LocalFolder(str(out))
-    try:
-        with folder.hold("assets.lock"):
-            folder.clean()
-            job = _Job(folder.path, options)
-            return job.run(folder, listing, name, (workers, timeout), say)
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or out}: {error.strerror or error}"
-        ) from error
+    identity = {"format": FORMAT, **options}
+    with resume(LocalFolder(str(out)), identity) as journal:
+        return _Job(journal, listing).run(name, workers, timeout, say)
 
 
 def _check(listing: Listing) -> Listing:
@@ -146,58 +139,25 @@ def _name_fault(item: Item) -> str:
 
 
 class _Job:
-    def __init__(self, folder: Path, options: dict[str, Any]):
-        """Reads the journal.
+    def __init__(self, journal: Journal, listing: Listing):
+        self._journal, self._listing = journal, listing
 
-        Raises:
-          UserError: the folder holds something else.
-        """
-        self._folder = folder
-        self._head = {"format": FORMAT, **options}
-        self._done: dict[str, dict[str, Any]] = {}
-        lines = self._lines()
-        head = next(lines, None)
-        if head is None and any(folder.glob("*.json")):
-            raise UserError(
-                f"{folder}: holds files of something else; choose another folder"
-            )
-        if head not in (None, self._head):
-            raise UserError(
-                f"{folder}: holds archives that were made with other options "
-                f"({head} there, {self._head} wanted); choose another folder"
-            )
-        if head is None:
-            (folder / JOURNAL).write_text(json.dumps(self._head) + "\n")
-        for line in lines:
-            self._done[line["id"]] = line
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        with contextlib.suppress(FileNotFoundError):
-            text = (self._folder / JOURNAL).read_bytes()
-            whole = text[: text.rfind(b"\n") + 1]
-            if whole != text:  # The job was killed while it wrote the last line.
-                os.truncate(self._folder / JOURNAL, len(whole))
-            yield from map(json.loads, whole.splitlines())
-
-    def run(
-        self,
-        folder: LocalFolder,
-        listing: Listing,
-        name: str,
-        limits: tuple[int, float],
-        say: Say,
-    ) -> Summary:
+    def run(self, name: str, workers: int, timeout: float, say: Say) -> Summary:
         """Converts the missing items, then writes the manifest."""
-        missing = [item for item in listing.items if not self._has(item)]
+        items, finished = self._listing.items, self._journal.finished
+        missing = [
+            item
+            for item in items
+            if finished.get(f"{item.id}{ARCHIVE}", {}).get("from") != _origin(item)
+        ]
         broken = {item.id: item.fault for item in missing if item.fault}
         wanted = [item for item in missing if not item.fault]
-        planned, made = len(listing.items), 0
+        planned, made = len(items), 0
         done = planned - len(wanted)
         say(done, planned, len(broken))
         with (
-            folder.scratch() as scratch,
-            (self._folder / JOURNAL).open("a") as journal,
-            contextlib.closing(self._convert(wanted, scratch, *limits)) as answers,
+            self._journal.folder.scratch() as scratch,
+            contextlib.closing(_convert(wanted, scratch, workers, timeout)) as answers,
         ):
             for item, temporary, answer in answers:
                 done += 1
@@ -205,85 +165,65 @@ class _Job:
                     broken[item.id] = answer.message
                 else:
                     made += 1
-                    line = self._keep(folder, item, temporary, answer.value)
-                    journal.write(json.dumps(line) + "\n")
-                    journal.flush()
+                    report = {
+                        "from": _origin(item),
+                        "bytes": temporary.stat().st_size,
+                        "entry": answer.value,
+                    }
+                    self._journal.put(temporary, f"{item.id}{ARCHIVE}", report)
                 say(done, planned, len(broken))
-        return self._finish(folder, listing, name, broken, made)
+        return self._finish(name, broken, made)
 
-    def _has(self, item: Item) -> bool:
-        line = self._done.get(item.id)
-        if line is None or line["from"] != _origin(item):
-            return False
-        path = self._folder / f"{item.id}{ARCHIVE}"
-        return path.is_file() and path.stat().st_size == line["bytes"]
-
-    def _convert(
-        self, items: list[Item], scratch: Path, workers: int, timeout: float
-    ) -> Generator[tuple[Item, Path, Answer], None, None]:
-        requests = (
-            {
-                "number": number,
-                "id": item.id,
-                "entry": item.entry,
-                "out": str(scratch / f"{number}"),
-                **item.request,
-            }
-            for number, item in enumerate(items)
-        )
-        with contextlib.closing(do_all(requests, workers, timeout)) as answers:
-            for request, answer in answers:
-                temporary = Path(request["out"])
-                yield items[request["number"]], temporary, answer
-                temporary.unlink(missing_ok=True)
-
-    def _keep(
-        self, folder: LocalFolder, item: Item, temporary: Path, entry: dict[str, Any]
-    ) -> dict[str, Any]:
-        line = {
-            "id": item.id,
-            "from": _origin(item),
-            "bytes": temporary.stat().st_size,
-            "entry": entry,
+    def _finish(self, name: str, broken: dict[str, str], made: int) -> Summary:
+        folder, listing = self._journal.folder, self._listing
+        reports = {
+            item.id: self._journal.finished[f"{item.id}{ARCHIVE}"]
+            for item in listing.items
+            if item.id not in broken
         }
-        folder.put(temporary, f"{item.id}{ARCHIVE}", "")
-        self._done[item.id] = line
-        return line
-
-    def _finish(
-        self,
-        folder: LocalFolder,
-        listing: Listing,
-        name: str,
-        broken: dict[str, str],
-        made: int,
-    ) -> Summary:
-        finished = [i.id for i in listing.items if i.id not in broken]
-        if not finished:
+        if not reports:
             first, reason = next(iter(broken.items()))
             raise UserError(
                 f"{folder}: none of {len(broken)} files became an asset; the first, "
                 f"{first}: {reason}"
             )
-        lines = [self._done[asset_id] for asset_id in finished]
-        entries = {line["id"]: line["entry"] for line in lines}
+        entries = {asset_id: report["entry"] for asset_id, report in reports.items()}
         broken = dict(sorted(broken.items()))
         folder.write(BROKEN, _json(broken))
         folder.write(MANIFEST, _json({"name": name, "assets": entries}))
-        folder.clean()
         metadata = [entry["metadata"] for entry in entries.values()]
         return Summary(
-            manifest=self._folder / MANIFEST,
-            assets=len(finished),
+            manifest=Path(folder.location, MANIFEST),
+            assets=len(entries),
             made=made,
             categories=Counter(m["category"] for m in metadata if "category" in m),
-            bytes=sum(line["bytes"] for line in lines),
+            bytes=sum(report["bytes"] for report in reports.values()),
             broken=broken,
             ignored=listing.ignored,
             skipped=listing.skipped,
             unlicensed=sum(not entry["license"] for entry in entries.values()),
             missing_textures=sum("missing_textures" in m for m in metadata),
         )
+
+
+def _convert(
+    items: list[Item], scratch: Path, workers: int, timeout: float
+) -> Generator[tuple[Item, Path, Answer], None, None]:
+    requests = (
+        {
+            "number": number,
+            "id": item.id,
+            "entry": item.entry,
+            "out": str(scratch / f"{number}"),
+            **item.request,
+        }
+        for number, item in enumerate(items)
+    )
+    with contextlib.closing(do_all(requests, workers, timeout)) as answers:
+        for request, answer in answers:
+            temporary = Path(request["out"])
+            yield items[request["number"]], temporary, answer
+            temporary.unlink(missing_ok=True)
 
 
 def _origin(item: Item) -> str:

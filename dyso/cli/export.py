@@ -92,11 +92,6 @@ def main(
         raise UserError(
             f"format {format!r} needs {error.name}: pip install 'dyso[export]'"
         ) from error
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or out}: {error.strerror or error}; fix this and run the "
-            "same command to resume, or choose another folder with --out"
-        ) from error
     except KeyboardInterrupt:
         return stopped()
     splits = ", ".join(f"{name} {len(span)}" for name, span in job.spans.items())

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
-import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,11 +29,10 @@ from dyso.export.processes import Tick, share_out
 from dyso.export.soundness import check_record
 from dyso.reading import Dataset
 from dyso.spec import ResolvedSpec, Spec, UserError
+from dyso.storage import LocalFolder
+from dyso.storage.resumable import finished_units, resume
 
-_MARKER = "export.json"
 _ATTRIBUTION = "ATTRIBUTION.md"
-_PARTIAL = ".partial"
-_DONE = ".done"
 _SHARD_BYTES = 512 << 20  # decoded; about half as large on disk, 30 s of work
 
 
@@ -159,23 +155,14 @@ class Export:
         notes = getattr(self.format, "notes", None)
         return notes(self.resolved.spec) if notes else ()
 
-    def is_done(self, unit: Unit) -> bool:
-        """Returns whether all files of a unit exist with their recorded sizes."""
-        try:
-            sizes = json.loads(self._done_file(unit).read_text(encoding="utf-8"))
-            return all(
-                (self.out / path).stat().st_size == size for path, size in sizes.items()
-            )
-        except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
-            return False
-
-    def _done_file(self, unit: Unit) -> Path:
-        """Returns the path of the list of a finished unit's files and sizes."""
-        return self.out / _DONE / f"{unit.paths[0]}.json"
-
     def done(self) -> int:
-        """Returns the number of scenes that are already exported."""
-        return sum(u.stop - u.start for u in self.units() if self.is_done(u))
+        """Returns the number of scenes that are already exported.
+
+        Raises:
+          UserError: the folder holds something else, or cannot be read.
+        """
+        finished = finished_units(self._folder, self._identity)
+        return sum(u.stop - u.start for u in self.units() if u.paths[0] in finished)
 
     def run(self, workers: int, tick: Tick) -> None:
         """Exports all units that are not finished yet.
@@ -185,17 +172,22 @@ class Export:
           tick: called after each scene.
 
         Raises:
-          UserError: a scene is damaged, or the folder holds something else.
-          OSError: a file cannot be written.
+          UserError: a scene is damaged, the folder holds something else, another job
+            writes to it, or a file cannot be written.
         """
-        with self._hold():
-            todo = (unit for unit in self.units() if not self.is_done(unit))
+        with resume(self._folder, self._identity) as journal:
+            # Licences require that the attribution accompanies the images.
+            if (attribution := self.dataset.folder / _ATTRIBUTION).exists():
+                journal.folder.write(_ATTRIBUTION, attribution.read_bytes())
+            finished = journal.finished
+            todo = (unit for unit in self.units() if unit.paths[0] not in finished)
             if workers == 1:
                 for unit in todo:
-                    self.do(unit, tick)
+                    journal.add(*self.do(unit, tick))
             else:
                 arguments = str(self.dataset.folder), self.format_name, str(self.out)
-                share_out(arguments, map(dataclasses.asdict, todo), workers, tick)
+                units = map(dataclasses.asdict, todo)
+                share_out(arguments, units, workers, tick, journal.add)
             if self.format_name in SHARDS:
                 lengths = {
                     split: shard_lengths(self.resolved.spec, len(span))
@@ -203,14 +195,17 @@ class Export:
                 }
                 cast(ShardFormat, self.format).finish(self.resolved, lengths, self.out)
 
-    def do(self, unit: Unit, tick: Tick) -> None:
-        """Exports one unit.
+    def do(self, unit: Unit, tick: Tick) -> tuple[str, dict[str, int]]:
+        """Exports one unit; returns its name and the sizes of its files in bytes.
 
         Raises:
           UserError: a scene is damaged; the message names it.
         """
-        with tempfile.TemporaryDirectory(dir=self.out / _PARTIAL) as scratch:
-            written = [Path(scratch, Path(path).name) for path in unit.paths]
+        with self._folder.scratch() as scratch:
+            made = LocalFolder(str(scratch / "unit"))
+            written = [made.path / path for path in unit.paths]
+            for path in written:
+                path.parent.mkdir(parents=True, exist_ok=True)
             if self.format_name in SHARDS:
                 scenes = self._scenes(unit, tick)
                 cast(ShardFormat, self.format).write(self.resolved, scenes, written)
@@ -220,17 +215,10 @@ class Export:
                 with _naming(unit.split, unit.start):
                     write(self.dataset.splits[unit.split], unit.start, written[0])
                 tick()
-            sizes: dict[str, int] = {}
-            for source, path in zip(written, unit.paths, strict=True):
-                sizes |= {
-                    str(Path(path, file.relative_to(source))): file.stat().st_size
-                    for file in _files(source)
-                }
-                _move(source, self.out / path)
-        listing = self._done_file(unit)
-        listing.parent.mkdir(parents=True, exist_ok=True)
-        with records.replacing(listing) as temporary:
-            temporary.write_text(json.dumps(sizes, indent=0) + "\n", encoding="utf-8")
+            sizes = made.sizes()
+            for source, name in zip(written, unit.paths, strict=True):
+                _move(source, self.out / name)
+        return unit.paths[0], sizes
 
     def _scenes(self, unit: Unit, tick: Tick) -> Iterator[dict[str, Any]]:
         for index in range(unit.start, unit.stop):
@@ -240,30 +228,12 @@ class Export:
             yield record
             tick()
 
-    @contextlib.contextmanager
-    def _hold(self) -> Iterator[None]:
-        """Creates or claims the folder, and locks it against other processes."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            folder = os.open(self.out, os.O_RDONLY)
-            stack.callback(os.close, folder)
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"{self.out}: another process is exporting to it"
-                ) from None
-            self._claim()
-            partial = self.out / _PARTIAL
-            shutil.rmtree(partial, ignore_errors=True)
-            stack.callback(shutil.rmtree, partial, ignore_errors=True)
-            partial.mkdir()
-            # Licences require that the attribution accompanies the images.
-            if (attribution := self.dataset.folder / _ATTRIBUTION).exists():
-                shutil.copyfile(attribution, self.out / _ATTRIBUTION)
-            yield
+    @property
+    def _folder(self) -> LocalFolder:
+        return LocalFolder(str(self.out))
 
-    def _claim(self) -> None:
+    @property
+    def _identity(self) -> dict[str, Any]:
         spec = self.resolved.spec
         identity: dict[str, Any] = {
             "format": self.format_name,
@@ -274,31 +244,7 @@ class Export:
             identity["scenes"] = {
                 split: [span.start, span.stop] for split, span in self.spans.items()
             }
-        marker = self.out / _MARKER
-        if marker.exists():
-            try:
-                claimed = dict(json.loads(marker.read_text(encoding="utf-8")))
-            except (ValueError, TypeError):
-                raise UserError(
-                    f"{marker}: was not written by an export; choose another folder "
-                    "with --out"
-                ) from None
-            for key, value in identity.items():
-                if claimed.get(key) != value:
-                    raise UserError(
-                        f"{self.out}: holds an export of {key} {claimed.get(key)}, not "
-                        f"{value}; choose another folder with --out"
-                    )
-            return
-        if any(self.out.iterdir()):
-            raise UserError(
-                f"{self.out}: is not empty and is not an export; choose another folder "
-                "with --out"
-            )
-        with records.replacing(marker) as temporary:
-            temporary.write_text(
-                json.dumps(identity, indent=1) + "\n", encoding="utf-8"
-            )
+        return identity
 
 
 def shard_lengths(spec: Spec, scenes: int) -> list[int]:
@@ -323,13 +269,6 @@ def _naming(split: str, index: int) -> Iterator[None]:
         raise type(error)(f"scene {index} of {split}: {error}") from error
 
 
-def _files(path: Path) -> list[Path]:
-    """Returns the files in a folder, sorted, or the file itself."""
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file())
-
-
 def _move(source: Path, target: Path) -> None:
     """Moves a file or a folder to its final path.
 
@@ -337,10 +276,7 @@ def _move(source: Path, target: Path) -> None:
     and files that users have added stay.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.is_dir():
+    if target.is_dir():
+        shutil.copytree(source, target, copy_function=os.replace, dirs_exist_ok=True)
+    else:
         os.replace(source, target)
-        return
-    for file in _files(source):
-        path = target / file.relative_to(source)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file, path)

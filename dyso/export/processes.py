@@ -11,17 +11,22 @@ from typing import Any
 from dyso.child_process import ChildProcess, Deadline, to_line
 from dyso.records import RecordError
 from dyso.spec import UserError
+from dyso.storage.resumable import RESUME
 from dyso.subprocess_pool import Failure, Request, StartError, answer_all
 
 Tick = Callable[[], None]
+Keep = Callable[[str, dict[str, int]], object]
 
 SILENCE = 600.0
 """Time-out in seconds: the export ends if a process finishes no scene for so long."""
-_AGAIN = "the same command continues from here"
 
 
 def share_out(
-    arguments: Iterable[str], units: Iterable[Request], workers: int, tick: Tick
+    arguments: Iterable[str],
+    units: Iterable[Request],
+    workers: int,
+    tick: Tick,
+    keep: Keep,
 ) -> None:
     """Exports units in several processes.
 
@@ -30,6 +35,7 @@ def share_out(
       units: the fields of each `Unit`.
       workers: the number of processes.
       tick: called after each scene, in any thread, by one thread at a time.
+      keep: called likewise with what `Export.do` returns for a unit.
 
     Raises:
       UserError: a scene is damaged, a process died, or finished no scene within
@@ -37,17 +43,20 @@ def share_out(
       OSError: a file cannot be written.
       ModuleNotFoundError: the format needs a package that is not installed.
     """
-    ticking = threading.Lock()
+    reporting = threading.Lock()
 
     def ask(process: ChildProcess, unit: Request) -> Exception | None:
         process.send(to_line(unit), Deadline(SILENCE))
         while True:
             answer = json.loads(process.read_line(Deadline(SILENCE)))
-            if answer["kind"] == "scene":
-                with ticking:
+            with reporting:
+                if answer["kind"] == "scene":
                     tick()
-            else:
-                return _error(answer["kind"], answer["values"])
+                    continue
+                if answer["kind"] == "done":
+                    keep(*answer["values"])
+                    return None
+            return _error(answer["kind"], answer["values"])
 
     arguments = ("-m", "dyso.export.worker", *arguments)
     answers = answer_all(arguments, units, ask, workers=workers)
@@ -58,18 +67,16 @@ def share_out(
                     advice = "; if memory ran out, use fewer --workers"
                     if answer.reason == "timeout":
                         advice = ""
-                    raise UserError(f"export: {answer.message}{advice}; {_AGAIN}")
+                    raise UserError(f"export: {answer.message}{advice}; {RESUME}")
                 if answer is not None:
                     raise answer
         except StartError as error:
             raise UserError(f"export: a process does not start: {error}") from error
 
 
-def _error(kind: str, values: list[Any]) -> Exception | None:
+def _error(kind: str, values: list[Any]) -> Exception:
     """Returns the error of a unit; see `dyso.export.worker`."""
     match kind:
-        case "done":
-            return None
         case "OSError":
             return OSError(*values)
         case "ModuleNotFoundError":

@@ -2,8 +2,8 @@
 
 A line of JSON on standard input holds the fields of a `Unit`. The process answers with
 a line `{"kind": "scene"}` after each scene. The last answer to a unit is `{"kind":
-..., "values": [...]}`, where the kind is `done` or an exception, and the values are the
-arguments of the exception.
+..., "values": [...]}`: `done` with what `Export.do` returns, or an exception with its
+arguments.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ def main(dataset: str, format_name: str, out: str) -> None:
         unit = json.loads(line)
         unit["paths"] = tuple(unit["paths"])
         kind = "done"
-        values: list[Any] = []
+        values: list[Any]
         try:
-            export.do(Unit(**unit), lambda: write_line(answers, {"kind": "scene"}))
+            made = export.do(
+                Unit(**unit), lambda: write_line(answers, {"kind": "scene"})
+            )
+            values = [*made]
         except RecordError as error:
             kind, values = "RecordError", [str(error)]
         except UserError as error:

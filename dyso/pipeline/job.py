@@ -20,15 +20,9 @@ import apache_beam as beam
 
 from dyso.pipeline.cancellation import new_cancellation
 from dyso.pipeline.failures import FailedScenes, check_failures
-from dyso.pipeline.output_layout import (
-    METADATA,
-    WORK_FOLDER,
-    OutputLayout,
-    check_output,
-    is_whole,
-    open_output,
-    shards_of,
-)
+from dyso.pipeline.output_folder import check_output, is_whole, open_output
+from dyso.pipeline.output_layout import METADATA, WORK_FOLDER, OutputLayout
+from dyso.pipeline.output_settings import shards_of
 from dyso.pipeline.pack import finish
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
@@ -39,6 +33,7 @@ from dyso.render import Device
 from dyso.render.resources import require_system_libraries
 from dyso.spec import ResolvedSpec, UserError
 from dyso.storage import Folder
+from dyso.storage.resumable import one_line_errors
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 20.0
@@ -101,16 +96,11 @@ def run(
       UserError: the output cannot be used, or the job stopped for a reason that the
         user can fix.
     """
-    try:
+    with one_line_errors(job.output):
         if not is_complete(job):
             _make(job, flags, watch or (lambda _: None))
         metadata: dict[str, Any] = json.loads(job.output.read(METADATA))
         return metadata
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else error
-        raise UserError(
-            f"{what}; fix this, then run the same command to resume"
-        ) from error
 
 
 def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from dyso import records
 from dyso.assets.credits import NAME as ATTRIBUTION
 from dyso.assets.credits import attribution
-from dyso.pipeline.output_layout import COMPLETED, OutputLayout, read_settings
+from dyso.pipeline.output_layout import COMPLETED, OutputLayout
+from dyso.pipeline.output_settings import read_settings
 from dyso.pipeline.plan import Part, Shard, plan_parts
 from dyso.pipeline.shard_report import (
     ShardReport,

@@ -25,6 +25,7 @@ from apache_beam.runners.runner import create_runner
 
 from dyso.render.resources import usable_cpus
 from dyso.spec import UserError
+from dyso.storage.resumable import RESUME
 
 # These run DoFns in threads of this process; the others in processes on any machine.
 _LOCAL = ("", "fnapi", "direct", "bundlebaseddirect", "switchingdirect", "prism")
@@ -94,8 +95,7 @@ class Runner:
             return UserError(last)
         what = last.strip() or type(error).__name__
         return UserError(
-            f"{self.name}: {what}; see the runner's log; fix this, then run the same "
-            "command to resume"
+            f"{self.name}: {what}; see the runner's log; fix this, then {RESUME}"
         )
 
 

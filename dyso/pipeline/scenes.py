@@ -19,6 +19,7 @@ from dyso.render import SCENE_REASONS, UNCERTAIN_REASONS, RenderError, Views
 from dyso.sampling import UnseenScene, sample_scene
 from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, UserError
+from dyso.storage.resumable import RESUME
 
 RENDER_ATTEMPTS = 3
 # An uncertain failure is attributed to the scene if it occurs this often in a row. Each
@@ -216,8 +217,8 @@ class SceneMaker:
         raise UserError(
             f"{name}: {_one_line(failed[-1])} (tried {len(failed)} "
             f"times in {time.monotonic() - start:.0f} s); the machine is to blame, not "
-            "the scene, which is therefore not sampled again; fix this, then run the "
-            "same command to resume"
+            "the scene, which is therefore not sampled again; fix this, then "
+            f"{RESUME}"
         ) from failed[-1]
 
     def _wait(self, seconds: float) -> None:

@@ -15,7 +15,8 @@ from apache_beam.metrics import Metrics
 
 from dyso.pipeline.cancellation import Cancellation, SceneRenderer, find_cancellation
 from dyso.pipeline.failures import FailedScenes, check_failures
-from dyso.pipeline.output_layout import SPEC, OutputLayout, begun_shards, check_versions
+from dyso.pipeline.output_layout import SPEC, OutputLayout
+from dyso.pipeline.output_settings import begun_shards, check_versions
 from dyso.pipeline.pack import finish, pack_shard
 from dyso.pipeline.plan import Part, Shard
 from dyso.pipeline.scenes import make_part

@@ -37,12 +37,30 @@ def write_metadata(
       splits: the number of records in each shard of each split.
       extra: values that JSON can hold.
     """
+    folder = directory if isinstance(directory, Folder) else open_folder(directory)
+    info = _dataset_info(folder, resolved.spec, splits)
+    with tempfile.TemporaryDirectory() as scratch:
+        info.write_to_directory(scratch)
+        written = {file.name: file.read_text() for file in Path(scratch).iterdir()}
+    texts: dict[str, str | bytes] = {
+        "spec.json": save_resolved(resolved),
+        "metadata.json": json.dumps(dict(extra or {}), indent=1) + "\n",
+        "features.json": written["features.json"],
+        "dataset_info.json": written["dataset_info.json"],
+    }
+    for name, text in texts.items():
+        folder.write(name, text if isinstance(text, bytes) else text.encode())
+    folder.clean()
+
+
+def _dataset_info(
+    folder: Folder, spec: Spec, splits: Mapping[str, Sequence[int]]
+) -> Any:
+    """Returns the `tfds.core.DatasetInfo` of a folder of shards."""
     import tensorflow_datasets as tfds
 
     from dyso.records.features import tfds_features
 
-    folder = directory if isinstance(directory, Folder) else open_folder(directory)
-    spec = resolved.spec
     sizes = folder.sizes()
     info = tfds.core.DatasetInfo(
         builder=tfds.core.dataset_info.DatasetIdentity(
@@ -73,18 +91,7 @@ def write_metadata(
             )
         )
     info.set_splits(tfds.core.splits.SplitDict(infos))
-    with tempfile.TemporaryDirectory() as scratch:
-        info.write_to_directory(scratch)
-        written = {file.name: file.read_text() for file in Path(scratch).iterdir()}
-    texts: dict[str, str | bytes] = {
-        "spec.json": save_resolved(resolved),
-        "metadata.json": json.dumps(dict(extra or {}), indent=1) + "\n",
-        "features.json": written["features.json"],
-        "dataset_info.json": written["dataset_info.json"],
-    }
-    for name, text in texts.items():
-        folder.write(name, text if isinstance(text, bytes) else text.encode())
-    folder.clean()
+    return info
 
 
 def read_json(path: Path) -> Any:

@@ -76,6 +76,14 @@ class Folder(Source):
     def write(self, name: str, data: bytes) -> None:
         """Creates or replaces a file."""
 
+    def append(self, name: str, data: bytes) -> None:
+        """Adds data to the end of a file, which one process alone may write.
+
+        A bucket rewrites the file. If the process is killed, a local file may end with
+        the first part of the data.
+        """
+        self.write(name, self.read_all([name]).get(name, b"") + data)
+
     @abc.abstractmethod
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Returns the sizes in bytes of all files below `prefix`, by name.

@@ -41,6 +41,12 @@ class LocalFolder(Folder):
                 file.write(data)
             self._move(temporary, name)
 
+    def append(self, name: str, data: bytes) -> None:
+        """See `Folder.append`."""
+        path = inside(self.path, name)
+        with _translate_errors(path), open(path, "ab", opener=_open_no_link) as file:
+            file.write(data)
+
     def size(self, name: str) -> int | None:
         """See `Folder.size`."""
         try:

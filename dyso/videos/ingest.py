@@ -1,8 +1,8 @@
-"""The job that makes a folder of clips; the same call goes on after a stop.
+"""The resumable job that makes a folder of clips.
 
-    metadata.json                                     last, when all is there
-    clips-train.array_record-00000-of-00002           clips, in the order of their names
-    ingest.json, accounts/*.json                      until then: what is being made
+    metadata.json                                     written last
+    clips-train.array_record-00000-of-00002           clips, ordered by their names
+    journal.jsonl                                     see `dyso.storage.resumable`
 
 Shards are ranges of the list of videos, so neither the number of workers nor stops
 change a byte; a shard lacks the videos of its range that failed.
@@ -18,22 +18,20 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dyso import records
 from dyso.spec import UserError
-from dyso.storage import Folder, open_folder
+from dyso.storage import open_folder
+from dyso.storage.resumable import Journal, resume
 from dyso.videos.listing import SPLITS, Listing, Video, list_videos
 from dyso.videos.options import Options
 from dyso.videos.process import Answer, decode_all
 
 FORMAT = "dyso clips 1"
 METADATA = "metadata.json"
-BEGUN = "ingest.json"
-ACCOUNTS = "accounts/"
 
 Say = Callable[[int, int, int], None]
 
@@ -78,133 +76,65 @@ def ingest(
     if not listing.videos:
         reasons = ", ".join(f"{n} {why}" for why, n in listing.ignored.items())
         raise UserError(f"{source}: holds no videos ({reasons or 'nothing at all'})")
-    try:
-        folder = open_folder(out)
-        with contextlib.ExitStack() as stack:
-            check = stack.enter_context(folder.hold("ingest.lock"))
-            job = _Job(folder, listing, options, check, say)
-            found = job.finished() or job.run(workers, timeout)
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or out}: {error.strerror or error}"
-        ) from error
-    return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shard:
-    """A range of the videos of a split.
-
-    Attributes:
-      name: of the file.
-      split: of the videos.
-      videos: the range.
-    """
-
-    name: str
-    split: str
-    videos: tuple[Video, ...]
-
-    @property
-    def account(self) -> str:
-        """Gives the name of the file that says what became of the videos."""
-        return f"{ACCOUNTS}{self.name}.json"
+    videos = json.dumps(list(map(vars, listing.videos)))
+    identity = {
+        "format": FORMAT,
+        "options": dataclasses.asdict(options),
+        "videos": hashlib.sha256(videos.encode()).hexdigest()[:16],
+    }
+    with resume(open_folder(out), identity) as journal:
+        return _Job(journal, listing, options, say).run(workers, timeout)
 
 
 class _Job:
-    def __init__(
-        self,
-        folder: Folder,
-        listing: Listing,
-        options: Options,
-        check: Callable[[], None],
-        say: Say,
-    ):
-        self._folder, self._listing, self._options = folder, listing, options
-        self._check, self._say = check, say
-        self._shards = list(_shards(listing.videos, options))
-        about = [dataclasses.asdict(options), list(map(vars, listing.videos))]
-        self._key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    def __init__(self, journal: Journal, listing: Listing, options: Options, say: Say):
+        self._journal, self._folder = journal, journal.folder
+        self._listing, self._options, self._say = listing, options, say
+        self._shards = _shards(listing.videos, options.clips_per_shard)
         self._done = self._failed = 0
 
-    def finished(self) -> dict[str, Any] | None:
-        """Gives metadata.json, if it is of this job.
-
-        Raises:
-          UserError: the folder holds something else.
-        """
-        found = self._folder.read_all([METADATA, BEGUN, "dataset_info.json"])
-        for name, data in found.items():
-            try:
-                document = json.loads(data)
-                own = document["format"] == FORMAT and document["key"] == self._key
-            except (ValueError, LookupError, TypeError):
-                own = False
-            if not own:
-                raise UserError(
-                    f"{self._folder}: {name} is of other videos or other options; "
-                    "take another folder, or remove it"
-                )
-            if name == METADATA:
-                return dict(document)
-        return None
-
     def run(self, workers: int, timeout: float) -> dict[str, Any]:
-        """Makes what is missing; gives metadata.json."""
-        folder, videos = self._folder, self._listing.videos
-        folder.clean()
-        begun = {"format": FORMAT, "key": self._key}
-        folder.write(BEGUN, _json(begun))
-        accounts = self._accounts()
-        for account in accounts.values():
-            self._done += account["count"] + len(account["failures"])
-            self._failed += len(account["failures"])
+        """Makes the missing shards; returns metadata.json."""
+        accounts, videos = self._journal.finished, self._listing.videos
+        missing = {n: own for n, own in self._shards.items() if n not in accounts}
+        if not missing:
+            with contextlib.suppress(FileNotFoundError):
+                return dict(json.loads(self._folder.read(METADATA)))
+        self._folder.remove(METADATA)
+        for name in self._shards.keys() - missing.keys():
+            self._done += len(self._shards[name])
+            self._failed += len(accounts[name]["failures"])
         self._say(self._done, len(videos), self._failed)
-        missing = [shard for shard in self._shards if shard.name not in accounts]
         with contextlib.closing(
             decode_all(
                 self._listing.root,
-                (video for shard in missing for video in shard.videos),
+                itertools.chain.from_iterable(missing.values()),
                 self._options,
                 workers,
                 timeout,
             )
         ) as answers:
-            for shard in missing:
-                accounts[shard.name] = self._write(shard, answers)
-        metadata = begun | self._summary(accounts)
+            for name, own in missing.items():
+                self._write(name, own, answers)
+        metadata = {"format": FORMAT} | self._summary(accounts)
         if not metadata["clips"]:
             first = metadata["failures"][0]
             raise UserError(
                 f"{self._listing.root}: none of {len(videos)} videos became a clip; "
                 f"the first, {first['name']}: {first['message']}"
             )
-        self._check()
-        text = _json(metadata)
-        folder.write(METADATA, text)
-        folder.remove_folder(ACCOUNTS.rstrip("/"))
-        folder.remove(BEGUN)
-        folder.clean()
+        self._journal.check()
+        text = (json.dumps(metadata, indent=1) + "\n").encode()
+        self._folder.write(METADATA, text)
         return dict(json.loads(text))
 
-    def _accounts(self) -> dict[str, dict[str, Any]]:
-        """Gives the accounts of the shards that are there, by the shards' names."""
-        sizes = self._folder.sizes()
-        texts = self._folder.read_all(shard.account for shard in self._shards)
-        found = {}
-        for shard in self._shards:
-            if shard.account in texts:
-                account = json.loads(texts[shard.account])
-                if sizes.get(shard.name) == account["bytes"]:
-                    found[shard.name] = account
-        return found
-
-    def _write(self, shard: _Shard, answers: Iterator[Answer]) -> dict[str, Any]:
-        """Writes a shard and its account."""
+    def _write(
+        self, name: str, videos: Sequence[Video], answers: Iterator[Answer]
+    ) -> None:
         failures, frames = [], []
 
         def good() -> Iterator[bytes]:
-            for video, answer in zip(shard.videos, answers, strict=False):
+            for video, answer in zip(videos, answers, strict=False):
                 self._done += 1
                 if answer.record:
                     frames.append(answer.frames)
@@ -222,24 +152,21 @@ class _Job:
                 self._say(self._done, len(self._listing.videos), self._failed)
 
         with self._folder.scratch() as scratch:
-            info = records.write_shard(scratch / shard.name, good())
-            self._check()
-            self._folder.put(scratch / shard.name, shard.name, info.sha256)
-        account = {
-            **dataclasses.asdict(info),
-            "frames": sum(frames),
-            "fewest_frames": min(frames, default=0),
-            "failures": failures,
-        }
-        self._folder.write(shard.account, _json(account))
-        return account
+            info = records.write_shard(scratch / name, good())
+            account = {
+                **dataclasses.asdict(info),
+                "frames": sum(frames),
+                "fewest_frames": min(frames, default=0),
+                "failures": failures,
+            }
+            self._journal.put(scratch / name, name, account, info.sha256)
 
-    def _summary(self, accounts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        own = [accounts[shard.name] for shard in self._shards]
+    def _summary(self, accounts: Mapping[str, Any]) -> dict[str, Any]:
+        own = [accounts[name] for name in self._shards]
         splits: dict[str, list[dict[str, Any]]] = {}
-        for shard, account in zip(self._shards, own, strict=True):
-            entry = {name: account[name] for name in ("count", "bytes", "sha256")}
-            splits.setdefault(shard.split, []).append({"file": shard.name, **entry})
+        for name, videos in self._shards.items():
+            entry = {key: accounts[name][key] for key in ("count", "bytes", "sha256")}
+            splits.setdefault(videos[0].split, []).append({"file": name, **entry})
         failures = [failure for account in own for failure in account["failures"]]
         return {
             "splits": splits,
@@ -258,17 +185,16 @@ class _Job:
         }
 
 
-def _shards(videos: Sequence[Video], options: Options) -> Iterator[_Shard]:
+def _shards(videos: Sequence[Video], size: int) -> dict[str, list[Video]]:
+    """Returns the videos of each shard, at most `size`, by its file name."""
+    shards = {}
     for split in SPLITS:
         own = [video for video in videos if video.split == split]
-        size = options.clips_per_shard
-        count = -(-len(own) // size)
-        for index in range(count):
-            yield _Shard(
-                name=records.shard_name("clips", split, index, count),
-                split=split,
-                videos=tuple(itertools.islice(own, index * size, (index + 1) * size)),
-            )
+        starts = range(0, len(own), size)
+        for index, start in enumerate(starts):
+            name = records.shard_name("clips", split, index, len(starts))
+            shards[name] = own[start : start + size]
+    return shards
 
 
 def _versions() -> dict[str, str]:
@@ -283,7 +209,3 @@ def _versions() -> dict[str, str]:
         "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
         "pillow": PIL.__version__,
     }
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1) + "\n").encode()

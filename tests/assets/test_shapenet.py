@@ -268,10 +268,10 @@ def test_a_model_that_takes_too_long_is_broken_and_the_others_are_made(
 
 def test_other_options_and_other_folders_are_refused(shapenet, tree, tmp_path) -> None:
     listing = list_shapenet(tree)
-    with pytest.raises(UserError, match="other options"):
+    with pytest.raises(UserError, match="up: expected Z, got none"):
         convert(listing, shapenet.manifest.parent, name="n", options={"up": "Z"})
     (tmp_path / "data.json").write_text("{}")
-    with pytest.raises(UserError, match="something else"):
+    with pytest.raises(UserError, match="did not make"):
         convert(listing, tmp_path, name="n", options={})
 
 

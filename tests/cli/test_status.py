@@ -11,7 +11,8 @@ import pytest
 
 from dyso.cli import status
 from dyso.pipeline import Job, local_flags, run
-from dyso.pipeline.output_layout import open_output, shards_of
+from dyso.pipeline.output_folder import open_output
+from dyso.pipeline.output_settings import shards_of
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder
 from helpers.instant_renderer import InstantRenderer

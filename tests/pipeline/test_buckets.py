@@ -8,7 +8,7 @@ import pytest
 
 from dyso.cli import status
 from dyso.pipeline import Job, is_complete, local_flags, run
-from dyso.pipeline.output_layout import open_output
+from dyso.pipeline.output_folder import open_output
 from dyso.spec import UserError
 from dyso.storage import open_folder, service
 from helpers import emulators

@@ -20,7 +20,7 @@ from dyso.pipeline import (
     say_assets,
     scenes,
 )
-from dyso.pipeline.output_layout import open_output
+from dyso.pipeline.output_folder import open_output
 from dyso.pipeline.shard_report import ShardReport, shown_assets
 from dyso.spec import Render, UserError
 from dyso.storage import open_folder

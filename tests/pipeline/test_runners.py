@@ -17,7 +17,8 @@ from apache_beam.options.pipeline_options import PortableOptions
 from dyso import assets
 from dyso.pipeline import Job, build, local_flags, run, workers
 from dyso.pipeline.command import main
-from dyso.pipeline.output_layout import open_output, shards_of
+from dyso.pipeline.output_folder import open_output
+from dyso.pipeline.output_settings import shards_of
 from dyso.pipeline.runners import find_runner
 from dyso.spec import Dynamics, Render, UserError
 from dyso.storage import open_folder

@@ -15,7 +15,8 @@ from PIL import Image
 import helpers
 from dyso.assets import starter
 from dyso.worker.errors import AssetError
-from dyso.worker.untrusted_meshes import clean_copy, plain_file, read_plain
+from dyso.worker.plain_files import plain_file, read_plain
+from dyso.worker.untrusted_meshes import clean_copy
 
 BALL = trimesh.creation.icosphere(1, 0.3)
 UV = np.random.default_rng(0).random((len(BALL.vertices), 2))
