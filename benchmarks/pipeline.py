@@ -59,7 +59,7 @@ class Instant:
 
 def small(scenes: int) -> ResolvedSpec:
     """Returns a dataset of scenes of one small view."""
-    spec = load_spec(SPECS / "demo.yaml")
+    spec = load_spec(SPECS / "starter.yaml")
     spec = replace(
         spec,
         splits={"train": scenes},

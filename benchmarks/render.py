@@ -5,7 +5,7 @@
     python benchmarks/render.py --scaling            one worker against one a CPU
     python benchmarks/render.py --soak 200           many scenes in one worker
 
-All rows show the same scenes of specs/demo.yaml: meshes, poses, cameras, materials,
+All rows show the same scenes of specs/starter.yaml: meshes, poses, cameras, materials,
 HDRIs, dome, view transform and exposure are equal, dither is off. Each row is a process
 of its own, pinned to one CPU by affinity with Blender's threads on AUTO, its files on
 tmpfs, and renders all views of every scene.
@@ -60,7 +60,7 @@ STOCK: dict[str, dict[str, Any]] = {
     "stock-128": {"samples": 128, "denoise": False},
     "stock-64-denoised": {"samples": 64, "denoise": True},
 }
-SPEC = Path(__file__).parents[1] / "specs" / "demo.yaml"
+SPEC = Path(__file__).parents[1] / "specs" / "starter.yaml"
 NO_STAGES = ("start", "cpu")  # among a worker's timings
 STARTS_PER = 100  # scenes that share one start
 SOAK_WINDOW = 50

@@ -138,7 +138,7 @@ def _answer(
         nonlocal last_report
         if os.getppid() != parent:
             sys.exit("the parent process is gone")
-        if time.monotonic() - last_report >= 1:
+        if views and time.monotonic() - last_report >= 1:
             report({"views": views})
             last_report = time.monotonic()
 

@@ -63,7 +63,7 @@ def main(
     from dyso.train.evaluation import evaluate
     from dyso.train.metrics import MEASURES
     from dyso.train.predict import Predictor
-    from dyso.train.report import page
+    from dyso.train.report import page, recombination
     from dyso.train.transfer import measure_transfer, table_of
 
     config = checkpoints.load_config(workdir)
@@ -110,6 +110,9 @@ def main(
         out,
         {"evaluation.json": _json(figures), "evaluation.html": page(figures, found)},
     )
+    if found.recombinations:
+        with records.replacing(out / "recombined.png") as temporary:
+            recombination(*found.recombinations[0]).save(temporary, format="PNG")
     print("\n".join(describe(figures)))
     print(f"{out}/evaluation.json, {out}/evaluation.html")
     return 0

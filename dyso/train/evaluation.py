@@ -74,11 +74,16 @@ class Evaluation:
       figures: for JSON; see docs/training.md.
       examples: some scenes.
       traversals: by latent: [scene, component, step, H, W, 3] in [0, 1].
+      recombinations: some scenes: [camera, dynamics, H, W, 3] in [0, 1], decoded with
+        the camera latent of that camera's view at the first step, and the dynamics
+        latent of the first camera's view at that step; and the true views. Empty for
+        models without both latents.
     """
 
     figures: dict[str, Any]
     examples: list[Example]
     traversals: dict[str, np.ndarray]
+    recombinations: list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +94,13 @@ class _Measured:
       values: arrays by name; the first axis is the scenes.
       examples: some scenes.
       starts: scene representation and latents of the scenes to traverse from.
+      recombinations: see `Evaluation`.
     """
 
     values: dict[str, np.ndarray]
     examples: list[Example]
     starts: list[tuple[Any, dict[str, np.ndarray]]]
+    recombinations: list[tuple[np.ndarray, np.ndarray]]
 
 
 def evaluate(
@@ -176,7 +183,10 @@ def evaluate(
         for name, components in axes.items()
     }
     return Evaluation(
-        figures=figures, examples=measured.examples, traversals=traversals
+        figures=figures,
+        examples=measured.examples,
+        traversals=traversals,
+        recombinations=measured.recombinations,
     )
 
 
@@ -237,6 +247,7 @@ def _measure(
     gathered: dict[str, list[np.ndarray]] = {}
     examples: list[Example] = []
     starts: list[tuple[Any, dict[str, np.ndarray]]] = []
+    recombinations: list[tuple[np.ndarray, np.ndarray]] = []
     for batch, new in batches:
         scene, latents, images = _decode(predictor, batch, rows)
         true = batch["targets"] / np.float32(255)
@@ -261,8 +272,56 @@ def _measure(
             if latents and len(starts) < _TRAVERSED_SCENES:
                 first = {name: values[at, 0] for name, values in latents.items()}
                 starts.append((scene[at : at + 1], first))
+                if len(latents) == 2:
+                    own = {name: np.asarray(v[at]) for name, v in grid.items()}
+                    recombinations.append(
+                        _recombine(predictor, scene[at : at + 1], own, batch, at)
+                    )
     together = {key: np.concatenate(parts) for key, parts in gathered.items()}
-    return _Measured(values=together, examples=examples, starts=starts)
+    return _Measured(
+        values=together,
+        examples=examples,
+        starts=starts,
+        recombinations=recombinations,
+    )
+
+
+def _recombine(
+    predictor: Predictor,
+    scene: Any,
+    latents: dict[str, np.ndarray],
+    batch: Batch,
+    at: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes the views of the grid from latents of its first row and first column.
+
+    Args:
+      predictor: the model.
+      scene: the scene's representation.
+      latents: of the grid's views, camera by camera.
+      batch: see `evaluation_views.read`.
+      at: the scene's place in the batch.
+
+    Returns:
+      See `Evaluation.recombinations`.
+    """
+    cameras = len(np.unique(batch["grid_cameras"][at]))
+    true = batch["grid"][at] / np.float32(255)
+    true = true.reshape(cameras, -1, *true.shape[1:])
+    steps = true.shape[1]
+    chosen = {
+        "camera": latents["camera"][::steps].repeat(steps, axis=0),
+        "dynamics": np.tile(latents["dynamics"][:steps], (cameras, 1)),
+    }
+    # Camera by camera, so that no program is compiled for as many views at once.
+    rows = [
+        predictor.decode(
+            {k: v[None, row * steps : (row + 1) * steps] for k, v in chosen.items()},
+            scene,
+        )[0]
+        for row in range(cameras)
+    ]
+    return np.stack(rows), true
 
 
 def _decode(

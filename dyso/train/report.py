@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dyso.train import labels
 from dyso.train.evaluation import Evaluation
 
 SIDE = 112
@@ -64,6 +65,7 @@ def page(figures: dict[str, Any], evaluation: Evaluation) -> str:
         f"{figures['views_seed']}</p>",
         _views(figures),
         _examples(figures, evaluation),
+        _recombinations(evaluation),
         _contrastiveness(figures["contrastiveness"]),
         _floors(figures),
         _probes(figures.get("probes", {})),
@@ -147,6 +149,37 @@ def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
         for one in evaluation.examples
     )
     return f"<h2>Examples</h2>{body}"
+
+
+def recombination(decoded: np.ndarray, true: np.ndarray) -> Image.Image:
+    """Returns a picture of a scene's recombined latents beside the true views.
+
+    Args:
+      decoded: [camera, dynamics, H, W, 3] in [0, 1], see `Evaluation.recombinations`.
+      true: the same views.
+    """
+    cameras, steps = true.shape[:2]
+    both = np.concatenate([decoded, true], axis=1)
+    return labels.table(
+        (255 * np.clip(both, 0, 1) + 0.5).astype(np.uint8),
+        [f"dynamics {i}" for i in range(steps)] + [f"true {i}" for i in range(steps)],
+        [f"camera {i}" for i in range(cameras)],
+    )
+
+
+def _recombinations(evaluation: Evaluation) -> str:
+    if not evaluation.recombinations:
+        return ""
+    body = "".join(
+        f"<p>{_picture(np.asarray(sheet) / 255, sheet.height)}</p>"
+        for sheet in (recombination(*pair) for pair in evaluation.recombinations)
+    )
+    return (
+        "<h2>Recombined latents</h2><p>Rows: the camera latent of a camera's view at "
+        "the first step. Columns: the dynamics latent of the first camera's view at "
+        "another step. The views outside of the first row and column were not seen; "
+        f"the true ones are beside them.</p>{body}"
+    )
 
 
 def _strip(pictures: Sequence[tuple[str, np.ndarray]]) -> str:

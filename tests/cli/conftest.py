@@ -10,13 +10,13 @@ from dyso.render import Renderer
 from dyso.spec import Render
 from helpers.dataset_writer import write_dataset
 
-DEMO = Path(__file__).parents[2] / "specs" / "demo.yaml"
+STARTER = Path(__file__).parents[2] / "specs" / "starter.yaml"
 
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory) -> Path:
-    """Two splits of the demo, 96 x 96, with few samples."""
-    resolved = assets.load(DEMO)
+    """Two splits of specs/starter.yaml, 96 x 96, with few samples."""
+    resolved = assets.load(STARTER)
     spec = dataclasses.replace(
         resolved.spec,
         splits={"train": 2, "test": 1},
@@ -42,6 +42,6 @@ def synthetic(tmp_path_factory, make_resolved) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo() -> Path:
-    """The demo's spec."""
-    return DEMO
+def starter_spec() -> Path:
+    """The spec of the starter assets."""
+    return STARTER

@@ -31,11 +31,11 @@ def test_a_missing_folder_is_reported_as_missing(open_it, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_first_split_is_the_default(synthetic, demo, tmp_path, capsys):
+def test_the_first_split_is_the_default(synthetic, starter_spec, tmp_path, capsys):
     first = next(iter(Dataset(synthetic).splits))
     assert show.main(synthetic) == 0
     assert f"of split {first}" in capsys.readouterr().out
-    video = demo.parent / "video.yaml"
+    video = starter_spec.parent / "video.yaml"
     with pytest.raises(UserError, match="no scene 1000 in split 'videos'"):
         render.main(video, out=tmp_path / "b", index=1000)
 

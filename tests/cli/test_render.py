@@ -111,18 +111,18 @@ def test_npz_and_poses_are_enough_to_unproject(scene, views, tmp_path):
     ],
 )
 def test_bad_input_is_a_one_line_error_and_writes_nothing(
-    demo, tmp_path, options, text
+    starter_spec, tmp_path, options, text
 ):
     with pytest.raises(UserError, match=text) as error:
-        main(demo, out=tmp_path / "out", **options)
+        main(starter_spec, out=tmp_path / "out", **options)
     assert len(str(error.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_files_is_left_alone(demo, tmp_path):
+def test_a_folder_with_files_is_left_alone(starter_spec, tmp_path):
     (tmp_path / "mine").touch()
     with pytest.raises(UserError, match="exists already"):
-        main(demo, out=tmp_path)
+        main(starter_spec, out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
@@ -153,14 +153,14 @@ def test_a_record_rendered_again_gives_the_identical_pixels(rendered, tmp_path):
 
 @pytest.mark.slow
 def test_its_scene_json_renders_larger_with_the_same_geometry(
-    rendered, demo, tmp_path, monkeypatch, capsys
+    rendered, starter_spec, tmp_path, monkeypatch, capsys
 ):
     scene = Dataset(rendered)["train"].scene(1)
     (tmp_path / "scene.json").write_text(scene.to_json())
     out = tmp_path / "large"
     path = tmp_path / "scene.json"
     monkeypatch.setattr(bar, "LINE_SECONDS", 0.0)
-    assert main(demo, out=out, scene=path, resolution=192, samples=1) == 0
+    assert main(starter_spec, out=out, scene=path, resolution=192, samples=1) == 0
     views = re.findall(r"(?m)^(\d+)/25 views", capsys.readouterr().err)
     assert views[0] == "0" and views[-1] == "25" and len(views) > 2
     record = Dataset(rendered)["train"][1]

@@ -7,6 +7,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from dyso import geometry
 from dyso.cli import evaluate as command
@@ -111,6 +112,9 @@ def test_a_report_of_a_small_run(workdir, trained_on, capsys):
     said = capsys.readouterr().out
     assert "PSNR" in said and "R_cam" in said and "no LPIPS: needs weights" in said
 
+    with Image.open(workdir / "recombined.png") as sheet:
+        assert sheet.width > 10 * 64 and sheet.height > 5 * 64
+
     again = workdir / "again"
     command.main(workdir, data=trained_on, scenes=3, out=again)
     assert (again / "evaluation.json").read_text() == first
@@ -129,6 +133,15 @@ def test_figures_are_those_of_swapped_and_of_own_latents(small, trained_on):
     scenes = Scenes(split=split, config=small)
     [(batch, _)] = batches(lambda index: read(scenes, index), [0], 4)
     scene = predictor.encode(batch["inputs"])
+    decoded, true = found.recombinations[0]
+    assert decoded.shape == true.shape == (5, 5, 16, 16, 3)
+    views = batch["grid"][0].reshape(5, 5, 16, 16, 3)
+    np.testing.assert_allclose(true, views / 255, atol=1e-6)
+    grid = predictor.estimate(batch["grid"], scene)
+    # Camera 3 and step 2: from the first step's view, and from the first camera's.
+    mixed = {"camera": grid["camera"][:1, 15:16], "dynamics": grid["dynamics"][:1, 2:3]}
+    expected = predictor.decode(mixed, scene[:1])[0, 0]
+    np.testing.assert_allclose(decoded[3, 2], expected, atol=1e-5)
     own = predictor.estimate(batch["targets"], scene)
     values = {}
     for control in ("swap", "none"):

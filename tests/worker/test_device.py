@@ -13,7 +13,7 @@ from dyso.sampling import sample_scene
 from dyso.spec import UserError
 from dyso.storage import open_folder
 
-DEMO = Path(__file__).parents[2] / "specs" / "demo.yaml"
+STARTER = Path(__file__).parents[2] / "specs" / "starter.yaml"
 FOUND = r"Blender finds none here, only cpu \(.+\); choose one of these"
 
 
@@ -57,7 +57,7 @@ def test_it_ends_the_whole_job(absent, starter, tmp_path):
 
 def test_the_command_prints_one_line(absent, tmp_path):
     with pytest.raises(UserError, match=f"^device {absent}: {FOUND}"):
-        render.main(DEMO, out=tmp_path / "scene", device=absent)
+        render.main(STARTER, out=tmp_path / "scene", device=absent)
     assert not (tmp_path / "scene").exists()
 
 
