@@ -70,7 +70,9 @@ def test_import_brings_only_its_layer_and_does_nothing_else(name, tmp_path):
     result = imported(name, tmp_path)
     assert name in result["modules"]
     assert ABSENT[name].intersection(result["modules"]) == set()
-    assert result["changed"] == []
+    # JAX sets environment variables when it is imported, and Orbax adds a log handler.
+    theirs = {"environment", "log handlers"} if "jax" in result["modules"] else set()
+    assert set(result["changed"]) <= theirs
 
 
 def test_nothing_imports_the_worker_package():

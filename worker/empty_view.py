@@ -2,7 +2,7 @@
 
 The unshadowed floor and the dome give back the HDRI's own radiance (see `backdrop`),
 so the empty view's image, its plate, needs no path tracing: it is looked up in the
-HDRI, without noise. Where objects change it, `shade` says.
+HDRI, without noise. `shadows.shade` finds where objects change it.
 """
 
 from __future__ import annotations

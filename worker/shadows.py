@@ -4,8 +4,8 @@ Objects change the pixels that show them, and the floor where they block or refl
 light. The objects and the floor close to them are path traced, in one window. Elsewhere
 the floor is its plate, minus the light that is blocked along rays towards the HDRI,
 plus the light that the objects reflect. The amount of reflected light is fitted to the
-path traced floor. What then still differs along the window's edge is continued outwards
-and fades, so that the edge does not show.
+path traced floor. The remaining difference at the window's edge is extended outwards
+and faded to 0, so that the edge does not show.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
         # Only what a message names of a catalog that may be large.
         chosen = [name for name in spec.backgrounds.assets if _has(backgrounds, name)]
         first = [asset.id for asset in backgrounds.assets[:61]]
-        ids = [*first, *chosen]
+        ids = list(dict.fromkeys([*first, *chosen]))
         problems += _unknown(
             "backgrounds.assets", spec.backgrounds.assets, backgrounds, ids
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -42,7 +43,7 @@ class Dyso(read_only_builder.ReadOnlyBuilder):
         if isinstance(decoders, tfds.decode.PartialDecoding):
             features, decoders = decoders.extract_features(features), decoders.decoders
         files = self.info.splits[split].file_instructions
-        shards = Shards(tuple((f.filename, f.examples_in_shard) for f in files))
+        shards = Shards(tuple((Path(f.filename), f.examples_in_shard) for f in files))
         places = [
             (shard, position)
             for shard, file in enumerate(files)

@@ -18,7 +18,7 @@ from dyso.spec import UserError
 # Devices that Cycles can render on, by Blender's names.
 Device = Literal["cpu", "cuda", "optix", "hip", "metal", "oneapi"]
 RECYCLE = 200  # scenes
-MEMORY = 8_000_000_000  # bytes; with the starter assets, a worker needs half a GB
+MEMORY = 8_000_000_000  # bytes; several times what a worker needs
 
 
 def scene_seconds(scene: Scene) -> float:

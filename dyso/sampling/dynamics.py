@@ -1,7 +1,8 @@
 """Positions of objects, and their motion between dynamics steps.
 
 Meshes are not known here, so an object is represented by its bounding box, whose lowest
-corner touches the floor. The worker replaces these heights by those of exact contact.
+corner touches the floor. The worker replaces these heights by those of exact contact,
+or lets physics move the objects (`worker/placement.py`).
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ def sample_motion(
 ) -> Motion | None:
     """Draws the poses of every object in every step.
 
-    Step 0's objects do not overlap: side by side for `rest` and `free`, one above the
-    other for `settle` and `physics`. Later steps move each object independently, so
-    objects may overlap there. Later steps of `physics` repeat step 0: the worker
-    computes them.
+    Step 0's objects do not overlap: side by side for `rest`, `stable` and `free`,
+    one above the other for `settle` and `physics`. Later steps move each object
+    independently, so objects may overlap there. Later steps of `physics` repeat step 0:
+    the worker computes them.
 
     Args:
       placement: draws step 0.

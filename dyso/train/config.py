@@ -199,7 +199,7 @@ class Config:
       log_every: steps between lines of progress and metrics.
       save_every: steps between checkpoints, of which the last three are kept.
       keep_every: steps between checkpoints that are kept for good; 0 for none.
-      sample_every: steps between pictures.
+      sample_every: steps between pictures; 0 for none.
       evaluate_every: steps between measurements on held-out scenes; 0 for none.
       evaluate_scenes: held-out scenes, at most.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -165,7 +166,7 @@ def train(
                     params = jax.device_get(state.params)
                     line = "measuring on held-out scenes"
                     log.write_held_out(step, patiently(line, measured.measure, params))
-                if _due(step, config.sample_every) or last:
+                if config.sample_every and (_due(step, config.sample_every) or last):
                     path = workdir / "samples" / f"{step:08}.png"
                     shown = measured.batches[0][0] if measured else source.seen(batch)
                     patiently(
@@ -189,11 +190,9 @@ def default_workers() -> int:
     A scene of 7 views of 128 x 128 takes about 10 ms of a CPU to decode, so that a GPU
     needs many; on a CPU they would compete with the training.
     """
-    from dyso.render.resources import usable_cpus
-
     if jax.default_backend() == "cpu":
         return 0
-    return max(0, min(len(usable_cpus()) - 2, 16))
+    return max(0, min(len(os.sched_getaffinity(0)) - 2, 16))
 
 
 class _Source:

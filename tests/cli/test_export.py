@@ -110,5 +110,5 @@ def test_bad_input_is_a_one_line_error_and_writes_nothing(synthetic, tmp_path):
     refused("workers: must be at least 1, got 0", workers=0)
     refused("cameras.paired", format="nsff")
     out.write_text("a file")
-    with pytest.raises(UserError, match=r"out: cannot be written: File exists;"):
+    with pytest.raises(UserError, match=r"out: Not a directory;"):
         main(synthetic, format="parquet", out=out)

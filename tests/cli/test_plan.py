@@ -153,6 +153,6 @@ def test_the_numbers_of_a_real_pilot_agree_with_each_other(spec, capsys):
 def test_it_prints_a_table(spec, capsys):
     assert plan.main(spec, pilot=1, cores=64, price=0.03) == 0
     said = capsys.readouterr().out
-    for words in ("unknown from one scene", "hours on 64 cores", "at 0.03 a core-hour"):
-        assert words in said
+    expected = "unknown from one scene", "hours on 64 cores", "at 0.03 per core-hour"
+    assert all(words in said for words in expected)
     assert max(map(len, said.splitlines())) <= 100
