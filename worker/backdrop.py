@@ -5,7 +5,7 @@ a point above the centre, and the world lights the scene with the same HDRI. The
 is diffuse. Its albedo is chosen so that under the whole sky it reflects the radiance of
 the HDRI. An unshadowed floor therefore looks like the photograph, and shadows and
 bounced light fall on it as on a real floor. The rest of the background is transparent
-in Cycles; `empty_view` adds it.
+in Cycles; `empty_view` looks it up in the HDRI and adds it.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ import trimesh
 
 from dyso.assets.manifest import is_inside, mesh_kind
 
-from .collision import extent, solid
 from .errors import AssetError, describe, quote
 from .mtl import Materials, read_materials
 from .plain_files import plain_file, read_plain
+from .rigid_body import extent, solid
 from .untrusted_gltf import read_gltf
 from .untrusted_meshes import read_mesh
 

@@ -1,7 +1,7 @@
 """Simulates falling and colliding objects with PyBullet, through Kubric.
 
 Objects collide as convex hulls of the rendered meshes, in metres. Therefore any catalog
-can be simulated. The hulls that `collision` writes into converted assets are not read:
+can be simulated. The hulls that `rigid_body` writes into converted assets are not read:
 they are for other users of Kubric.
 """
 

@@ -1,4 +1,7 @@
-"""Starts worker processes that render scenes, each pinned to a CPU."""
+"""Starts worker processes that render scenes, each pinned to a CPU.
+
+Their number follows from memory and CPUs: `dyso.render.resources.default_workers`.
+"""
 
 from __future__ import annotations
 
