@@ -1,7 +1,7 @@
 """Casts rays through pixel centres for ground truth: depth, instance, normal, NOCS.
 
-Exact to float precision, where a path tracer's own passes stand for whichever point
-of the pixel a sample fell on.
+They are exact to float precision, unlike a path tracer's own passes, which take a
+random point in the pixel.
 """
 
 from __future__ import annotations

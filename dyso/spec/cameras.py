@@ -57,7 +57,7 @@ class Pan:
 
 @dataclass(frozen=True, kw_only=True)
 class Zoom:
-    """One orientation, moving along the optical axis or changing the focal length.
+    """Cameras of one orientation, along the optical axis or with other focal lengths.
 
     Attributes:
       weight: relative frequency of this pattern among all patterns.

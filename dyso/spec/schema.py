@@ -120,7 +120,7 @@ class Backgrounds:
       held_out: share of the HDRIs that `train` never shows; all other splits show only
         these. With 0, all splits share all HDRIs, as in MultiShapeNet.
       backdrop: `dome` projects the HDRI on a hemisphere with a flat floor, which
-        catches shadows; `environment` leaves it at infinity, with no floor.
+        catches shadows; `environment` shows it at infinity, with no floor.
       rotation: degrees about the vertical by which the HDRI is turned.
       dome_radius: metres.
       dome_height: metres above the floor from which the HDRI is projected.

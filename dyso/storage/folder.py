@@ -77,7 +77,7 @@ class Folder(Source):
         """Creates or replaces a file."""
 
     def append(self, name: str, data: bytes) -> None:
-        """Adds data to the end of a file, which one process alone may write.
+        """Adds data to the end of a file. Only one process may write the file.
 
         A bucket rewrites the file. If the process is killed, a local file may end with
         the first part of the data.

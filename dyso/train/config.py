@@ -18,8 +18,8 @@ class Model:
     Attributes:
       resolution: height and width of the views, in pixels. With `0 0`, `dyso train`
         takes the dataset's.
-      width: of the tokens of the encoder and the estimator.
-      heads: of every attention, which split `width` among them.
+      width: size of a token in the encoder and the estimator.
+      heads: attention heads; they share `width`.
       mlp: hidden width of the transformers' MLPs.
       cnn_width: channels of the first convolution. Each block doubles them, up to
         `width`.
@@ -51,7 +51,7 @@ class Model:
       estimator_attends_to_itself: its tokens attend to one another.
       estimator_gradient: gradients flow from it into the encoder.
       estimator_half: it sees one half of each target alone, left or right, drawn at
-        random (RUST). Metrics are over the right half, seen from the left.
+        random (RUST). Scores are those of the right half, with latents from the left.
       compute: type of activations and of the factors of matrix products. Always in
         float32: parameters, the sums within a product, norms, softmax, the latents and
         their linear map to queries, colours, and the loss. A product's result is
@@ -97,6 +97,12 @@ class Model:
         for size in self.resolution:
             if size % step:
                 raise UserError(f"model.resolution: must be multiples of {step}")
+        half = 2 * 2**self.estimator_blocks
+        if self.estimator_half and self.resolution[1] % half:
+            raise UserError(
+                f"model.resolution: the width must be a multiple of {half}, of which "
+                "the estimator sees half"
+            )
         if self.width % self.heads:
             raise UserError(f"model.width: must be a multiple of {self.heads} heads")
         if self.query == "features" and self.target_poses != "given":
@@ -146,10 +152,10 @@ class Training:
         others are added. 0 holds as many as a GPU has memory for, and all on a CPU.
       inputs: views that the encoder sees.
       targets: views that are rendered; 4 where latents are swapped.
-      pixels: drawn in a scene, uniformly over all its targets together.
+      pixels: drawn per scene and step, uniformly over all its targets together.
       control: where a target's latents come from on DySO (DyST, table 1): the matching
-        targets (`swap`); those or the target itself, by a coin (`half`); the mean of
-        both (`average`); the target itself (`none`).
+        targets (`swap`); those or the target itself, by a coin per scene (`half`); the
+        mean of both (`average`); the target itself (`none`).
       video_share: share of the steps that are on videos, if there are any.
       estimator_scale: factor of the gradients that flow to and through the estimator.
       static: takes all views from one dynamics step (RUST, SRT).

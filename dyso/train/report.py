@@ -170,9 +170,11 @@ def recombination(decoded: np.ndarray, true: np.ndarray) -> Image.Image:
 def _recombinations(evaluation: Evaluation) -> str:
     if not evaluation.recombinations:
         return ""
+    sheets = [recombination(*pair) for pair in evaluation.recombinations]
     body = "".join(
-        f"<p>{_picture(np.asarray(sheet) / 255, sheet.height)}</p>"
-        for sheet in (recombination(*pair) for pair in evaluation.recombinations)
+        f"<figure>{_picture(np.asarray(sheet) / 255, sheet.height)}"
+        f'<figcaption class="quiet">example {number}</figcaption></figure>'
+        for number, sheet in enumerate(sheets, start=1)
     )
     return (
         "<h2>Recombined latents</h2><p>Rows: the camera latent of a camera's view at "

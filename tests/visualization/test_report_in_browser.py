@@ -45,6 +45,7 @@ def report(tmp_path_factory):
         figures=figures,
         examples=[example],
         traversals={"camera": rng.random((1, 2, 7, 16, 16, 3))},
+        recombinations=[(rng.random((5, 5, 16, 16, 3)), rng.random((5, 5, 16, 16, 3)))],
     )
     path = tmp_path_factory.mktemp("report") / "evaluation.html"
     path.write_text(page(figures, evaluation), encoding="utf-8")
@@ -62,7 +63,7 @@ def test_no_picture_is_cut_off_at_any_width(report, tmp_path):
             rights = browser.run(
                 "[...document.images].map(own => own.getBoundingClientRect().right)"
             )
-            assert len(rights) == 3 + 1 + 9 + 1 + 2 * 7
+            assert len(rights) == 3 + 1 + 9 + 1 + 2 * 7 + 1
             assert max(rights) <= width
             assert browser.run("document.documentElement.scrollWidth") <= width
         captions = browser.run(
