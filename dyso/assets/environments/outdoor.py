@@ -3,441 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
 from dyso.assets.environments import surfaces
 from dyso.assets.environments.facades import (
     bench,
-    building,
     car,
     covered,
     house,
     lamp_post,
     plain,
 )
-from dyso.assets.environments.functions import Noise, circle, exp, mix, step
-from dyso.assets.environments.panorama import EYE, Panorama, Rays
-from dyso.assets.environments.sky import Sky
-from dyso.assets.environments.solids import Hits, Solid, box
-from dyso.assets.environments.surfaces import Ground
+from dyso.assets.environments.functions import Noise, circle, mix, step
+from dyso.assets.environments.landscape import (
+    GREEN,
+    ROCK,
+    add_horizon,
+    add_town,
+    add_trees,
+    draw_species,
+)
+from dyso.assets.environments.panorama import Panorama
+from dyso.assets.environments.place import Place
+from dyso.assets.environments.solids import box
 from dyso.assets.environments.trees import Species, Tree
 from dyso.assets.procedural.draw import Draw
-
-FREE = 9.0
-"""Metres around the centre that nothing may stand in, or put into its shadow."""
-FAR = 160.0
-"""Metres within which the ground shows shadows."""
-
-
-class Place:
-    """Ground, backdrop, solids and trees under a sky."""
-
-    def __init__(self, panorama: Panorama, draw: Draw, spread: float = math.pi):
-        """Draws the sky.
-
-        Args:
-          panorama: that is filled.
-          draw: of the environment.
-          spread: radians about the x axis within which the sun stands.
-        """
-        self.panorama, self.draw = panorama, draw
-        self.sky = Sky(draw, panorama, spread)
-        self.shore = (1.0, 0.0, math.inf)
-        self.reach = draw.named("air").real(900, 4000)
-        self.solids: list[Solid] = []
-        self.trees: list[Tree] = []
-        self.backdrops: list[Callable[[], None]] = []
-        self._land = Noise(draw, "land")
-
-    def lowest(self, x: float, y: float, reach: float, height: float) -> float:
-        """Returns a height that leaves the sun on the centre, at most `height`."""
-        sx, sy, sz = self.sky.sun
-        flat = math.sqrt(sx * sx + sy * sy)
-        along = (x * sx + y * sy) / flat
-        aside = abs(x * sy - y * sx) / flat
-        if along < 0 or aside > reach + FREE or max(self.sky.direct) <= 0:
-            return height
-        return min(height, max(along - reach - FREE, 1.0) * sz / flat * 0.92)
-
-    def block(
-        self,
-        draw: Draw,
-        x: float,
-        y: float,
-        sides: tuple[float, float, float],
-        yaw: float,
-    ) -> None:
-        """Adds a building, lower where it would hide the sun."""
-        w, d, h = sides
-        h = self.lowest(x, y, math.sqrt(w * w + d * d) / 2, h)
-        if h > 3:
-            self.solids += building(draw, self.sky, x, y, (w, d, round(h, 3)), yaw)
-
-    def tree(
-        self, draw: Draw, kind: Species, x: float, y: float, height: float
-    ) -> None:
-        """Adds a tree where it does not hide the sun."""
-        if self.lowest(x, y, height * 0.6, height) >= height:
-            self.trees.append(Tree(draw, kind, x, y, height))
-
-    def add(self, solids: Iterable[Solid]) -> None:
-        """Adds solids."""
-        self.solids += solids
-
-    def paint(self, ground: Ground, relief: float = 0.0) -> None:
-        """Paints everything.
-
-        Args:
-          ground: its material; x and y are world coordinates.
-          relief: how uneven it is: changes of the light by its noise.
-        """
-        self.sky.paint()
-        for backdrop in self.backdrops:
-            backdrop()
-        self._paint_ground(ground, relief)
-        for solid in self.solids:
-            self._paint_solid(solid)
-        trees = sorted(self.trees, key=lambda t: -(t.x * t.x + t.y * t.y))
-        for tree in trees:
-            tree.paint(self.panorama, self.sky, self.reach)
-
-    def _paint_ground(self, ground: Ground, relief: float) -> None:
-        p, sky = self.panorama, self.sky
-        for first in range(p.height // 2, p.height, 64):
-            rays = p.rays(first, min(first + 64, p.height))
-            t = EYE / np.maximum(-rays.z, 1e-4)
-            x, y = rays.x * t, rays.y * t
-            # The geometric mean of a pixel's two sides on the ground.
-            pixel = p.pixel * t * np.sqrt(np.maximum(t / EYE, 1))
-            albedo = ground(x, y, pixel)
-            sunlit = self._sunlit(x, y, np.zeros_like(x), t)
-            if relief:
-                a = self._land.layers(x * 0.8, y * 0.8, 6, 0.62, pixel * 0.8)
-                b = self._land.layers(
-                    x * 0.8 + 0.05 * sky.sun[0],
-                    y * 0.8 + 0.05 * sky.sun[1],
-                    6,
-                    0.62,
-                    pixel * 0.8,
-                )
-                sunlit = sunlit * np.clip(1 + relief * 10 * (a - b), 0.3, 1.6)
-            light = sky.light(albedo, (0.0, 0.0, 1.0), sunlit)
-            light *= self._near_walls(x, y)[:, None]
-            light = sky.haze(light, rays.x, rays.y, t, self.reach)
-            p.paint(rays, t, light.__getitem__)
-
-    def _near_walls(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Returns how much of the sky the ground sees beside solids [n]."""
-        seen = np.ones_like(x)
-        for solid in self.solids:
-            cx, cy, base = solid.center
-            if base > 1 or solid.height < 0.3:
-                continue
-            dx, dy = x - cx, y - cy
-            margin = min(0.25 * solid.height, 2.5) + 0.15
-            reach = solid.reach + margin
-            near = np.nonzero(dx * dx + dy * dy < reach * reach)[0]
-            if not len(near) or not solid.planes:
-                continue
-            lx, ly = solid.local(dx[near], dy[near])
-            out = np.full(len(near), -np.inf, np.float32)
-            for nx, ny, nz, offset in solid.planes:
-                if abs(nz) < 0.9:
-                    out = np.maximum(out, nx * lx + ny * ly - offset)
-            dark = 1 - 0.5 * (1 - step(out, 0, margin))
-            seen[near] *= dark.astype(np.float32)
-        return seen
-
-    def _sunlit(
-        self, x: np.ndarray, y: np.ndarray, z: np.ndarray, t: np.ndarray
-    ) -> np.ndarray:
-        """Returns how much of the sun points see [n]; t is their distance."""
-        lit = np.ones_like(x)
-        sx, sy, sz = self.sky.sun
-        if max(self.sky.direct) <= 0:
-            return lit
-        flat = math.sqrt(sx * sx + sy * sy)
-        leaves = self._land
-        for solid in [*self.solids, *(tree.shadow() for tree in self.trees)]:
-            cx, cy, base = solid.center
-            dx, dy = x - cx, y - cy
-            aside = np.abs(dx * sy - dy * sx) / flat
-            behind = -(dx * sx + dy * sy) / flat
-            length = (base + solid.height) * flat / sz
-            near = np.nonzero(
-                (aside < solid.reach)
-                & (behind > -solid.reach)
-                & (behind < length + solid.reach)
-                & (t < FAR)
-            )[0]
-            if not len(near):
-                continue
-            ox, oy = solid.local(dx[near], dy[near])
-            ex, ey = (float(v) for v in solid.local(sx, sy))
-            oz = z[near] - base
-            hit, _ = solid.enter((ox, oy, oz), (ex, ey, sz))
-            blocked = np.isfinite(hit).astype(np.float32)
-            if solid.soft:
-                gaps = leaves.layers(x[near] * 1.7, y[near] * 1.7, 4, 0.7)
-                blocked *= np.clip(1.25 - solid.soft - 0.8 * step(gaps, 0.5, 0.7), 0, 1)
-            lit[near] *= 1 - blocked
-        return lit
-
-    def _paint_solid(self, solid: Solid) -> None:
-        p, sky = self.panorama, self.sky
-        cx, cy, base = solid.center
-        rays = p.around(cx, cy, solid.reach, base, base + solid.height)
-        ones = np.ones_like(rays.x)
-        ox, oy = (float(v) for v in solid.local(-cx, -cy))
-        dx, dy = solid.local(rays.x, rays.y)
-        t, face = solid.enter(
-            (ox * ones, oy * ones, (EYE - base) * ones), (dx, dy, rays.z)
-        )
-
-        def colors(which: np.ndarray) -> np.ndarray:
-            hits = hits_of(solid, rays.take(which), t[which], face[which], p.pixel)
-            albedo, own = solid.surface(hits)
-            n = hits.normal
-            away = t[which]
-            x, y = rays.x[which] * away, rays.y[which] * away
-            z = rays.z[which] * away + EYE
-            lift = np.float32(0.01)
-            lit = self._sunlit(
-                x + n[:, 0] * lift, y + n[:, 1] * lift, z + n[:, 2] * lift, away
-            )
-            light = sky.light(albedo, (n[:, 0], n[:, 1], n[:, 2]), lit) + own
-            # Less of the sky is seen near the ground.
-            light *= (0.72 + 0.28 * step(hits.z + base, 0, 3))[:, None]
-            return sky.haze(light, rays.x[which], rays.y[which], away, self.reach)
-
-        p.paint(rays, t, colors)
-
-    def ridge(
-        self,
-        draw: Draw,
-        height: tuple[float, float],
-        color: np.ndarray,
-        *,
-        distance: float,
-        rough: float = 0.5,
-        leafy: float = 0.0,
-    ) -> None:
-        """Adds hills, mountains or a wood on the horizon.
-
-        Args:
-          draw: of the ridge.
-          height: degrees above the horizon, from and to.
-          color: albedo [3].
-          distance: metres, for the haze.
-          rough: how jagged it is, from 0 to 1.
-          leafy: degrees of tree tops along it.
-        """
-        noise, p, sky = Noise(draw, "ridge"), self.panorama, self.sky
-        low, high = (math.radians(h) for h in height)
-
-        def backdrop() -> None:
-            rows = int((0.5 - (high + 0.05) / math.pi) * p.height) - 4
-            rays = p.rays(max(rows, 0), p.height // 2 + 2)
-            # A circle through the noise, so that it closes.
-            flat = np.sqrt(rays.x * rays.x + rays.y * rays.y)
-            cx, cy = rays.x / flat, rays.y / flat
-            shape = noise.layers(
-                cx * 2.2 + 50, cy * 2.2 + 50, 8, 0.3 + 0.3 * rough, 0.0
-            )
-            top = low + (high - low) * step(shape, 0.15, 0.85)
-            if leafy:
-                tops = noise.layers(cx * 90 + 20, cy * 90 + 20, 4, 0.7, 0.0)
-                top = top + math.radians(leafy) * (tops - 0.4)
-            slope = rays.z / flat
-            inside = step(top - slope, -0.5 * p.pixel, 0.7 * p.pixel)
-            u, v = cx * 30, slope * 34
-            side = noise.layers(u + v * 0.7, v + cy * 30, 6, 0.65, p.pixel * 60)
-            other = noise.layers(
-                u + v * 0.7 + 0.3 * sky.sun[0],
-                v + cy * 30 + 0.3 * sky.sun[1],
-                6,
-                0.65,
-                p.pixel * 60,
-            )
-            facing = -(cx * sky.sun[0] + cy * sky.sun[1])
-            lit = np.clip(0.35 + 0.35 * facing + 3.5 * (side - other), 0.05, 1)
-            albedo = ((0.55 + 0.8 * side)[:, None] * color).astype(np.float32)
-            light = sky.light(albedo, sky.sun, lit)
-            light = sky.haze(
-                light, rays.x, rays.y, np.full_like(u, distance), self.reach
-            )
-            far = np.full_like(u, 1e6)
-            p.paint(rays, far, light.__getitem__, inside)
-
-        self.backdrops.append(backdrop)
-
-    def sea(self, draw: Draw, toward: float) -> None:
-        """Adds water from a shore to the horizon in a direction."""
-        p, sky, noise = self.panorama, self.sky, Noise(draw, "sea")
-        c, s = circle(toward)
-        deep = np.array([0.02, 0.075, 0.09], np.float32) * draw.real(0.7, 1.6)
-        shallow = np.array([0.1, 0.3, 0.28], np.float32)
-        shore = draw.real(14, 22)
-        self.shore = (c, s, shore)
-
-        def backdrop() -> None:
-            for first in range(p.height // 2, p.height, 64):
-                rays = p.rays(first, min(first + 64, p.height))
-                t = EYE / np.maximum(-rays.z, 1e-4)
-                x, y = rays.x * t, rays.y * t
-                along, aside = x * c + y * s, y * c - x * s
-                edge = shore + 4 * (noise.layers(aside * 0.05, aside * 0 + 3, 4) - 0.5)
-                out = along - edge
-                wet = step(out, 0, 0.6)
-                if not wet.any():
-                    continue
-                pixel = p.pixel * t * np.sqrt(np.maximum(t / EYE, 1))
-                w1 = noise.layers(along * 0.5, aside * 0.16, 5, 0.65, pixel * 0.4)
-                w2 = noise.layers(
-                    along * 0.5 + 0.15, aside * 0.16, 5, 0.65, pixel * 0.4
-                )
-                tilt = (w1 - w2) * 1.6
-                rise = np.maximum(-rays.z + 0.08 + tilt, 0.02)
-                flat = np.sqrt(np.maximum(1 - rise * rise, 0.01))
-                level = np.sqrt(rays.x * rays.x + rays.y * rays.y)
-                mirror = sky.radiance(
-                    rays.x / level * flat, rays.y / level * flat, rise
-                )
-                facing = np.clip(-rays.z - 0.5 * tilt, 0.0, 1)
-                fresnel = 0.03 + 0.97 * exp(-6.5 * facing)
-                body = mix(shallow, deep, step(out, 0, 35)[:, None])
-                light = sky.light(
-                    body.astype(np.float32), (0.0, 0.0, 1.0), np.ones_like(x)
-                )
-                light = mix(light, np.minimum(mirror, 40), fresnel[:, None])
-                # The sun's glitter.
-                hx = rays.x / level * sky.sun[0] + rays.y / level * sky.sun[1]
-                glint = step(hx, 0.75, 1.0) * step(tilt, 0.1, 0.5) * 3
-                light += glint[:, None] * np.array(sky.direct) * 0.1
-                surf = noise.layers(along * 0.35 + 9, aside * 0.06, 5, 0.6, 0.0)
-                foam = step(-out, -5, 0) * step(
-                    surf + 0.4 * step(-out, -1.5, 0), 0.5, 0.7
-                )
-                white = sky.light(
-                    np.full_like(light, 0.85), (0.0, 0.0, 1.0), np.ones_like(x)
-                )
-                light = mix(light, white, foam[:, None])
-                light = sky.haze(light, rays.x, rays.y, t, self.reach).astype(
-                    np.float32
-                )
-                near = np.where(along > 0, t, np.float32(np.inf)) * np.float32(0.999)
-                p.paint(rays, near, light.__getitem__, wet)
-
-        self.backdrops.append(backdrop)
-
-
-def hits_of(
-    solid: Solid, rays: Rays, t: np.ndarray, face: np.ndarray, angle: float
-) -> Hits:
-    """Returns the points that rays hit."""
-    cx, cy, base = solid.center
-    x, y = solid.local(rays.x * t - cx, rays.y * t - cy)
-    z = rays.z * t + EYE - base
-    if solid.planes:
-        planes = np.array(solid.planes, np.float32)[face]
-        nx, ny, nz = planes[:, 0], planes[:, 1], planes[:, 2]
-    else:
-        a, b, c = solid.axes
-        nx, ny, nz = x / (a * a), y / (b * b), (z - solid.height / 2) / (c * c)
-        length = np.sqrt(nx * nx + ny * ny + nz * nz)
-        nx, ny, nz = nx / length, ny / length, nz / length
-    c, s = circle(solid.yaw)
-    normal = np.stack([c * nx - s * ny, s * nx + c * ny, nz], -1).astype(np.float32)
-    level = np.abs(nz) > 0.8
-    u = np.where(level, x, np.where(np.abs(nx) > np.abs(ny), y, x))
-    return Hits(
-        x=x,
-        y=y,
-        z=z,
-        u=u,
-        v=np.where(level, y, z),
-        normal=normal,
-        pixel=t * angle,
-        face=face,
-    )
-
-
-GREEN = np.array([0.045, 0.075, 0.03], np.float32)
-ROCK = np.array([0.2, 0.17, 0.145], np.float32)
-
-
-def _far(place: Place, draw: Draw) -> None:
-    """Adds what stands on the horizon behind a town or a field."""
-    choice = draw.whole(0, 3)
-    if choice == 0:
-        color = mix(ROCK, GREEN, draw.real(0, 1)) * 1.3
-        place.ridge(
-            draw.named("a"), (2, draw.real(6, 11)), color, distance=2500, rough=0.7
-        )
-    if choice in (1, 3):
-        place.ridge(
-            draw.named("b"),
-            (0.5, draw.real(2, 5)),
-            GREEN * 1.4,
-            distance=1200,
-            rough=0.3,
-            leafy=0.3,
-        )
-    place.ridge(
-        draw.named("c"),
-        (0.3, draw.real(1.4, 2.5)),
-        GREEN,
-        distance=350,
-        rough=0.3,
-        leafy=1.2,
-    )
-
-
-def _town(place: Place, draw: Draw, near: float, low: float, high: float) -> None:
-    """Adds a ring of buildings."""
-    angle, start = 0.0, draw.real(-math.pi, math.pi)
-    while angle < 2 * math.pi - 0.3:
-        far = near + draw.real(0, 18)
-        w, d = draw.real(12, 26), draw.real(10, 16)
-        step_ = w / far
-        c, s = circle(start + angle + step_ / 2)
-        if draw.chance(0.88):
-            place.block(
-                draw.named(f"block {angle:.3f}"),
-                c * (far + d / 2),
-                s * (far + d / 2),
-                (d, w, draw.real(low, high)),
-                round(start + angle + step_ / 2, 6),
-            )
-        angle += step_ + draw.real(0.0, 0.12)
-
-
-def _trees(
-    place: Place,
-    draw: Draw,
-    kinds: list[Species],
-    count: int,
-    near: float,
-    far: float,
-    height: tuple[float, float],
-) -> None:
-    for index in range(count):
-        c, s = circle(draw.real(-math.pi, math.pi))
-        share = draw.real(0, 1)
-        away = near + (far - near) * share
-        kind = draw.pick(kinds)
-        place.tree(
-            draw.named(f"tree {index}"), kind, c * away, s * away, draw.real(*height)
-        )
-
-
-def _species(draw: Draw, conifers: float = 0.25) -> list[Species]:
-    return [
-        Species(draw.named(f"species {i}"), conifer=draw.chance(conifers))
-        for i in range(3)
-    ]
 
 
 def street(p: Panorama, draw: Draw) -> None:
@@ -461,8 +53,8 @@ def street(p: Panorama, draw: Draw) -> None:
                     0.0,
                 )
             x += w + d.pick((0.0, 0.0, 0.05, 4.0))
-    _far(place, d.named("far"))
-    kinds = _species(d, 0.0)
+    add_horizon(place, d.named("far"))
+    kinds = draw_species(d, 0.0)
     for x in np.arange(-90, 91, d.real(11, 16)).tolist():
         for side in (-1, 1):
             if abs(x) > 9 and d.chance(0.55):
@@ -519,10 +111,10 @@ def plaza(p: Panorama, draw: Draw) -> None:
     make = d.pick((surfaces.slabs, surfaces.slabs, surfaces.cobbles, surfaces.concrete))
     first, other = make(d.named("a")), surfaces.slabs(d.named("b"))
     grid = d.pick((0.0, 4.5, 6.0))
-    _town(place, d, d.real(24, 38), 9, 26)
-    _far(place, d.named("far"))
-    kinds = _species(d, 0.05)
-    _trees(place, d, kinds, d.whole(3, 10), 15, 26, (5, 9))
+    add_town(place, d, d.real(24, 38), 9, 26)
+    add_horizon(place, d.named("far"))
+    kinds = draw_species(d, 0.05)
+    add_trees(place, d, kinds, d.whole(3, 10), 15, 26, (5, 9))
     for index in range(d.whole(2, 6)):
         turn = d.real(-math.pi, math.pi)
         c, s = circle(turn)
@@ -548,14 +140,14 @@ def park(p: Panorama, draw: Draw) -> None:
     """Paints a lawn with trees, a path and houses behind."""
     place, d = Place(p, draw), draw.named("park")
     lawn, path = surfaces.grass(d.named("lawn")), surfaces.earth(d.named("path"))
-    kinds = _species(d)
+    kinds = draw_species(d)
     bushes = [Species(d.named("bush"), bush=True)]
-    _trees(place, d, kinds, d.whole(25, 45), 17, 60, (6, 15))
-    _trees(place, d.named("more"), kinds, 40, 60, 130, (8, 16))
-    _trees(place, d.named("bushes"), bushes, d.whole(4, 14), 14, 40, (1.0, 2.4))
+    add_trees(place, d, kinds, d.whole(25, 45), 17, 60, (6, 15))
+    add_trees(place, d.named("more"), kinds, 40, 60, 130, (8, 16))
+    add_trees(place, d.named("bushes"), bushes, d.whole(4, 14), 14, 40, (1.0, 2.4))
     if d.chance(0.5):
-        _town(place, d.named("town"), d.real(90, 130), 10, 35)
-    _far(place, d.named("far"))
+        add_town(place, d.named("town"), d.real(90, 130), 10, 35)
+    add_horizon(place, d.named("far"))
     c, s = circle(d.real(-math.pi, math.pi))
     off, wide, bend = d.real(-9, 9), d.real(1.2, 2.2), d.real(0.0, 0.03)
     for index in range(d.whole(1, 4)):
@@ -604,9 +196,9 @@ def meadow(p: Panorama, draw: Draw) -> None:
     place.ridge(
         d.named("c"), (0.1, d.real(0.8, 1.8)), GREEN, distance=300, rough=0.3, leafy=0.9
     )
-    kinds = _species(d, 0.2)
-    _trees(place, d, kinds, d.whole(4, 18), 22, 90, (6, 14))
-    _trees(
+    kinds = draw_species(d, 0.2)
+    add_trees(place, d, kinds, d.whole(4, 18), 22, 90, (6, 14))
+    add_trees(
         place,
         d.named("bushes"),
         [Species(d.named("bush"), bush=True)],
@@ -641,7 +233,7 @@ def beach(p: Panorama, draw: Draw) -> None:
     place.sea(d.named("sea"), toward)
     c, s, shore = place.shore
     plants = [Species(d.named("bush"), bush=True)]
-    trees = _species(d, 0.1)
+    trees = draw_species(d, 0.1)
     for index in range(d.whole(10, 45)):
         turn = toward + math.pi + d.real(-1.1, 1.1)
         cc, ss = circle(turn)
@@ -683,7 +275,7 @@ def desert(p: Panorama, draw: Draw) -> None:
     place.ridge(
         d.named("b"), (0.1, d.real(1.5, 4)), red * 1.2, distance=1100, rough=0.5
     )
-    _trees(
+    add_trees(
         place,
         d,
         [Species(d.named("bush"), bush=True)],
@@ -704,7 +296,7 @@ def winter(p: Panorama, draw: Draw) -> None:
         d.named("b"), (1, d.real(3, 5)), GREEN * 1.5, distance=900, rough=0.4, leafy=0.8
     )
     kinds = [Species(d.named(f"species {i}"), conifer=True) for i in range(2)]
-    _trees(place, d, kinds, d.whole(35, 70), 18, 80, (6, 15))
+    add_trees(place, d, kinds, d.whole(35, 70), 18, 80, (6, 15))
     for index in range(d.whole(0, 3)):
         c, s = circle(d.real(-math.pi, math.pi))
         place.add(
@@ -719,9 +311,9 @@ def forest(p: Panorama, draw: Draw) -> None:
     floor, lawn = surfaces.earth(d.named("floor")), surfaces.grass(d.named("grass"))
     noise, share = Noise(d, "patches"), d.real(0.3, 0.7)
     place.ridge(d.named("a"), (6, 12), GREEN * 0.8, distance=150, rough=0.4, leafy=3)
-    kinds = _species(d, d.pick((0.0, 0.5, 1.0)))
-    _trees(place, d, kinds, d.whole(60, 90), 17, 60, (9, 18))
-    _trees(
+    kinds = draw_species(d, d.pick((0.0, 0.5, 1.0)))
+    add_trees(place, d, kinds, d.whole(60, 90), 17, 60, (9, 18))
+    add_trees(
         place,
         d.named("bushes"),
         [Species(d.named("bush"), bush=True)],
@@ -743,9 +335,9 @@ def car_park(p: Panorama, draw: Draw) -> None:
     """Paints an asphalt lot with marked bays, cars and halls."""
     place, d = Place(p, draw), draw.named("lot")
     road = surfaces.asphalt(d.named("road"))
-    _town(place, d, d.real(45, 70), 6, 14)
-    _far(place, d.named("far"))
-    _trees(place, d, _species(d, 0.1), d.whole(6, 18), 34, 44, (5, 10))
+    add_town(place, d, d.real(45, 70), 6, 14)
+    add_horizon(place, d.named("far"))
+    add_trees(place, d, draw_species(d, 0.1), d.whole(6, 18), 34, 44, (5, 10))
     fill = d.real(0.3, 0.8)
     for row in (-24.0, -13.5, 13.5, 24.0):
         for bay in range(-11, 11):
@@ -782,8 +374,8 @@ def suburb(p: Panorama, draw: Draw) -> None:
     place, d = Place(p, draw, 1.4), draw.named("suburb")
     road, lawn = surfaces.asphalt(d.named("road")), surfaces.grass(d.named("lawn"))
     path = surfaces.concrete(d.named("path"))
-    _far(place, d.named("far"))
-    kinds = _species(d, 0.2)
+    add_horizon(place, d.named("far"))
+    kinds = draw_species(d, 0.2)
     hedge = [Species(d.named("hedge"), bush=True)]
     for side in (-1, 1):
         x = -110.0
@@ -820,7 +412,7 @@ def suburb(p: Panorama, draw: Draw) -> None:
                     )
                 )
             x += d.real(17, 22)
-    _trees(place, d.named("behind"), kinds, 40, 45, 90, (7, 14))
+    add_trees(place, d.named("behind"), kinds, 40, 45, 90, (7, 14))
 
     def ground(x: np.ndarray, y: np.ndarray, pixel: np.ndarray) -> np.ndarray:
         away = np.abs(y)
@@ -853,10 +445,10 @@ def rooftop(p: Panorama, draw: Draw) -> None:
         x, y = d.pick(((x, y), (-x, y), (y, x), (y, -x)))
         place.add([box(x, y, (0.9, 0.9, 0.7), pots)])
         place.trees.append(Tree(d.named(f"bush {index}"), bush, x, y, 1.7))
-    _town(place, d.named("near"), 40, 6, 22)
-    _town(place, d.named("middle"), 75, 12, 45)
-    _town(place, d.named("behind"), 130, 20, 80)
-    _far(place, d.named("far"))
+    add_town(place, d.named("near"), 40, 6, 22)
+    add_town(place, d.named("middle"), 75, 12, 45)
+    add_town(place, d.named("behind"), 130, 20, 80)
+    add_horizon(place, d.named("far"))
 
     def ground(x: np.ndarray, y: np.ndarray, pixel: np.ndarray) -> np.ndarray:
         rgb = floor(x, y, pixel)
@@ -881,11 +473,11 @@ def courtyard(p: Panorama, draw: Draw) -> None:
             (10, 2 * half + 20, d.real(6, 13)),
             round(turn * math.pi / 2, 6),
         )
-    _town(place, d.named("behind"), 60, 14, 30)
-    _far(place, d.named("far"))
-    kinds = _species(d, 0.0)
-    _trees(place, d, kinds, d.whole(1, 5), half - 4, half - 2, (4, 7))
-    _trees(
+    add_town(place, d.named("behind"), 60, 14, 30)
+    add_horizon(place, d.named("far"))
+    kinds = draw_species(d, 0.0)
+    add_trees(place, d, kinds, d.whole(1, 5), half - 4, half - 2, (4, 7))
+    add_trees(
         place,
         d.named("bushes"),
         [Species(d.named("bush"), bush=True)],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dyso.assets.environments.functions import circle
+from dyso.assets.environments.panorama import EYE, Panorama, Rays
 
 Surface = Callable[["Hits"], tuple[np.ndarray, np.ndarray]]
 """Returns albedo [n, 3] and the radiance [n, 3] that a surface has of its own."""
@@ -97,6 +98,30 @@ class Solid:
         hit = (near < far) & (near > 1e-3)
         return np.where(hit, near, np.float32(np.inf)).astype(np.float32), face
 
+    def beside(
+        self, x: np.ndarray, y: np.ndarray, margin: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Finds the points [n] that are near the sides of a solid with planes.
+
+        Args:
+          x: of the points.
+          y: of the points.
+          margin: metres from the vertical cylinder that holds the solid.
+
+        Returns:
+          The indices [m] of those within the margin, and how many metres [m] they are
+          outside of the steep planes; negative below the solid.
+        """
+        dx, dy = x - self.center[0], y - self.center[1]
+        reach = self.reach + margin
+        near = np.nonzero(dx * dx + dy * dy < reach * reach)[0]
+        lx, ly = self.local(dx[near], dy[near])
+        out = np.full(len(near), -np.inf, np.float32)
+        for nx, ny, nz, offset in self.planes:
+            if abs(nz) < 0.9:
+                out = np.maximum(out, nx * lx + ny * ly - offset)
+        return near, out
+
     def _ellipsoid(
         self,
         origin: tuple[Any, Any, Any],
@@ -112,6 +137,27 @@ class Solid:
         hit = (root > 0) & (t > 1e-3)
         t = np.where(hit, t, np.float32(np.inf)).astype(np.float32)
         return t, np.zeros(t.shape, np.int8)
+
+
+def _on_rectangle(
+    planes: Sequence[tuple[float, float, float, float]],
+    x: float,
+    y: float,
+    sides: tuple[float, float, float],
+    surface: Surface,
+    base: float,
+    yaw: float,
+) -> Solid:
+    """Returns a solid that stands on a rectangle about (x, y)."""
+    w, d, h = sides
+    return Solid(
+        planes=planes,
+        center=(x, y, base),
+        yaw=yaw,
+        reach=math.sqrt(w * w + d * d) / 2,
+        height=h,
+        surface=surface,
+    )
 
 
 def box(
@@ -133,15 +179,7 @@ def box(
         (0.0, 0.0, 1.0, h),
         (0.0, 0.0, -1.0, 0.0),
     ]
-    reach = math.sqrt(w * w + d * d) / 2
-    return Solid(
-        planes=planes,
-        center=(x, y, base),
-        yaw=yaw,
-        reach=reach,
-        height=h,
-        surface=surface,
-    )
+    return _on_rectangle(planes, x, y, sides, surface, base, yaw)
 
 
 def gable(
@@ -164,14 +202,7 @@ def gable(
         (0.0, -ny, nz, nz * h),
         (0.0, 0.0, -1.0, 0.0),
     ]
-    return Solid(
-        planes=planes,
-        center=(x, y, base),
-        yaw=yaw,
-        reach=math.sqrt(w * w + d * d) / 2,
-        height=h,
-        surface=surface,
-    )
+    return _on_rectangle(planes, x, y, sides, surface, base, yaw)
 
 
 def wedge(
@@ -195,14 +226,7 @@ def wedge(
             normal = (flat, 0.0) if axis == 0 else (0.0, flat)
             planes.append((*normal, lean / length, half * h / length))
     planes.append((0.0, 0.0, -1.0, 0.0))
-    return Solid(
-        planes=planes,
-        center=(x, y, base),
-        yaw=yaw,
-        reach=math.sqrt(w * w + d * d) / 2,
-        height=h,
-        surface=surface,
-    )
+    return _on_rectangle(planes, x, y, sides, surface, base, yaw)
 
 
 def column(
@@ -251,4 +275,51 @@ def ellipsoid(
         axes=axes,
         surface=surface,
         soft=soft,
+    )
+
+
+def seen(solid: Solid, panorama: Panorama) -> tuple[Rays, np.ndarray, np.ndarray]:
+    """Returns the pixels that may show a solid; the distance to it; and which plane.
+
+    The distance is infinite where a pixel does not show it.
+    """
+    cx, cy, base = solid.center
+    rays = panorama.around(cx, cy, solid.reach, base, base + solid.height)
+    ones = np.ones_like(rays.x)
+    ox, oy = (float(v) for v in solid.local(-cx, -cy))
+    dx, dy = solid.local(rays.x, rays.y)
+    distance, face = solid.enter(
+        (ox * ones, oy * ones, (EYE - base) * ones), (dx, dy, rays.z)
+    )
+    return rays, distance, face
+
+
+def hits_of(
+    solid: Solid, rays: Rays, t: np.ndarray, face: np.ndarray, angle: float
+) -> Hits:
+    """Returns the points that rays hit."""
+    cx, cy, base = solid.center
+    x, y = solid.local(rays.x * t - cx, rays.y * t - cy)
+    z = rays.z * t + EYE - base
+    if solid.planes:
+        planes = np.array(solid.planes, np.float32)[face]
+        nx, ny, nz = planes[:, 0], planes[:, 1], planes[:, 2]
+    else:
+        a, b, c = solid.axes
+        nx, ny, nz = x / (a * a), y / (b * b), (z - solid.height / 2) / (c * c)
+        length = np.sqrt(nx * nx + ny * ny + nz * nz)
+        nx, ny, nz = nx / length, ny / length, nz / length
+    c, s = circle(solid.yaw)
+    normal = np.stack([c * nx - s * ny, s * nx + c * ny, nz], -1).astype(np.float32)
+    level = np.abs(nz) > 0.8
+    u = np.where(level, x, np.where(np.abs(nx) > np.abs(ny), y, x))
+    return Hits(
+        x=x,
+        y=y,
+        z=z,
+        u=u,
+        v=np.where(level, y, z),
+        normal=normal,
+        pixel=t * angle,
+        face=face,
     )
