@@ -307,31 +307,43 @@ def compose(
       Radiance [H, W, 3]; and how far, as a share of the plate's, path tracing differs
       on average from the shaded plate along the worst edge of the window.
     """
-    image, gap = shaded(empty, shade, traced, instance)
     inside = shade.window.slices
+    near = ndimage.binary_dilation(instance[inside] > 0, iterations=2)
+    floor = ~near & (traced[..., 3] > 0.99)
+    to_edge = _to_edge(shade.window, instance.shape)
+    image, gap = shaded(empty, shade, traced, floor, floor & (to_edge < STRIP))
     # The outermost traced pixels are noisier, for the denoiser sees fewer neighbours.
-    share = np.where(
-        _floor(traced, instance[inside]),
-        np.minimum((_to_edge(shade.window, instance.shape) + 0.5) / (STRIP + 0.5), 1),
-        1.0,
-    )
+    share = np.where(floor, np.minimum((to_edge + 0.5) / (STRIP + 0.5), 1), 1.0)
     path_traced = over(traced, empty.plate[inside])
     image[inside] += share[..., None] * (path_traced - image[inside])
     return image, gap
 
 
 def shaded(
-    empty: EmptyView, shade: Shade, traced: np.ndarray, instance: np.ndarray
+    empty: EmptyView,
+    shade: Shade,
+    traced: np.ndarray,
+    floor: np.ndarray,
+    strip: np.ndarray,
 ) -> tuple[np.ndarray, float]:
     """Returns the radiance [H, W, 3] of a view's floor without objects on it.
 
     It is the plate minus the blocked light, plus the reflected light. The light that an
     object reflects to the floor is assumed uniform over the object; its amount is
-    fitted to the floor inside the window. For the arguments and the gap, see `compose`.
+    fitted to the floor inside the window.
+
+    Args:
+      empty: see `compose`.
+      shade: see `compose`.
+      traced: see `compose`.
+      floor: [h, w], the pixels of the window that show the floor alone.
+      strip: [h, w], those of them that are near an edge.
+
+    Returns:
+      The radiance, and the gap, see `compose`.
     """
     plate, window, inside = empty.plate, shade.window, shade.window.slices
     size = (int(plate.shape[0]), int(plate.shape[1]))
-    floor = _floor(traced, instance[inside])
     under = np.maximum(plate[inside], 1e-6)
     ratio = traced[..., :3] / under - 1 + shade.lost[inside]
     covered = shade.covered[inside]
@@ -349,7 +361,6 @@ def shaded(
         for line in window.inner_edges(size)
         if floor[line].sum() >= 8
     ]
-    strip = floor & (_to_edge(window, size) < STRIP)
     # As a share of the floor's light, lit or shaded, whichever changes less: a
     # difference of the lit floor would make a shadow black, and one of a shadow, as a
     # share of what is left there, would make the lit floor too bright.
@@ -361,12 +372,6 @@ def shaded(
     smaller = np.where(np.abs(share) < np.abs(lit_share), share, lit_share)
     factor += empty.on_floor[..., None] * smaller
     return plate * np.maximum(factor, 0), max(gaps, default=0.0)
-
-
-def _floor(traced: np.ndarray, instance: np.ndarray) -> np.ndarray:
-    """Returns which pixels [h, w] of a window show the floor alone."""
-    near = ndimage.binary_dilation(instance > 0, iterations=2)
-    return ~near & (traced[..., 3] > 0.99)
 
 
 def _to_edge(window: Window, size: tuple[int, ...]) -> np.ndarray:

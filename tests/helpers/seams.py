@@ -77,7 +77,13 @@ def main() -> None:
     resolved = resolve(spec, Path())
     found: list[tuple[int, float, float]] = []
     whole = 0
-    compose = shadows.compose
+    compose, shaded = shadows.compose, shadows.shaded
+    floors: list[np.ndarray] = []
+
+    def kept(*arguments: Any) -> Any:
+        image, gap = shaded(*arguments)
+        floors.append(image.copy())
+        return image, gap
 
     def composed(empty: Any, shade: Any, traced: Any, instance: Any) -> Any:
         nonlocal whole
@@ -86,14 +92,14 @@ def main() -> None:
             whole += 1
         else:
             near = ndimage.binary_dilation(instance > 0, iterations=3)
-            shaded, _ = shadows.shaded(empty, shade, traced, instance)
+            on_floor = empty.on_floor & ~near
             found.extend(
                 (number, *each)
-                for each in steps(image, shaded, empty.on_floor & ~near, shade.window)
+                for each in steps(image, floors[-1], on_floor, shade.window)
             )
         return image, gap
 
-    shadows.compose = composed
+    shadows.compose, shadows.shaded = composed, kept
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME", folder)
         stage = Stage(*manifests(resolved), Path(folder), "cpu")
