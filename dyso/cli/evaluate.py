@@ -154,17 +154,8 @@ def describe(figures: dict[str, Any]) -> list[str]:
     """Returns the report's main figures, one per line."""
     lines = []
     for row in figures["views"]:
-        values = [
-            f"{title} {row[name]:.{digits}f}"
-            for name, title, digits in (
-                ("psnr", "PSNR", 2),
-                ("ssim", "SSIM", 3),
-                ("lpips", "LPIPS", 3),
-            )
-            if name in row
-        ]
         seen = ", which it has seen" if row["sees_what_is_scored"] else ""
-        lines.append(f"{', '.join(values)}: {row['scored']}{seen}; {row['how']}")
+        lines.append(f"{_scores(row)}: {row['scored']}{seen}; {row['how']}")
     for name, why in figures["skipped"].items():
         lines.append(f"no {name.upper()}: {why}")
     for name in ("R_cam", "R_dyn"):
@@ -175,19 +166,26 @@ def describe(figures: dict[str, Any]) -> list[str]:
                 f"{separation[f'{name}_median']:.3f}"
             )
     for name, floor in figures["floors"].items():
-        scores = [
-            f"{title} {floor[key]:.{digits}f}"
-            for key, title, digits in (
-                ("psnr", "PSNR", 2),
-                ("R_cam", "R_cam", 3),
-                ("R_dyn", "R_dyn", 3),
-            )
-            if key in floor
-        ]
-        lines.append(f"floor {name}: {', '.join(scores)}")
+        lines.append(f"floor {name}: {_scores(floor)}")
     if "poses" in figures:
         poses = figures["poses"]
         lines.append(
             f"relative positions: MSE {poses['mse']:.4f} m², R² {poses['r2']:.4f}"
         )
     return lines
+
+
+def _scores(row: dict[str, Any]) -> str:
+    """Returns the scores that a row of the report has, in one line."""
+    scores = [
+        ("psnr", "PSNR", 2),
+        ("ssim", "SSIM", 3),
+        ("lpips", "LPIPS", 3),
+        ("R_cam", "R_cam", 3),
+        ("R_dyn", "R_dyn", 3),
+    ]
+    return ", ".join(
+        f"{title} {row[name]:.{digits}f}"
+        for name, title, digits in scores
+        if name in row
+    )

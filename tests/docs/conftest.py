@@ -12,7 +12,7 @@ from helpers.manual import FIRST, ROOT, go_through
 # What the first tutorial renders is smaller, so that it takes seconds.
 SMALL = {
     "splits": {"train": 4, "test": 1},
-    "resolution": [64, 64],
+    "resolution": [96, 96],  # at 64, warping by flow explains too little of the sand
     "render": {"samples": 2, "layers": ["color", "depth", "instance", "category"]},
 }
 

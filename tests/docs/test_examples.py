@@ -41,7 +41,7 @@ def test_every_script_is_on_the_page_and_tested():
 
 def test_training_loop(example):
     out = example("training_loop")
-    assert out.count("(2, 5, 64, 64, 3)") == 4
+    assert out.count("(2, 5, 96, 96, 3)") == 4
     assert out.endswith("a new loader continues with the same batch\n")
 
 
@@ -59,8 +59,7 @@ def test_flow_between_views(example):
         r"colours: ([\d.]+) before warping, ([\d.]+) after",
         example("flow_between_views"),
     )
-    # Not 0: shading and highlights do not move with the surface.
-    assert float(after) < 0.7 * float(before)
+    assert float(after) < float(before) / 2
 
 
 def test_camera_paths(example):
@@ -96,4 +95,4 @@ def test_tensorflow_input(place):
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("(2, 3, 64, 64, 3) (2, 4, 64, 64, 3)") == 2
+    assert done.stdout.count("(2, 3, 96, 96, 3) (2, 4, 96, 96, 3)") == 2
