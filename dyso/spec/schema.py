@@ -165,7 +165,7 @@ class Render:
       denoise: run OpenImageDenoise on the path-traced pixels.
       shortcut: path trace only a window around the objects, and look the rest of the
         background up in the HDRI, where both agree; `off` path traces every pixel, for
-        about ten times the cost.
+        two to four times the cost.
       view_transform: Blender's name for the map from scene-linear light to colour.
       auto_exposure: how far the exposure adapts to the HDRI's light: 0 does not adapt,
         1 makes a level grey card equally bright under every HDRI. In between, dark

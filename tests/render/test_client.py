@@ -108,9 +108,9 @@ def test_too_much_memory_ends_the_worker_alone(starter: ResolvedSpec) -> None:
         Renderer(
             objects=starter.objects.manifest,
             backgrounds=starter.backgrounds.manifest,
-            memory=200_000_000,
+            memory=50_000_000,  # less than Blender takes to start
         ) as renderer,
-        pytest.raises(RenderError, match=r"more than 0\.2 GB") as caught,
+        pytest.raises(RenderError, match=r"more than 0\.1 GB") as caught,
     ):
         renderer.render(sample_scene(starter, "train", 0))
     assert caught.value.reason == "memory"
