@@ -30,6 +30,7 @@ ABSENT = {
     "dyso.export": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
     "dyso.visualization": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
     "dyso.validation": RENDERERS | TENSORFLOW | BEAM | {"grain", "dyso.pipeline"},
+    "dyso.scoring": HEAVY | {"grain", "skimage", "dyso.pipeline"},
     # As on a machine with JAX alone; see benchmarks/gpu.py.
     "dyso.train.run": RENDERERS | TENSORFLOW | BEAM | DATA | {"pydantic", "PIL"},
     "dyso.cli": HEAVY | DATA | {"PIL", "dyso.pipeline", "dyso.records"},

@@ -2,7 +2,14 @@
 
 from dyso.reading.dataset import Dataset, Split
 from dyso.reading.loading import Source, loader
-from dyso.reading.motion import MOTION_FIELDS, flow, tracks, view_of, views_of
+from dyso.reading.motion import (
+    MOTION_FIELDS,
+    flow,
+    motion_masks,
+    tracks,
+    view_of,
+    views_of,
+)
 
 __all__ = [
     "MOTION_FIELDS",
@@ -11,6 +18,7 @@ __all__ = [
     "Split",
     "flow",
     "loader",
+    "motion_masks",
     "tracks",
     "view_of",
     "views_of",

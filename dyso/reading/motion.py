@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from dyso import geometry
 
@@ -19,6 +19,8 @@ MOTION_FIELDS = (
     "objects/quaternions",
 )
 """The fields that a record must hold."""
+MOVED = 1e-3
+"""Metres; a point moves if it is farther than this from where it was."""
 
 
 def views_of(
@@ -73,3 +75,50 @@ def tracks(
     """
     views = views_of(record)
     return geometry.tracks(view_of(views, source), rows, columns, views)
+
+
+def motion_masks(
+    record: Mapping[str, Any],
+    steps: Sequence[int] | None = None,
+    others: Sequence[int] | None = None,
+) -> Bool[np.ndarray, "V H W"]:
+    """Returns which pixels show something that moves.
+
+    A pixel moves if the point that it shows is more than `MOVED` away at one of the
+    other dynamics steps. The background is still, and so are shadows on it.
+
+    Args:
+      record: with `MOTION_FIELDS`, of some or all views, and of all dynamics steps.
+      steps: the dynamics step of each view; None if the record has all its views.
+      others: the dynamics steps to compare with; None means all steps of the scene.
+    """
+    views = views_of(record, steps)
+    poses = geometry.instance_poses(
+        record["objects/positions"].astype(np.float64),
+        record["objects/quaternions"].astype(np.float64),
+    )
+    if others is not None:
+        poses = poses[:, list(others)]
+    moves = np.zeros(views.depth.shape, bool)
+    for mask, view in zip(moves, map(geometry.View, *views), strict=True):
+        for instance in np.unique(view.instance[view.instance > 0]):
+            row, column = np.nonzero(view.instance == instance)
+            pixels = np.stack([column, row], axis=-1) + 0.5
+            origins, directions = geometry.rays(
+                view.intrinsics, view.extrinsics, pixels
+            )
+            points = origins + directions * view.depth[row, column][:, None]
+            local = geometry.transform(
+                geometry.invert(view.poses[instance])[None], points
+            )
+            still = np.arange(len(points))
+            for pose in poses[instance]:
+                there = geometry.transform(pose[None], local[still])
+                distance = np.linalg.norm(there - points[still], axis=-1)
+                still = still[distance <= MOVED]
+                if not len(still):
+                    break
+            moving = np.ones(len(points), bool)
+            moving[still] = False
+            mask[row, column] = moving
+    return moves

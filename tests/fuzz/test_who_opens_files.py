@@ -15,7 +15,7 @@ DYSO = ROOT / "dyso"
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 
 # What opens them, and where in `dyso` it may stand: for what this project writes, and
-# the picture that the user of `dyso manipulate` names.
+# the pictures that the users of `dyso manipulate` and `dyso score` name.
 OPENERS = {
     r"\btrimesh\b": set(),
     r"\bimageio\b": set(),
@@ -24,6 +24,7 @@ OPENERS = {
         "images.py",
         "records/images.py",
         "records/clips.py",
+        "scoring/predictions.py",
         "train/manipulation.py",
     },
     r"\bOpenEXR\.(File|InputFile)\(": {"visualization/files.py"},
