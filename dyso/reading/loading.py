@@ -102,6 +102,7 @@ def loader(
     processes: int = 1,
     workers: int = 0,
     drop_remainder: bool = True,
+    skip: int = 0,
 ) -> grain.IterDataset:
     """Returns batches of scenes, as an iterator whose state can be saved.
 
@@ -111,7 +112,9 @@ def loader(
 
     Every epoch has a new order of scenes and new views; `seed` determines both. After
     `set_state` the same batches follow as after `get_state`, provided that the
-    arguments are the same; `workers` may differ.
+    arguments are the same; `workers` may differ. `skip` resumes with another number of
+    processes: after `steps` batches in each of them, a loader with
+    `skip=steps * batch_size * processes` reads every scene that they did not.
 
     Args:
       source: the scenes; the seed of a `Source` is not used.
@@ -127,11 +130,12 @@ def loader(
         must do its work under `if __name__ == "__main__":`, because each worker runs
         the script's top level.
       drop_remainder: leave out an incomplete last batch.
+      skip: scenes of the common order, over all epochs, that are not read.
     """
     grain = _import_grain()
     arguments = (
         *(source, batch_size, seed, shuffle, epochs, process, processes),
-        drop_remainder,
+        *(drop_remainder, skip),
     )
     batches = _batches(*arguments)
     if workers:
@@ -157,13 +161,14 @@ def _batches(
     process: int,
     processes: int,
     drop_remainder: bool,
+    skip: int,
 ) -> grain.MapDataset:
     """Returns the batches of `loader` by index."""
     scenes = _import_grain().MapDataset.range(len(source)).seed(seed)
     if shuffle:
         scenes = scenes.shuffle()
     # Before the slice, so that no two processes draw with the same generator.
-    scenes = scenes.random_map(source.draw).repeat(epochs)[process::processes]
+    scenes = scenes.random_map(source.draw).repeat(epochs)[skip + process :: processes]
     return scenes.batch(batch_size, drop_remainder=drop_remainder)
 
 

@@ -32,9 +32,10 @@ def example(place, monkeypatch, capsys):
 
 
 def test_every_script_is_on_the_page_and_tested():
-    page = (ROOT / "docs/examples.md").read_text()
+    pages = [ROOT / "docs/examples.md", ROOT / "docs/pytorch.md"]
+    text = "".join(page.read_text() for page in pages)
     here = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert set(re.findall(r"examples/(\w+)\.py", page)) == here
+    assert set(re.findall(r"examples/(\w+)\.py", text)) == here
     tested = {name.removeprefix("test_") for name in globals()}
     assert here <= tested
 
@@ -43,6 +44,13 @@ def test_training_loop(example):
     out = example("training_loop")
     assert out.count("(2, 5, 96, 96, 3)") == 4
     assert out.endswith("a new loader continues with the same batch\n")
+
+
+def test_pytorch_training(example):
+    pytest.importorskip("torch")
+    out = example("pytorch_training")
+    assert out.count("(2, 7, 96, 96, 3)") == out.count("epoch") >= 4
+    assert len(set(re.findall(r"views (.*)", out))) > 2
 
 
 def test_point_cloud(example, tmp_path):

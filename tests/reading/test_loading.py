@@ -113,6 +113,30 @@ def test_it_resumes_at_exactly_the_next_batch(source, consumed, workers):
     assert same(take(resumed, 100), rest)
 
 
+def test_another_number_of_processes_goes_on_where_they_stopped(source):
+    def start(processes, **options):
+        return [
+            loader(
+                source,
+                batch_size=1,
+                seed=5,
+                epochs=2,
+                process=process,
+                processes=processes,
+                **options,
+            )
+            for process in range(processes)
+        ]
+
+    used = [take(batches, 3) for batches in start(2)]
+    rest = [take(batches, 100) for batches in start(3, skip=3 * 2)]
+    assert [len(batches) for batches in rest] == [5, 5, 4]
+    whole = take(loader(source, batch_size=1, seed=5, epochs=2), 100)
+    together = [used[i % 2][i // 2] for i in range(6)]
+    together += [rest[i % 3][i // 3] for i in range(14)]
+    assert same(together, whole)
+
+
 SCRIPT = """
 import sys
 from dyso.reading import Dataset, Source, loader
