@@ -21,7 +21,6 @@ from dyso.spec.json_schema import json_schema
 
 PACKAGES = (
     "dyso.reading",
-    "dyso.reading.torch",
     "dyso.geometry",
     "dyso.records",
     "dyso.spec",
