@@ -1,6 +1,7 @@
 """Each layer, imported alone in a fresh process, brings only what it may."""
 
 import ast
+import configparser
 import json
 import subprocess
 import sys
@@ -86,3 +87,11 @@ def test_nothing_imports_the_worker_package():
             elif isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             assert not [n for n in names if f"{n}.".startswith("dyso.worker.")], path
+
+
+def test_an_installation_contains_every_package():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    folders = (path.parent for path in ROOT.glob("dyso/**/__init__.py"))
+    found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert {*setup["options"]["packages"].split()} == found | {"dyso.worker"}
