@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "train DyST, RUST or a baseline on a dataset",
     "evaluate": "measure a trained model, and write a report with pictures",
     "manipulate": "freeze or transfer a video's camera or dynamics",
+    "score": "score any method's predictions on a dataset's exact truth",
     "validate": "check checksums, counts and geometry of a dataset",
 }
 

@@ -86,7 +86,7 @@ def _described(
         words = " ".join(texts.get(name, "").split()).removesuffix(".")
         text, _, default = words.partition("; default:")
         options: dict[str, Any] = {"help": f"{text}." if text else None}
-        if parameter.default is None:
+        if parameter.default in (None, ()):
             hint = f"(default:{default})" if default else ""
             options["help_behavior_hint"] = hint
         annotations[name] = Annotated[types[name], tyro.conf.arg(**options)]

@@ -29,7 +29,7 @@ class Score:
 VIEWS, DEPTH, INPUT_DEPTH = (
     "Held-out views",
     "Depth of held-out views",
-    "Depth of inputs",
+    "Depth of input views",
 )
 TRACKS_3D, TRACKS_2D, CAMERAS = "3D tracks", "2D tracks", "Camera poses"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def true_tracks(split: Split, index: int, queries: Queries) -> TrueTracks:
     return TrueTracks(points=points, pixels=pixels, visible=visible, sizes=sizes)
 
 
-def write_queries(split: Split, indices: Sequence[int], folder: Path) -> list[Path]:
+def write_queries(split: Split, indices: Iterable[int], folder: Path) -> list[Path]:
     """Writes the queries of scenes as `scene_<number>.npz`; returns the files.
 
     Raises:

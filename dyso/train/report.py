@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from dyso.report_page import document, heat, picture, strip, table
 from dyso.train import labels
 from dyso.train.evaluation import Evaluation
 
-SIDE = 112
-"""Height of the page's views, in its pixels."""
-_MAP = np.array(  # from near to far
-    [[22, 17, 50], [92, 35, 108], [178, 60, 96], [237, 123, 62], [252, 222, 139]], float
-)
 _HEADINGS = {
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
@@ -27,26 +20,6 @@ _HEADINGS = {
     "R_cam": "R<sub>cam</sub>",
     "R_dyn": "R<sub>dyn</sub>",
 }
-_STYLE = """
-:root { --ground: #f6f5f2; --line: #dedcd6; --text: #1c1d20; --quiet: #666a70;
-  color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-@media (prefers-color-scheme: dark) { :root { --ground: #0e0f11; --line: #2a2d32;
-  --text: #ecece8; --quiet: #9a9da3; } }
-body { background: var(--ground); color: var(--text); margin: 0 auto;
-  padding: 24px; max-width: 1280px; }
-h1 { font-size: 22px; margin: 0; } h2 { font-size: 17px; margin: 36px 0 8px; }
-p { max-width: 75ch; margin: 8px 0; } .quiet { color: var(--quiet); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; } td, th { padding: 5px 14px 5px 0; text-align: left;
-  border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td.number { font-variant-numeric: tabular-nums; }
-img { display: block; image-rendering: pixelated; max-width: 100%; }
-.strip { display: flex; flex-wrap: wrap; gap: 10px 6px; margin: 0 0 22px; }
-.strip figure { max-width: 112px; font-size: 12px; line-height: 1.3;
-  color: var(--quiet); }
-.strip figcaption { padding-top: 3px; }
-.maps { display: flex; gap: 40px; flex-wrap: wrap; } figure { margin: 0; }
-"""
 
 
 def page(figures: dict[str, Any], evaluation: Evaluation) -> str:
@@ -74,16 +47,7 @@ def page(figures: dict[str, Any], evaluation: Evaluation) -> str:
         _traversals(figures["pca"], evaluation),
         _poses(figures.get("poses")),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{html.escape(run['name'])}: evaluation</title>"
-        f"<style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body></html>\n"
-    )
+    return document(f"{run['name']}: evaluation", parts)
 
 
 def _views(figures: dict[str, Any]) -> str:
@@ -103,7 +67,7 @@ def _views(figures: dict[str, Any]) -> str:
     return (
         "<h2>New views</h2><p>Means over scenes, and their standard errors. A model "
         "that has seen the pixels that it is scored on makes another claim than "
-        f"one that has not.</p>{_table(titles, body)}"
+        f"one that has not.</p>{table(titles, body)}"
         f"{skipped}"
     )
 
@@ -121,15 +85,6 @@ def _number(row: dict[str, Any], name: str) -> str:
     return f"{row[name]:.{digits}f}{spread}"
 
 
-def _table(head: list[str], body: list[list[str]]) -> str:
-    rows = "".join(
-        "<tr>" + "".join(f'<td class="number">{cell}</td>' for cell in row) + "</tr>"
-        for row in body
-    )
-    titles = "".join(f"<th>{title}</th>" for title in head)
-    return f'<div class="wide"><table><tr>{titles}</tr>{rows}</table></div>'
-
-
 def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
     short = []
     for row in figures["views"]:
@@ -139,7 +94,7 @@ def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
     if len(set(short)) < len(short):  # one image, scored in two regions
         short = short[:1]
     body = "".join(
-        _strip(
+        strip(
             [
                 *((f"input {i + 1}", view / 255) for i, view in enumerate(one.inputs)),
                 ("target", one.target),
@@ -172,7 +127,7 @@ def _recombinations(evaluation: Evaluation) -> str:
         return ""
     sheets = [recombination(*pair) for pair in evaluation.recombinations]
     body = "".join(
-        f"<figure>{_picture(np.asarray(sheet) / 255, sheet.height)}"
+        f"<figure>{picture(np.asarray(sheet) / 255, sheet.height)}"
         f'<figcaption class="quiet">example {number}</figcaption></figure>'
         for number, sheet in enumerate(sheets, start=1)
     )
@@ -182,15 +137,6 @@ def _recombinations(evaluation: Evaluation) -> str:
         "another step. The views outside of the first row and column were not seen; "
         f"the true ones are beside them.</p>{body}"
     )
-
-
-def _strip(pictures: Sequence[tuple[str, np.ndarray]]) -> str:
-    """Returns pictures with captions, in as many lines as the window needs."""
-    figures = "".join(
-        f"<figure>{_picture(image)}<figcaption>{caption}</figcaption></figure>"
-        for caption, image in pictures
-    )
-    return f'<div class="strip">{figures}</div>'
 
 
 def _contrastiveness(found: dict[str, Any]) -> str:
@@ -227,7 +173,7 @@ def _contrastiveness(found: dict[str, Any]) -> str:
         "to a matching view's, over that to a non-matching one's. 0 is perfect; above "
         "1, the latent holds what belongs in the other one, or nothing. The means are "
         "over the four targets of each scene, the medians over all triples of its grid "
-        f"of views.</p>{_table(head, rows)}{_table(titles, patterns)}"
+        f"of views.</p>{table(head, rows)}{table(titles, patterns)}"
     )
 
 
@@ -253,7 +199,7 @@ def _floors(figures: dict[str, Any]) -> str:
     return (
         "<h2>Floors</h2><p>What an untrained model, predictors that are blind to one "
         "factor, and latents of known content score on the same views.</p>"
-        + _table(["", *titles], body)
+        + table(["", *titles], body)
     )
 
 
@@ -267,7 +213,7 @@ def _probes(found: dict[str, Any]) -> str:
     return (
         "<h2>Linear probes</h2><p>R² of ridge regressions from each latent, fitted on "
         "half of the scenes and tested on the other half: 1 is perfect, 0 no better "
-        "than the mean.</p>" + _table(["", *(f"{n} latent" for n in found)], body)
+        "than the mean.</p>" + table(["", *(f"{n} latent" for n in found)], body)
     )
 
 
@@ -285,7 +231,7 @@ def _distances(between: str, found: dict[str, Any]) -> str:
             if key != "matrix"
         )
         maps.append(
-            f"<figure>{_picture(_heat(matrix), 320)}<figcaption>{name} latent, 0 "
+            f"<figure>{picture(heat(matrix), 320)}<figcaption>{name} latent, 0 "
             f'(dark) to {matrix.max():.3g}<br><span class="quiet">{lines}</span>'
             "</figcaption></figure>"
         )
@@ -300,13 +246,6 @@ def _distances(between: str, found: dict[str, Any]) -> str:
     )
 
 
-def _heat(matrix: np.ndarray) -> np.ndarray:
-    """Returns a matrix as an image in [0, 1]."""
-    share = matrix / max(matrix.max(), 1e-9) * (len(_MAP) - 1)
-    channels = [np.interp(share, np.arange(len(_MAP)), values) for values in _MAP.T]
-    return np.stack(channels, axis=-1) / 255
-
-
 def _traversals(pca: dict[str, Any], evaluation: Evaluation) -> str:
     parts = []
     for name, scenes in evaluation.traversals.items():
@@ -316,7 +255,7 @@ def _traversals(pca: dict[str, Any], evaluation: Evaluation) -> str:
                 parts.append(
                     f"<p>{name} latent of example {number}, a component with "
                     f"{100 * share:.0f} % of the variance</p>"
-                    + _strip(
+                    + strip(
                         [
                             (f"{place:+.1f} σ", image)
                             for place, image in zip(places, images, strict=True)
@@ -338,20 +277,5 @@ def _poses(found: dict[str, Any] | None) -> str:
     row = [f"{found['mse']:.4f}", f"{100 * found['r2']:.2f} %"]
     return (
         f"<h2>Explicit pose estimation</h2><p>{html.escape(found['how'])}; "
-        f"{found['steps']:,} steps.</p>" + _table(["MSE, m²", "R²"], [row])
-    )
-
-
-def _picture(image: np.ndarray, height: int = SIDE) -> str:
-    """Returns an image [H, W, 3] in [0, 1] as an HTML element."""
-    file = io.BytesIO()
-    pixels = (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8)
-    Image.fromarray(pixels).save(
-        file, format="WEBP", quality=90, lossless=height > SIDE
-    )
-    data = base64.b64encode(file.getvalue()).decode()
-    width = round(height * image.shape[1] / image.shape[0])
-    return (
-        f'<img alt="" width="{width}" height="{height}" '
-        f'src="data:image/webp;base64,{data}">'
+        f"{found['steps']:,} steps.</p>" + table(["MSE, m²", "R²"], [row])
     )
