@@ -26,6 +26,7 @@ PACKAGES = (
     "dyso.spec",
     "dyso.sampling",
     "dyso.export",
+    "dyso.scoring",
 )
 
 

@@ -87,7 +87,10 @@ def _lines(
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
     size = terminal.size(height, width)
-    cameras = ", a camera each" if layout.paired else f" x {layout.cameras} cameras"
+    cameras = f" x {layout.cameras} cameras"
+    if layout.paired:
+        beside = layout.cameras - layout.steps
+        cameras = ", a camera each" + (f", and {beside} held out" if beside else "")
     yield f"  views       {layout.steps} dynamics steps{cameras}, {size}"
     yield f"  pattern     {record['camera_pattern']}"
     turned = math.degrees(float(record["background/rotation"]))

@@ -19,20 +19,31 @@ _OPENGL = np.diag([1.0, -1.0, -1.0])
 
 
 def by_step(
-    split: Split, index: int, fields: Sequence[str] = FIELDS
+    split: Split,
+    index: int,
+    fields: Sequence[str] = FIELDS,
+    *,
+    first: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yields the records of a scene's dynamics steps, each with that step's views.
 
     A scene may have thousands of views, too many to hold in memory at once.
+
+    Args:
+      split: the scene's split.
+      index: its number in the split.
+      fields: the fields to read.
+      first: read only the first view of each step, which in a video is the moving
+        camera's; the others are those of held-out cameras.
 
     Raises:
       RecordError: the scene is damaged.
     """
     steps, cameras = split.spec.layout.shape
     for step in range(steps):
-        views = range(step * cameras, (step + 1) * cameras)
+        views = range(step * cameras, (step + 1) * cameras)[: 1 if first else None]
         record = split.read(index, fields=fields, views=views)
-        check_record(record, split.spec, cameras)
+        check_record(record, split.spec, len(views))
         yield record
 
 

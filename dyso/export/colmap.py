@@ -51,7 +51,7 @@ def write(split: Split, index: int, folder: Path) -> None:
     if spec.cameras.paired:
         names = [f"step_{step:03}.png" for step in range(spec.dynamics.steps)]
         frames, colors = [], []
-        for step, record in enumerate(by_step(split, index, fields)):
+        for step, record in enumerate(by_step(split, index, fields, first=True)):
             frames.append(view_of(views_of(record, steps=[step]), 0))
             colors.append(record["color"][0])
         video = geometry.View(*map(np.stack, zip(*frames, strict=True)))

@@ -116,7 +116,8 @@ def write(split: Split, index: int, folder: Path) -> None:
 def _train_and_test_views(spec: Spec) -> tuple[list[int], list[int]]:
     """Returns the training views and the test views."""
     pairs = spec.layout.pairs
-    if spec.cameras.paired or spec.cameras.count == 1:
+    video = spec.cameras.paired and not spec.cameras.held_out
+    if video or spec.cameras.count == 1:
         test = [view for view, (step, _) in enumerate(pairs) if step % EVERY == 0]
         return [0, *(view for view in range(1, len(pairs)) if view not in test)], test
     cameras = held_out(spec)

@@ -68,7 +68,7 @@ def write(split: Split, index: int, folder: Path) -> None:
     if spec.cameras.paired:
         test = range(0, spec.dynamics.steps, EVERY)
         video = _Capture(folder, spec, test)
-        for step, record in enumerate(by_step(split, index)):
+        for step, record in enumerate(by_step(split, index, first=True)):
             video.add(record, 0, f"step_{step:03}.png")
         video.finish()
         return

@@ -62,7 +62,8 @@ def write(split: Split, index: int, folder: Path) -> None:
     moving = _moving(split, index)
     rows: list[np.ndarray] = []
     before: geometry.View | None = None
-    for step, record in enumerate(by_step(split, index, (*MOTION_FIELDS, "color"))):
+    frames = by_step(split, index, (*MOTION_FIELDS, "color"), first=True)
+    for step, record in enumerate(frames):
         view = view_of(views_of(record, steps=[step]), 0)
         z = z_depth(view.depth, view.intrinsics)
         mask = moving[view.instance].astype(np.uint8) * 255

@@ -34,8 +34,10 @@ in videos, camera i sees only dynamics step i: V = T = C, and the views are in o
 time.
 
 The last `cameras.held_out` cameras of every scene are for testing, the others for
-training. The positions of both are mixed. If `dynamics.motion` is `physics`, there are
-`dynamics.frame_rate` dynamics steps per second.
+training. The positions of both are mixed. In a video, H held-out cameras stand beside
+the path of the moving one and see every step: C = T + H, V = T x (1 + H), and view =
+dynamics step * (1 + H), plus 1 to H for the held-out cameras. If `dynamics.motion` is
+`physics`, there are `dynamics.frame_rate` dynamics steps per second.
 
 ## Fields
 

@@ -45,7 +45,7 @@ def sample_cameras(rng: np.random.Generator, cameras: Cameras) -> Trajectory:
     positions. Cameras of `handheld` have shake in place of this noise.
     """
     trajectory = _sample(rng, cameras)
-    if not cameras.held_out or trajectory.pattern == "rig":
+    if not cameras.held_out or cameras.paired or trajectory.pattern == "rig":
         return trajectory
     middles = (np.arange(cameras.held_out) + 0.5) * cameras.count / cameras.held_out
     last = middles.astype(int)
@@ -188,7 +188,8 @@ def _handheld(rng: np.random.Generator, middle: _Middle) -> _Placement:
     """Draws a slow path, turns away from the target, and shake."""
     handheld = middle.cameras.patterns.handheld
     position, target = middle.positions[0], middle.target
-    count = len(middle.steps)
+    beside = middle.cameras.held_out if middle.cameras.paired else 0
+    count = len(middle.steps) - beside
     times, frames = _steps(count), np.arange(count)
     drifts = handheld.drift
     if handheld.baseline is not None:
@@ -205,7 +206,26 @@ def _handheld(rng: np.random.Generator, middle: _Middle) -> _Placement:
     if handheld.baseline is not None:
         extent = np.linalg.norm(moved[:, None] - moved, axis=-1).max()
         moved *= reach / extent if extent else 1.0
-    return _Placement(positions=position + moved, quaternions=quaternions, shaken=True)
+    positions = position + moved
+    if beside:
+        still = position + _circle(rng, middle, beside)
+        positions = np.concatenate([positions, still])
+        quaternions = np.concatenate([quaternions, _towards(still, target)])
+    return _Placement(positions=positions, quaternions=quaternions, shaken=True)
+
+
+def _circle(
+    rng: np.random.Generator, middle: _Middle, count: int
+) -> Float[np.ndarray, "{count} 3"]:
+    """Draws offsets on a circle across the line of sight, evenly spaced."""
+    low, high = middle.cameras.patterns.handheld.beside
+    radius = rng.uniform(low, high) / 100 * middle.distances[0]
+    angles = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(count) / count
+    right, down, _ = quaternion_to_matrix(middle.quaternions[0]).T
+    offsets: Float[np.ndarray, "{count} 3"] = radius * (
+        np.cos(angles)[:, None] * right + np.sin(angles)[:, None] * down
+    )
+    return offsets
 
 
 _PATTERNS: dict[str, Callable[[np.random.Generator, _Middle], _Placement]] = {

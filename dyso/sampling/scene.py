@@ -145,7 +145,8 @@ class Scene:
       physics: moves the objects; None if their poses are sampled.
       pattern: the camera pattern's name.
       cameras: in the order of the trajectory; held-out cameras come last.
-      paired: camera i sees only dynamics step i; otherwise all see every step.
+      paired: camera i sees only dynamics step i, and cameras beyond the steps see
+        every step; otherwise all see every step.
       background: the surroundings of the objects.
       render: samples, denoiser, view transform and layers.
       render_seed: seeds the path tracer, in [0, 2**31).
@@ -177,8 +178,10 @@ class Scene:
         if not all(map(math.isfinite, _floats(self))):
             raise ValueError("a scene's numbers must be finite")
         steps = {len(item.poses) for item in self.objects}
-        if self.paired and steps != {len(self.cameras)}:
-            raise ValueError("paired cameras must be as many as the dynamics steps")
+        if self.paired and max(steps, default=0) > len(self.cameras):
+            raise ValueError(
+                "paired cameras must be at least as many as the dynamics steps"
+            )
 
     @property
     def steps(self) -> int:

@@ -53,7 +53,8 @@ def depth_pictures(
     split: Split, index: int, methods: Sequence[Predictions], view: int
 ) -> Pictures:
     """Returns a view's true depth, and each method's depth and relative error."""
-    record = split.read(index, fields=("depth", "intrinsics"), views=[view])
+    fields = ("color", "depth", "intrinsics")
+    record = split.read(index, fields=fields, views=[view])
     true = record["depth"][0, ..., 0].astype(np.float64)
     names, depths = [], []
     for method, own in _scene_of(methods, index, split):
@@ -66,7 +67,7 @@ def depth_pictures(
     positive = np.where(stack > 0, stack, np.inf)
     # One scale for all, so that colours can be compared.
     colors = picture("depth", positive[..., None]) / 255
-    shown: Pictures = [("true depth", colors[0])]
+    shown: Pictures = [("image", record["color"][0] / 255), ("true depth", colors[0])]
     for name, depth, color in zip(names, depths, colors[1:], strict=True):
         finite = np.isfinite(true)
         error = np.where(finite, abs(depth - true) / np.where(finite, true, 1), 0)
@@ -142,7 +143,8 @@ def _draw(
     predicted: Float64[np.ndarray, "T P 2"],
 ) -> np.ndarray:
     times = -(-_TALL // len(frame))
-    image = Image.fromarray((frame // 2).repeat(times, axis=0).repeat(times, axis=1))
+    dark = (0.6 * frame).astype(np.uint8)
+    image = Image.fromarray(dark.repeat(times, axis=0).repeat(times, axis=1))
     pen = ImageDraw.Draw(image)
     limit = 4 * max(image.size)
     for tracks, color, width in ((true, _TRUE, 4), (predicted, _PREDICTED, 2)):

@@ -130,6 +130,9 @@ class Handheld:
       shake: metres, standard deviation of the quick moves along each axis; replaces
         `position_noise`.
       tremble: degrees, standard deviation of the quick turns about each axis.
+      beside: how far the held-out cameras of a video are from the middle of its path,
+        in percent of the distance to the target. They form a circle across the line of
+        sight, and look at the target.
     """
 
     weight: Weight = 0.0
@@ -138,6 +141,7 @@ class Handheld:
     wander: Degrees = 2.0
     shake: Metres = 0.005
     tremble: Degrees = 0.3
+    beside: PercentRange = (5.0, 10.0)
     __pydantic_config__ = STRICT
 
 
@@ -208,9 +212,11 @@ class Cameras:
     Attributes:
       count: number of cameras in a scene (DySO: 5).
       paired: camera i sees only dynamics step i, like one moving camera, so `count`
-        must equal `dynamics.steps`; otherwise every camera sees every step.
+        must equal `dynamics.steps`, plus `held_out`; otherwise every camera sees every
+        step.
       held_out: number of cameras reserved for testing: the last ones of every scene by
-        number. Their positions are mixed with those of the training cameras.
+        number. Their positions are mixed with those of the training cameras. Beside
+        the moving camera of paired ones, they are still, and see every step.
       focal_length: millimetres (MultiShapeNet: 35).
       sensor_width: millimetres (MultiShapeNet: 32).
       distance: metres from the target (MultiShapeNet: 8 to 12).

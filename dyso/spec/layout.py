@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 
@@ -12,7 +11,8 @@ class Layout:
 
     By default every camera sees every step: V = T x C, and view = step * cameras +
     camera. Paired cameras see one step each: camera i sees step i, V = T = C, and view
-    = step = camera.
+    = step = camera. If there are more cameras than steps, the H others see every step:
+    V = T x (1 + H), and each step's view of the paired camera comes first.
     """
 
     steps: int
@@ -22,7 +22,7 @@ class Layout:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of steps, and of cameras that see each; views are in C order."""
-        return self.steps, 1 if self.paired else self.cameras
+        return self.steps, self.cameras - self._alone
 
     @property
     def views(self) -> int:
@@ -33,14 +33,30 @@ class Layout:
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """Each view's step and camera, in the order of the views."""
-        if self.paired:
-            return tuple((step, step) for step in range(self.steps))
-        return tuple(itertools.product(range(self.steps), range(self.cameras)))
+        steps, cameras = self.shape
+        return tuple(
+            (step, self._camera(step, place))
+            for step in range(steps)
+            for place in range(cameras)
+        )
 
     def view(self, step: int, camera: int) -> int:
         """Returns the view of a camera at a step that the camera sees."""
-        return step if self.paired else step * self.cameras + camera
+        return step * self.shape[1] + max(camera - self._alone, 0)
 
     def steps_of(self, camera: int) -> range:
         """Returns the steps that a camera sees."""
-        return range(camera, camera + 1) if self.paired else range(self.steps)
+        if self.paired and camera < self.steps:
+            return range(camera, camera + 1)
+        return range(self.steps)
+
+    @property
+    def _alone(self) -> int:
+        """How many cameras fewer see a step than there are."""
+        return self.steps - 1 if self.paired else 0
+
+    def _camera(self, step: int, place: int) -> int:
+        """Returns the camera of the view at a place among those of a step."""
+        if self.paired and place == 0:
+            return step
+        return place + self._alone

@@ -26,7 +26,9 @@ from dyso.spec.schema import Backgrounds, Environments, Procedural, Render, Spec
 # Keys that were added after the first datasets were made. At these values they are left
 # out of the hash, so those datasets keep their identity. The keys within a section come
 # before the section, which is compared without them.
-_HANDHELD = {k: v for k, v in asdict(Handheld()).items() if k != "baseline"}
+_HANDHELD = {
+    k: v for k, v in asdict(Handheld()).items() if k not in ("baseline", "beside")
+}
 _LATER: dict[tuple[str, ...], Any] = {
     ("twins",): Spec.twins,
     ("backgrounds", "assets"): Backgrounds.assets,
@@ -44,6 +46,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("cameras", "azimuth"): Cameras.azimuth,
     ("cameras", "held_out"): Cameras.held_out,
     ("cameras", "patterns", "handheld", "baseline"): Handheld.baseline,
+    ("cameras", "patterns", "handheld", "beside"): Handheld.beside,
     ("cameras", "patterns", "handheld"): _HANDHELD,
     ("cameras", "patterns", "rig"): asdict(Rig()),
     ("render", "shortcut"): Render.shortcut,

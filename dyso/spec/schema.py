@@ -232,21 +232,28 @@ class Spec:
           ValueError: they disagree; the message begins with the key.
         """
         steps, count = self.dynamics.steps, self.cameras.count
-        if self.cameras.paired and steps != count:
-            raise ValueError(
-                f"cameras.paired: needs as many cameras as dynamics steps, but "
-                f"cameras.count is {count} and dynamics.steps {steps}"
-            )
         held_out = self.cameras.held_out
+        if self.cameras.paired and steps + held_out != count:
+            more = f" and cameras.held_out {held_out}" if held_out else ""
+            raise ValueError(
+                f"cameras.paired: needs as many cameras as dynamics steps"
+                f"{', and those that are held out' if held_out else ''}, but "
+                f"cameras.count is {count} and dynamics.steps {steps}{more}"
+            )
         if held_out >= count:
             raise ValueError(
                 f"cameras.held_out: must leave cameras to train on, but it is "
                 f"{held_out} and cameras.count {count}"
             )
-        if held_out and self.cameras.paired:
+        weights = self.cameras.patterns.weights()
+        if (
+            held_out
+            and self.cameras.paired
+            and set(filter(weights.get, weights)) != {"handheld"}
+        ):
             raise ValueError(
-                "cameras.held_out: must be 0 where cameras are paired, for nothing "
-                "else sees their steps"
+                "cameras.held_out: must be 0 where cameras are paired, unless handheld "
+                "is the only pattern"
             )
         if self.dynamics.motion == "physics" and self.dynamics.contact != "free":
             raise ValueError(

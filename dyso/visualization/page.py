@@ -38,7 +38,7 @@ def page(
         "facts": [
             f"version {spec.version}",
             ", ".join(f"{count:,} {split}" for split, count in counts.items()),
-            f"{f'{layout.views} frames' if layout.paired else views} "
+            f"{f'{layout.steps} frames' if layout.paired else views} "
             f"of {width} × {height}",
             resolved.hash,
         ],

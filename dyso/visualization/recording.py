@@ -125,7 +125,8 @@ def _subject(dataset: Dataset, split: str, index: int) -> _Subject:
     cameras: tuple[str, ...] = tuple(f"cameras/{camera}" for camera in shown)
     views = [layout.view(s, c) for s in range(layout.steps) for c in shown]
     if layout.paired:
-        views, cameras = list(range(layout.views)), ("camera",)
+        views = [layout.view(step, step) for step in range(layout.steps)]
+        cameras = ("camera",)
     record = dataset[split].read(index, fields=_FIELDS, views=views)
     return _Subject(
         root=f"{split}_{index}",

@@ -112,7 +112,7 @@ def test_the_report_fits_every_window(data, methods, tmp_path):
                 "[...document.images].map(own => own.getBoundingClientRect().right)"
             )
             # Of each scene: 2 views, a depth map, and tracks.
-            assert len(rights) == 2 * (2 * 6 + 5 + 2)
+            assert len(rights) == 2 * (2 * 6 + 6 + 2)
             assert max(rights) <= width
             assert browser.run("document.documentElement.scrollWidth") <= width
         captions = browser.run(

@@ -6,11 +6,13 @@ import re
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 
+from dyso.cli import score
 from dyso.records.synthetic import synthetic_views
 from helpers.dataset_writer import write_dataset
 from helpers.manual import ROOT
@@ -91,6 +93,15 @@ def test_transfer(make_resolved, tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in tasks.glob("*.npz")) == [
         f"{number:04}.npz" for number in range(4)
     ]
+
+
+def test_write_predictions(example, tmp_path, capsys):
+    assert example("write_predictions", tmp_path).endswith(": 1 scenes\n")
+    score.main((tmp_path,), data=Path("data/demo"))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    scores = {line[0]: float(line[1]) for line in lines[1:] if len(line) == 2}
+    assert 10 < scores["psnr"] < 35 and 0 < scores["depth_abs_rel"] < 0.5
+    assert scores["track_3d_mte"] > 0 and 0 < scores["track_2d_aj"] < 0.9
 
 
 def test_tensorflow_input(place):

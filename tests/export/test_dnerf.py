@@ -31,6 +31,25 @@ def folder(split, tmp_path_factory):
     return written("dnerf", split, tmp_path_factory.mktemp("out") / "scene")
 
 
+def test_held_out_cameras_beside_a_video_are_its_test_views(videos, tmp_path):
+    cameras = dataclasses.replace(videos.spec.cameras, count=9, held_out=2)
+    spec = dataclasses.replace(
+        videos.spec, cameras=cameras, resolution=(SIZE, SIZE), splits={"train": 1}
+    )
+    resolved = dataclasses.replace(videos, spec=spec)
+    data = write_dataset(tmp_path / "data", resolved, synthetic_views)
+    folder = written("dnerf", Dataset(data)["train"], tmp_path / "out")
+    views = {
+        name: [
+            (int(frame["file_path"][-3:]), frame["time"])
+            for frame in meta_of(folder, name)["frames"]
+        ]
+        for name in ("train", "test")
+    }
+    assert views["train"] == [(3 * step, step / 6) for step in range(7)]
+    assert views["test"] == [(3 * s + i, s / 6) for s in range(7) for i in (1, 2)]
+
+
 def meta_of(folder, split):
     return json.loads((folder / f"transforms_{split}.json").read_text())
 

@@ -74,6 +74,26 @@ def test_images_and_masks_are_those_of_the_frames(split, folder):
         np.testing.assert_array_equal(mask > 0, record["instance"][frame, ..., 0] > 0)
 
 
+def test_a_video_is_exported_without_its_held_out_cameras(videos, tmp_path):
+    cameras = dataclasses.replace(videos.spec.cameras, count=FRAMES + 2, held_out=2)
+    spec = dataclasses.replace(videos.spec, cameras=cameras, splits={"train": 1})
+    beside = dataclasses.replace(videos, spec=spec)
+    data = write_dataset(tmp_path / "data", beside, synthetic_views)
+    split = Dataset(data)["train"]
+    record = split[0]
+    assert len(record["color"]) == 3 * FRAMES
+    for name in ("nsff", "nerfstudio", "colmap"):
+        folder = written(name, split, tmp_path / name)
+        images = sorted((folder / "images").iterdir())
+        assert len(images) == FRAMES
+        for frame, path in enumerate(images):
+            image = np.asarray(Image.open(path))
+            np.testing.assert_array_equal(image, record["color"][3 * frame])
+    poses, _, _ = cameras_of(tmp_path / "nsff")
+    centres = geometry.invert(record["extrinsics"][::3])[..., 3]
+    np.testing.assert_allclose(poses[..., 3], centres, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("way", "frames", "to"), [("fwd", range(6), 1), ("bwd", range(1, 7), -1)]
 )

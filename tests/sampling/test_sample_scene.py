@@ -151,6 +151,32 @@ def test_a_video_has_one_camera_on_one_path(videos):
             assert steps.max() < 0.8 * reach
 
 
+def test_held_out_cameras_stand_beside_the_path_of_a_video(videos):
+    cameras = replace(videos.spec.cameras, count=9, held_out=2)
+    beside = replace(videos, spec=replace(videos.spec, cameras=cameras))
+    low, high = cameras.patterns.handheld.beside
+    for index in range(10):
+        scene = sample_scene(beside, "train", index)
+        assert scene.layout.shape == (7, 3)
+        assert Scene.from_json(scene.to_json()) == scene
+        places = np.array([camera.pose.position for camera in scene.cameras])
+        path, held_out = places[:7], places[7:]
+        # They are opposite each other, about the middle of the slow path.
+        middle = held_out.mean(axis=0)
+        assert np.linalg.norm(middle - path.mean(axis=0)) < 1.5
+        radius = np.linalg.norm(held_out - middle, axis=-1)
+        assert radius[0] == pytest.approx(radius[1], rel=1e-4)
+        ahead = [
+            quaternion_to_matrix(np.array(camera.pose.quaternion))[:, 2]
+            for camera in scene.cameras[7:]
+        ]
+        # Their lines of sight meet at the target, which is as far as the radius says.
+        distance = 100 * radius[0] / np.array([high, low])
+        cosine = ahead[0] @ ahead[1]
+        angle = 2 * np.arctan(radius[0] / distance)
+        assert angle[0] >= np.arccos(cosine) - 1e-4 >= angle[1] - 2e-4
+
+
 def test_visibility_in_a_video_counts_only_each_cameras_own_step(videos):
     visibility = Visibility(share=0.9, share_of_views=1.0)
     videos = replace(videos, spec=replace(videos.spec, visibility=visibility))

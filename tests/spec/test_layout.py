@@ -22,6 +22,15 @@ def test_paired_cameras_see_their_own_step_in_time_order(steps):
     assert layout.pairs == tuple((step, step) for step in range(steps))
 
 
+@given(sizes, sizes)
+def test_held_out_cameras_beside_a_video_see_every_step(steps, beside):
+    layout = Layout(steps=steps, cameras=steps + beside, paired=True)
+    check(layout)
+    assert layout.shape == (steps, 1 + beside)
+    assert layout.pairs[:: 1 + beside] == tuple((step, step) for step in range(steps))
+    assert layout.pairs[1 : 1 + beside] == tuple((0, steps + i) for i in range(beside))
+
+
 def check(layout):
     """Checks that all methods agree, and that each view occurs once."""
     assert layout.views == len(set(layout.pairs)) == len(layout.pairs)

@@ -208,8 +208,14 @@ render: {layers: [color, depth]}
         ),
         (
             MINIMAL + "cameras:\n  paired: true\n  held_out: 1",
-            "5: cameras.held_out: must be 0 where cameras are paired, for nothing else "
-            "sees their steps",
+            "4: cameras.paired: needs as many cameras as dynamics steps, and those "
+            "that are held out, but cameras.count is 5 and dynamics.steps 5 and "
+            "cameras.held_out 1",
+        ),
+        (
+            MINIMAL + "cameras:\n  paired: true\n  count: 6\n  held_out: 1",
+            "6: cameras.held_out: must be 0 where cameras are paired, unless handheld "
+            "is the only pattern",
         ),
         (
             MINIMAL + "dynamics: {area: 2}",
