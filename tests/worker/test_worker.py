@@ -95,6 +95,19 @@ def test_paired_cameras_see_what_they_see_at_their_steps_of_a_grid(
     assert abs(difference).mean() < 0.5 * abs(others).mean()
 
 
+def test_held_out_cameras_see_every_step_of_a_video(
+    renderer: Renderer, views: Views, scene: Scene
+) -> None:
+    every = (*scene.cameras, scene.cameras[0])
+    beside = renderer.render(dataclasses.replace(scene, paired=True, cameras=every))
+    assert beside.color.shape == (2, 2, *scene.resolution, 3)
+    own = np.arange(2)
+    for name in ("depth", "instance", "normal"):
+        found, expected = getattr(beside, name), getattr(views, name)
+        np.testing.assert_array_equal(found[:, 0], expected[own, own])
+        np.testing.assert_array_equal(found[:, 1], expected[:, 0])
+
+
 def test_normals_are_unit_and_face_the_camera(views: Views, scene: Scene) -> None:
     assert views.normal is not None
     np.testing.assert_allclose(np.linalg.norm(views.normal, axis=-1), 1, atol=1e-5)
