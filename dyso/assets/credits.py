@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -71,44 +72,69 @@ def attribution(
       objects: indices in the catalog of the objects that scenes show.
       backgrounds: indices in the catalog of the HDRIs that scenes show.
     """
-    catalogs = resolved.objects, resolved.backgrounds
-    try:
-        locations: tuple[str, ...] = manifests(resolved)
-    except UserError:
-        locations = tuple(catalog.manifest for catalog in catalogs)
     lines = [
         f"# Attribution of {_escaped(resolved.spec.name)}",
         "",
         "The scenes show the assets below, which are others' work. Whoever passes the",
         "dataset on passes their licences on with it.",
     ]
-    for title, catalog, used, location in zip(
-        ("Objects", "HDRIs"), catalogs, (objects, backgrounds), locations, strict=True
-    ):
-        lines += ["", *_section(title, catalog, sorted(used), location)]
+    credits = _credits(resolved, objects, backgrounds)
+    lines += ["", *_section("Objects", resolved.objects, credits[0])]
+    lines += ["", *_section("HDRIs", resolved.backgrounds, credits[1])]
     return "\n".join(lines) + "\n"
 
 
+def licenses(
+    resolved: ResolvedSpec, objects: Collection[int], backgrounds: Collection[int]
+) -> list[str]:
+    """Returns the known licences of the assets of `attribution`, sorted."""
+    used = itertools.chain(*map(dict.values, _credits(resolved, objects, backgrounds)))
+    return sorted({credit.license for credit in used} - {""})
+
+
+def _credits(
+    resolved: ResolvedSpec, objects: Collection[int], backgrounds: Collection[int]
+) -> list[dict[str, Credit]]:
+    """Returns the credits of the used assets of both catalogs, by their ids."""
+    catalogs = resolved.objects, resolved.backgrounds
+    try:
+        locations: tuple[str, ...] = manifests(resolved)
+    except UserError:
+        locations = tuple(catalog.manifest for catalog in catalogs)
+    return [
+        _credits_of(catalog, sorted(used), location)
+        for catalog, used, location in zip(
+            catalogs, (objects, backgrounds), locations, strict=True
+        )
+    ]
+
+
+def _credits_of(
+    catalog: Catalog | ProceduralCatalog, used: list[int], location: str
+) -> dict[str, Credit]:
+    if isinstance(catalog, ProceduralCatalog):
+        return {str(index): Credit() for index in used}
+    names = [catalog.assets[index].id for index in used]
+    try:
+        known = read_credits(location, names)
+    except UserError:
+        known = {}
+    return {name: known.get(name, Credit()) for name in names}
+
+
 def _section(
-    title: str, catalog: Catalog | ProceduralCatalog, used: list[int], location: str
+    title: str, catalog: Catalog | ProceduralCatalog, credits: Mapping[str, Credit]
 ) -> Iterator[str]:
     if isinstance(catalog, ProceduralCatalog):
-        yield f"## {title}: {len(used)} of {catalog.count} procedural ones"
+        yield f"## {title}: {len(credits)} of {catalog.count} procedural ones"
         yield ""
         yield "Made from numbers by DySO; nobody else has rights in them."
         return
-    names = [catalog.assets[index].id for index in used]
-    try:
-        credits = read_credits(location, names)
-    except UserError:
-        credits = {}
-    yield f"## {title}: {len(used)} of {_escaped(catalog.name)}"
+    yield f"## {title}: {len(credits)} of {_escaped(catalog.name)}"
     yield ""
     yield "| asset | source | licence | author |"
     yield "|---|---|---|---|"
-    nothing = Credit()
-    for name in names:
-        credit = credits.get(name, nothing)
+    for name, credit in credits.items():
         cells = (name, credit.source, credit.license, credit.author)
         yield f"| {' | '.join(_escaped(cell) or UNKNOWN for cell in cells)} |"
 

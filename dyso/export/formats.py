@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from dyso.reading import Split
+from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec, UserError
 
 SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet")
@@ -25,7 +27,8 @@ class Format(Protocol):
     """The interface that all formats share.
 
     A format may also define `notes(spec)`. It returns lines for the users of an export
-    about limitations of the format's readers that affect this dataset.
+    about limitations of the format's readers that affect this dataset. It may define
+    `contents(resolved, shards, out)`, which returns the `Contents` of its files.
 
     Attributes:
       ABOUT: one line that describes the format.
@@ -39,6 +42,25 @@ class Format(Protocol):
         Raises:
           UserError: it cannot; the message gives the reason.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What croissant.json and the dataset card of an export say of its files.
+
+    Attributes:
+      files: Croissant's FileObjects and FileSets.
+      record_sets: Croissant's RecordSets.
+      rows: examples in a scene.
+      globs: the files of each split, where the `datasets` package reads them.
+      columns: the columns and their meaning; None: the fields of the records.
+    """
+
+    files: Sequence[Mapping[str, Any]]
+    record_sets: Sequence[Mapping[str, Any]] = ()
+    rows: int = 1
+    globs: Mapping[str, str] | None = None
+    columns: Mapping[str, str] | None = None
 
 
 class SceneFormat(Format, Protocol):
@@ -89,6 +111,20 @@ class ShardFormat(Format, Protocol):
           shards: the number of scenes in each shard of each split.
           out: the export's folder, which holds all shards.
         """
+
+
+def contents(
+    module: Format,
+    resolved: ResolvedSpec,
+    shards: Mapping[str, Sequence[int]],
+    out: Path,
+) -> Contents:
+    """Returns what a format's `contents` says of an export, or that it has files."""
+    described = getattr(module, "contents", None)
+    if described is None:
+        files = croissant.file_set("files", "application/octet-stream", "**/*")
+        return Contents(files=[files])
+    return cast(Contents, described(resolved, shards, out))
 
 
 def format_named(name: str) -> Format:

@@ -22,14 +22,17 @@ from dyso.export.formats import (
     Format,
     SceneFormat,
     ShardFormat,
+    contents,
     format_named,
     formats_for,
 )
 from dyso.export.processes import Tick, share_out
 from dyso.export.soundness import check_record
 from dyso.reading import Dataset
+from dyso.records import croissant
+from dyso.records.card import CARD, card
 from dyso.spec import ResolvedSpec, Spec, UserError
-from dyso.storage import LocalFolder
+from dyso.storage import Folder, LocalFolder
 from dyso.storage.resumable import finished_units, resume
 
 _ATTRIBUTION = "ATTRIBUTION.md"
@@ -188,12 +191,35 @@ class Export:
                 arguments = str(self.dataset.folder), self.format_name, str(self.out)
                 units = map(dataclasses.asdict, todo)
                 share_out(arguments, units, workers, tick, journal.add)
+            lengths = {
+                split: shard_lengths(self.resolved.spec, len(span))
+                for split, span in self.spans.items()
+            }
             if self.format_name in SHARDS:
-                lengths = {
-                    split: shard_lengths(self.resolved.spec, len(span))
-                    for split, span in self.spans.items()
-                }
                 cast(ShardFormat, self.format).finish(self.resolved, lengths, self.out)
+            self._describe(journal.folder, lengths)
+
+    def _describe(self, folder: Folder, lengths: Mapping[str, Sequence[int]]) -> None:
+        """Writes croissant.json and README.md, the dataset card."""
+        made = contents(self.format, self.resolved, lengths, self.out)
+        licenses = croissant.licenses_in(self.dataset.folder)
+        described = croissant.describe(
+            self.resolved,
+            distribution=made.files,
+            record_sets=made.record_sets,
+            licenses=licenses,
+        )
+        about = card(
+            self.resolved,
+            rows=self.scenes * made.rows,
+            layout=f"The files are in DySO's `{self.format_name}` format: "
+            f"{self.format.ABOUT}.",
+            licenses=licenses,
+            files=made.globs,
+            columns=made.columns,
+        )
+        folder.write(croissant.CROISSANT, croissant.to_text(described).encode())
+        folder.write(CARD, about.encode())
 
     def do(self, unit: Unit, tick: Tick) -> tuple[str, dict[str, int]]:
         """Exports one unit; returns its name and the sizes of its files in bytes.

@@ -15,11 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dyso import records
+from dyso.export.formats import Contents
 from dyso.export.images import float_tiff, png
+from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_KEYS = {
+    "view": "The view: dynamics step * cameras + camera.",
+    "step": "Its dynamics step.",
+    "camera": "Its camera.",
+}
 
 ABOUT = "a table of views, for the datasets package and other Parquet readers"
 
@@ -53,25 +61,40 @@ def write(
 def finish(
     resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
 ) -> None:
-    """Writes README.md, the dataset card that maps files to splits."""
+    """Does nothing: readers need only the shards and the card."""
+
+
+def contents(
+    resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
+) -> Contents:
+    """Describes the files; a split is a record set, and a record is a view."""
     spec = resolved.spec
-    files = "".join(
-        f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split in shards
+    globs = {split: f"data/{split}-*.parquet" for split in shards}
+    files, sets = [], []
+    for split, glob in globs.items():
+        name = f"{split}-files"
+        files.append(croissant.file_set(name, "application/x-parquet", glob))
+
+        def source(column: str, name: str = name) -> dict[str, Any]:
+            return {"fileSet": {"@id": name}, "extract": {"column": column}}
+
+        fields = [
+            croissant.source_field(split, key, about, "sc:Integer", source(key))
+            for key, about in _KEYS.items()
+        ]
+        for field in _fields(spec):
+            place = source(_column(field))
+            if field.encoding in ("image", "depth"):
+                place["transform"] = {"jsonPath": "bytes"}
+            fields.append(croissant.column(split, field, place))
+        sets.append(croissant.record_set(split, "A record is one view.", fields))
+    return Contents(
+        files=files,
+        record_sets=sets,
+        rows=spec.views,
+        globs=globs,
+        columns=_KEYS | {_column(field): field.meaning for field in _fields(spec)},
     )
-    columns = "".join(
-        f"| `{_column(field)}` | {field.meaning} |\n" for field in _fields(spec)
-    )
-    text = (
-        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}"
-        f"pretty_name: {spec.name}\n---\n# {spec.name} {spec.version}\n\n"
-        f"{spec.description}\n\n"
-        f"A row is one view; the {spec.views} views of a scene are consecutive. Spec "
-        f"hash {resolved.hash}.\n\n| column | meaning |\n|---|---|\n"
-        "| `view`, `step`, `camera` | The view, its dynamics step and its camera. |\n"
-        f"{columns}"
-    )
-    with records.replacing(out / "README.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def schema(spec: Spec) -> pa.Schema:
@@ -79,7 +102,7 @@ def schema(spec: Spec) -> pa.Schema:
     import pyarrow as pa
 
     image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    columns = dict.fromkeys(("view", "step", "camera"), pa.int32())
+    columns = dict.fromkeys(_KEYS, pa.int32())
     hints: dict[str, Any] = {name: _value("int32") for name in columns}
     for field in _fields(spec):
         name = _column(field)

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from dyso import records
+from dyso.export.formats import Contents
 from dyso.export.images import png
+from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec
 
 ABOUT = "tar files, one sample per scene, for the webdataset package"
@@ -57,6 +59,80 @@ def finish(
     resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
 ) -> None:
     """Does nothing: readers need only the shards."""
+
+
+def contents(
+    resolved: ResolvedSpec, shards: Mapping[str, Sequence[int]], out: Path
+) -> Contents:
+    """Describes the files.
+
+    Each split has a record set of its scenes' scene.json, and one of views for each
+    layer that is an image. Croissant cannot read .npy files.
+    """
+    files: list[dict[str, Any]] = []
+    sets: list[dict[str, Any]] = []
+    for split, lengths in shards.items():
+        archives = [
+            paths(resolved, split, shard, len(lengths))[0]
+            for shard in range(len(lengths))
+        ]
+        files += [
+            croissant.file_object(
+                tar, "application/x-tar", sha256=records.checksum(out / tar)
+            )
+            for tar in archives
+        ]
+        inside = {"containedIn": [{"@id": archive} for archive in archives]}
+        name = f"{split}-scenes"
+        files.append(
+            croissant.file_set(f"{name}-files", "text/plain", "*.scene.json", **inside)
+        )
+        sets.append(
+            croissant.record_set(
+                name,
+                "A record is one scene.",
+                [
+                    _from_name(name, "key", "sc:Text", r"^([^.]+)\."),
+                    croissant.source_field(
+                        name, "scene", "scene.json, as text.", "sc:Text", _content(name)
+                    ),
+                ],
+            )
+        )
+        for field in records.fields_of(resolved.spec.render.layers):
+            if field.encoding != "image":
+                continue
+            name, pattern = f"{split}-{field.name}", f"*.{field.name}_*.png"
+            files.append(
+                croissant.file_set(f"{name}-files", "image/png", pattern, **inside)
+            )
+            sets.append(
+                croissant.record_set(
+                    name,
+                    f"A record is the {field.name} of one view.",
+                    [
+                        _from_name(name, "key", "sc:Text", r"^([^.]+)\."),
+                        _from_name(name, "view", "sc:Integer", r"^.*_(\d+)\.png$"),
+                        croissant.column(name, field, _content(name)),
+                    ],
+                )
+            )
+    return Contents(files=files, record_sets=sets)
+
+
+def _content(name: str) -> dict[str, Any]:
+    """Returns the place of a record set's values: the files' contents."""
+    return {"fileSet": {"@id": f"{name}-files"}, "extract": {"fileProperty": "content"}}
+
+
+def _from_name(name: str, key: str, kind: str, pattern: str) -> dict[str, Any]:
+    """Returns a field that stands in the names of a record set's files."""
+    source = {
+        "fileSet": {"@id": f"{name}-files"},
+        "extract": {"fileProperty": "filename"},
+        "transform": {"regex": pattern},
+    }
+    return croissant.source_field(name, key, f"The {key}.", kind, source)
 
 
 def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from dyso import records
 from dyso.assets.credits import NAME as ATTRIBUTION
-from dyso.assets.credits import attribution
+from dyso.assets.credits import attribution, licenses
 from dyso.pipeline.output_layout import COMPLETED, OutputLayout
 from dyso.pipeline.output_settings import read_settings
 from dyso.pipeline.plan import Part, Shard, plan_parts
@@ -110,5 +110,7 @@ def finish(
     ]
     layout.output.write(ATTRIBUTION, attribution(resolved, *used).encode())
     summary = {**read_settings(layout), **metadata(reports)}
-    records.write_metadata(layout.output, resolved, lengths, summary)
+    records.write_metadata(
+        layout.output, resolved, lengths, summary, licenses(resolved, *used)
+    )
     layout.output.write(COMPLETED, layout.spec_hash.encode() + b"\n")

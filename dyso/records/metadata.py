@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dyso.records.card import CARD, card
+from dyso.records.croissant import CROISSANT, describe, shard_files, to_text
 from dyso.records.errors import RecordError
+from dyso.records.fields import fields_of
 from dyso.records.shards import shard_name
 from dyso.spec import ResolvedSpec, Spec, save_resolved
 from dyso.storage import Folder, open_folder, require_folder
@@ -25,18 +28,38 @@ def write_metadata(
     resolved: ResolvedSpec,
     splits: Mapping[str, Sequence[int]],
     extra: Mapping[str, Any] | None = None,
+    licenses: Sequence[str] = (),
 ) -> None:
     """Writes the metadata with which `dyso.reading` and tfds load a folder of shards.
 
-    Writes spec.json, metadata.json (`extra`), features.json and, last,
-    dataset_info.json, each atomically.
+    Writes spec.json, metadata.json (`extra`), croissant.json, README.md (the dataset
+    card), features.json and, last, dataset_info.json, each atomically.
 
     Args:
       directory: the folder with the shards, named as by `shard_name`.
       resolved: the spec and its catalogs.
       splits: the number of records in each shard of each split.
-      extra: values that JSON can hold.
+      extra: values that JSON can hold; `shards` and `versions` as `dyso generate`
+        writes them are described in croissant.json.
+      licenses: the licences of the assets that the scenes show.
     """
+    extra = dict(extra or {})
+    described = describe(
+        resolved,
+        distribution=shard_files(extra.get("shards", ())),
+        licenses=licenses,
+        versions=extra.get("versions"),
+    )
+    about = card(
+        resolved,
+        rows=sum(sum(lengths) for lengths in splits.values()),
+        layout=(
+            "A shard is an ArrayRecord file with a `tf.train.Example` for each scene. "
+            "`dyso.reading` and `tfds.builder_from_directory` read them."
+        ),
+        columns={f.name: f.meaning for f in fields_of(resolved.spec.render.layers)},
+        licenses=licenses,
+    )
     folder = directory if isinstance(directory, Folder) else open_folder(directory)
     info = _dataset_info(folder, resolved.spec, splits)
     with tempfile.TemporaryDirectory() as scratch:
@@ -44,7 +67,9 @@ def write_metadata(
         written = {file.name: file.read_text() for file in Path(scratch).iterdir()}
     texts: dict[str, str | bytes] = {
         "spec.json": save_resolved(resolved),
-        "metadata.json": json.dumps(dict(extra or {}), indent=1) + "\n",
+        "metadata.json": json.dumps(extra, indent=1) + "\n",
+        CROISSANT: to_text(described),
+        CARD: about,
         "features.json": written["features.json"],
         "dataset_info.json": written["dataset_info.json"],
     }

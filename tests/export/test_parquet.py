@@ -1,5 +1,6 @@
 """Exports as parquet, read by the datasets package."""
 
+import mlcroissant
 import numpy as np
 import pytest
 
@@ -72,3 +73,21 @@ def test_the_card_names_the_splits(hub, exported, tmp_path):
     }
     card = (exported("parquet") / "README.md").read_text()
     assert "| `depth` | Metres, Euclidean distance" in card
+
+
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph:DeprecationWarning")
+def test_mlcroissant_reads_the_records(exported, dataset):
+    folder = exported("parquet")
+    described = mlcroissant.Dataset(str(folder / "croissant.json"))
+    assert not described.metadata.ctx.issues.errors
+    rows = list(described.records("train"))
+    assert len(rows) == 30
+    record, row = dataset["train"][1], rows[6 + 4]
+    assert (row["train/view"], row["train/step"], row["train/camera"]) == (4, 1, 1)
+    for name in IMAGES:
+        image = np.asarray(row[f"train/{name}"]).reshape(24, 32, -1)
+        assert np.array_equal(image, record[name][4]), name
+    assert np.array_equal(
+        np.float32(row["train/extrinsics"]), record["extrinsics"][4].astype(np.float32)
+    )
+    assert row["train/scene_name"].decode() == record["scene_name"]

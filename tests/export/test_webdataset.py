@@ -2,8 +2,11 @@
 
 import json
 
+import mlcroissant
 import numpy as np
 import pytest
+from etils import epath
+from mlcroissant._src.operation_graph.operations import extract
 
 from dyso import geometry
 
@@ -69,3 +72,25 @@ def test_samples_of_all_splits_have_different_keys(exported):
     samples = webdataset.WebDataset(urls, shardshuffle=False)
     keys = [sample["__key__"] for sample in samples]
     assert len(keys) == len(set(keys)) == 7
+
+
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph:DeprecationWarning")
+def test_mlcroissant_reads_scenes_and_images(exported, dataset, monkeypatch, tmp_path):
+    # It keeps what it unpacks, by the archives' names.
+    monkeypatch.setattr(extract, "EXTRACT_PATH", epath.Path(tmp_path))
+    described = mlcroissant.Dataset(str(exported("webdataset") / "croissant.json"))
+    assert not described.metadata.ctx.issues.errors
+    keys = [f"train_{record['scene_name']}" for record in dataset["train"]]
+    scenes = {
+        row["train-scenes/key"].decode(): json.loads(row["train-scenes/scene"])
+        for row in described.records("train-scenes")
+    }
+    assert sorted(scenes) == sorted(keys)
+    for key, record in zip(keys, dataset["train"], strict=True):
+        assert scenes[key]["camera_pattern"] == record["camera_pattern"]
+    rows = list(described.records("train-color"))
+    assert len(rows) == 5 * 6
+    for row in rows:
+        record = dataset["train"][keys.index(row["train-color/key"].decode())]
+        image = np.asarray(row["train-color/color"])
+        assert np.array_equal(image, record["color"][row["train-color/view"]])
