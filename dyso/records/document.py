@@ -22,6 +22,9 @@ A dataset is a folder that both `dyso.reading` and tfds open:
 | `dataset_info.json`, `features.json` | splits and features, as tfds reads them |
 | `spec.json` | the resolved spec: the spec and the catalogs it names |
 | `metadata.json` | counts, failures and other notes of the job |
+| `croissant.json` | the dataset, described in MLCommons Croissant 1.1 |
+| `README.md` | the dataset card, as the Hugging Face Hub reads it |
+| `ATTRIBUTION.md` | the assets that the scenes show, with source, licence and author |
 
 A record is one scene, as one serialized `tf.train.Example`. The same scene has
 the same bytes on every machine with the same versions. Conventions: metres, radians,

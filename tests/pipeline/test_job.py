@@ -66,7 +66,8 @@ def test_every_scene_is_there_in_order_and_nothing_else_is(whole, tiny):
     assert {path.name for path in whole.iterdir()} == {
         *contents(whole),
         *("COMPLETED", "spec.json", "metadata.json"),
-        *("features.json", "dataset_info.json", "ATTRIBUTION.md"),
+        *("features.json", "dataset_info.json", "croissant.json"),
+        *("README.md", "ATTRIBUTION.md"),
     }
 
 

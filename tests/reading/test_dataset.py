@@ -142,6 +142,8 @@ def test_more_shards_than_files_that_may_be_open(folder, tmp_path):
 def test_metadata_is_written_whole(folder):
     names = {file.name for file in folder.iterdir() if "array_record" not in file.name}
     assert names == {
+        "README.md",
+        "croissant.json",
         "dataset_info.json",
         "features.json",
         "metadata.json",
