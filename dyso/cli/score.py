@@ -27,6 +27,7 @@ def main(
     lpips: Path | None = None,
     queries: Path | None = None,
     split: str = "test",
+    query_cameras: tuple[int, ...] = (),
 ) -> int:
     """Score the predictions of any method on exact truth.
 
@@ -56,12 +57,14 @@ def main(
       lpips: weights of LPIPS as .npz, see docs/training.md; default: no LPIPS.
       queries: write the points to track to this folder, and score nothing.
       split: with --queries, the split.
+      query_cameras: with --queries, the cameras in which points are to be followed,
+        also to be named in predictions.json; default: at most 4, drawn by a seed.
     """
     if out is not None and out.suffix != ".html":
         raise UserError(f"out: must end in .html, got {out}")
     dataset = Dataset(data)
     if queries is not None:
-        return _write_queries(dataset, split, scenes, queries)
+        return _write_queries(dataset, split, scenes, queries, query_cameras)
     if not predictions:
         raise UserError("score: name a folder of predictions, or use --queries")
     from dyso.scoring.predictions import Predictions
@@ -97,13 +100,17 @@ def main(
 
 
 def _write_queries(
-    dataset: Dataset, split: str, scenes: str | None, folder: Path
+    dataset: Dataset,
+    split: str,
+    scenes: str | None,
+    folder: Path,
+    cameras: tuple[int, ...],
 ) -> int:
     from dyso.scoring import write_queries
 
     target = dataset[split]
     numbers = _range(scenes or ":", len(target))
-    written = write_queries(target, each(numbers, "scenes"), folder)
+    written = write_queries(target, each(numbers, "scenes"), folder, cameras or None)
     say(f"{folder}: the points to track in {len(written)} scenes")
     return 0
 

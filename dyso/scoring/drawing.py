@@ -89,7 +89,7 @@ def track_pictures(
     ]
     if not having:
         return []
-    queries = queries_of(split, index)
+    queries = queries_of(split, index, methods[0].query_cameras)
     true = true_tracks(split, index, queries)
     camera = int(queries.camera[0])
     steps, cameras = split.spec.layout.shape

@@ -19,7 +19,8 @@ from dyso.scoring.view_sets import Inputs
 from dyso.spec import ResolvedSpec, UserError
 
 MANIFEST = "predictions.json"
-_FORMS = "method, dataset, split and, if you like, inputs"
+_KEYS = ("method", "dataset", "split", "inputs", "query_cameras")
+_FORMS = "method, dataset, split and, if you like, inputs and query_cameras"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Predictions:
       method: the method's name.
       split: the split's name.
       inputs: the views that the method has seen.
+      query_cameras: the cameras in which the method tracks points; None for those
+        that are drawn, see `queries_of`.
       scenes: the numbers of the scenes, in order.
     """
 
@@ -38,6 +41,7 @@ class Predictions:
     method: str
     split: str
     inputs: Inputs
+    query_cameras: tuple[int, ...] | None
     scenes: tuple[int, ...]
 
     @classmethod
@@ -63,6 +67,9 @@ class Predictions:
             inputs.views(resolved.spec)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
+        cameras = None
+        if "query_cameras" in manifest:
+            cameras = _numbers(path, "query_cameras", manifest["query_cameras"])
         names = [re.fullmatch(r"scene_(\d+)", each.name) for each in folder.iterdir()]
         scenes = tuple(sorted({int(name[1]) for name in names if name}))
         if not scenes:
@@ -72,6 +79,7 @@ class Predictions:
             method=manifest["method"],
             split=manifest["split"],
             inputs=inputs,
+            query_cameras=cameras,
             scenes=scenes,
         )
 
@@ -94,7 +102,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     for key in ("method", "dataset", "split"):
         if not isinstance(manifest.get(key), str) or not manifest[key]:
             raise UserError(f"{path}: {key}: expected a text; the keys are {_FORMS}")
-    unknown = sorted(set(manifest) - {"method", "dataset", "split", "inputs"})
+    unknown = sorted(set(manifest) - set(_KEYS))
     if unknown:
         raise UserError(f"{path}: no key {unknown[0]!r}; the keys are {_FORMS}")
     return manifest
@@ -103,11 +111,16 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 def _inputs(path: Path, values: Any) -> Inputs:
     if not isinstance(values, dict) or not set(values) <= {"cameras", "steps"}:
         raise UserError(f"{path}: inputs: expected an object of cameras and steps")
-    for key, numbers in values.items():
-        whole = isinstance(numbers, list) and all(type(each) is int for each in numbers)
-        if not whole or not numbers:
-            raise UserError(f"{path}: inputs: {key}: expected a list of whole numbers")
-    return Inputs(**{key: tuple(numbers) for key, numbers in values.items()})
+    return Inputs(
+        **{k: _numbers(path, f"inputs: {k}", each) for k, each in values.items()}
+    )
+
+
+def _numbers(path: Path, key: str, values: Any) -> tuple[int, ...]:
+    whole = isinstance(values, list) and all(type(each) is int for each in values)
+    if not whole or not values:
+        raise UserError(f"{path}: {key}: expected a list of whole numbers")
+    return tuple(values)
 
 
 @dataclass(frozen=True, kw_only=True)

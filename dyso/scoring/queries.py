@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,39 +55,48 @@ class TrueTracks:
     sizes: Float64[np.ndarray, " Q"]
 
 
-def queries_of(split: Split, index: int) -> Queries:
+def queries_of(
+    split: Split, index: int, cameras: Sequence[int] | None = None
+) -> Queries:
     """Returns the points to track in one scene.
 
-    The cameras are drawn from those that the spec does not hold out and that see an
-    object at step 0. In each, the objects have equally many points, as far as their
-    pixels allow. The draws depend only on the dataset, the split and the scene.
+    In each camera, the objects have equally many points, as far as their pixels allow.
+    The points of a camera depend only on the dataset, the split, the scene and the
+    camera.
+
+    Args:
+      split: the scene's split.
+      index: the scene's number in it.
+      cameras: the cameras in which points are followed, such as the only one that a
+        method for monocular videos has seen. None draws at most `CAMERAS` of those
+        that the spec does not hold out and that see an object at step 0.
 
     Raises:
-      UserError: the scene has a single dynamics step, or shows no object at step 0.
+      UserError: the scene has a single dynamics step, there is no such camera, or none
+        of them sees an object at step 0.
       IndexError: there is no such scene.
       RecordError: the scene is damaged.
     """
     spec = split.spec
-    steps, cameras = spec.layout.shape
+    steps, count = spec.layout.shape
     if steps < 2:
         raise UserError("tracks need at least 2 dynamics steps, but the spec has 1")
-    candidates = range(cameras - spec.cameras.held_out)
+    candidates = list(cameras or range(count - spec.cameras.held_out))
+    if not all(0 <= camera < count for camera in candidates):
+        raise UserError(f"no camera {max(candidates)}; expected 0 to {count - 1}")
     fields = (*MOTION_FIELDS, "spec_hash", "index")
     record = split.read(index, fields=fields, views=candidates)
     name = f"{record['spec_hash']}/{split.name}/{record['index']}/queries"
-    rng = _named(name)
     views = views_of(record, steps=[0] * len(candidates))
-    showing = [
-        camera
-        for camera in rng.permutation(len(candidates)).tolist()
-        if (views.instance[camera] > 0).any()
-    ]
+    order = _named(name).permutation(len(candidates)).tolist()
+    showing = [i for i in order if (views.instance[i] > 0).any()]
     if not showing:
         raise UserError(f"scene {index}: no camera sees an object at dynamics step 0")
+    chosen = showing if cameras else showing[:CAMERAS]
     parts = []
-    for camera in sorted(showing[:CAMERAS]):
-        view = view_of(views, camera)
-        row, column = _draw(rng, view.instance)
+    for i in sorted(chosen, key=candidates.__getitem__):
+        camera, view = candidates[i], view_of(views, i)
+        row, column = _draw(_named(f"{name}/{camera}"), view.instance)
         points = geometry.unproject(view.depth, view.intrinsics, view.extrinsics)
         parts.append(
             (
@@ -148,7 +157,12 @@ def true_tracks(split: Split, index: int, queries: Queries) -> TrueTracks:
     return TrueTracks(points=points, pixels=pixels, visible=visible, sizes=sizes)
 
 
-def write_queries(split: Split, indices: Iterable[int], folder: Path) -> list[Path]:
+def write_queries(
+    split: Split,
+    indices: Iterable[int],
+    folder: Path,
+    cameras: Sequence[int] | None = None,
+) -> list[Path]:
     """Writes the queries of scenes as `scene_<number>.npz`; returns the files.
 
     Raises:
@@ -156,7 +170,7 @@ def write_queries(split: Split, indices: Iterable[int], folder: Path) -> list[Pa
     """
     written = []
     for index in indices:
-        queries = queries_of(split, index)
+        queries = queries_of(split, index, cameras)
         path = folder / f"scene_{index}.npz"
         try:
             folder.mkdir(parents=True, exist_ok=True)

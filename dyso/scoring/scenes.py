@@ -17,6 +17,7 @@ from dyso.scoring.poses import pose_errors
 from dyso.scoring.predictions import ScenePredictions
 from dyso.scoring.queries import queries_of, true_tracks
 from dyso.spec import UserError
+from dyso.ssim import WINDOW, ssim
 
 Lpips = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Returns the LPIPS [N] of true and predicted images [N, H, W, 3] in [0, 1]."""
@@ -28,6 +29,7 @@ def score_scene(
     predicted: ScenePredictions,
     inputs: Sequence[int],
     held_out: Sequence[int],
+    query_cameras: Sequence[int] | None = None,
     lpips: Lpips | None = None,
 ) -> dict[str, float]:
     """Returns the scores of a scene by name; what is not predicted is left out.
@@ -38,6 +40,7 @@ def score_scene(
       predicted: what a method predicts.
       inputs: the views that the method has seen.
       held_out: the views to score.
+      query_cameras: the cameras in which the method tracks points; see `queries_of`.
       lpips: measures LPIPS; None leaves it out.
 
     Raises:
@@ -66,7 +69,7 @@ def score_scene(
             found = _depth(split, index, predicted, views)
             scores |= {f"{name}_{key}": value for key, value in found.items()}
     if predicted.has("tracks_3d.npz") or predicted.has("tracks_2d.npz"):
-        scores |= _tracks(split, index, predicted)
+        scores |= _tracks(split, index, predicted, query_cameras)
     if predicted.has("cameras.npz"):
         record = split.read(index, fields=["extrinsics"], views=inputs)
         found = pose_errors(
@@ -120,13 +123,13 @@ def _color(
     lpips: Lpips | None,
 ) -> dict[str, float]:
     means = _Means()
-    large = min(split.spec.resolution) >= images.WINDOW
+    large = min(split.spec.resolution) >= WINDOW
     for view, record, moving in _by_step(split, index, views, ["color"]):
         true, guess = record["color"], predicted.color(view)
         error = images.squared_error(true, guess)
         means.add(psnr=images.psnr(float(error.mean())), psnr_moving=error[moving])
         if large:
-            mean, windows = images.ssim(true, guess)
+            mean, windows = ssim(true / 255, guess / 255)
             means.add(ssim=mean, ssim_moving=windows[moving])
         if lpips is not None:
             means.add(lpips=lpips(true[None] / 255, guess[None] / 255))
@@ -170,8 +173,13 @@ def cosines(
     return z
 
 
-def _tracks(split: Split, index: int, predicted: ScenePredictions) -> dict[str, float]:
-    queries = queries_of(split, index)
+def _tracks(
+    split: Split,
+    index: int,
+    predicted: ScenePredictions,
+    cameras: Sequence[int] | None,
+) -> dict[str, float]:
+    queries = queries_of(split, index, cameras)
     true = true_tracks(split, index, queries)
     shape = split.spec.dynamics.steps, len(queries.camera)
     scores: dict[str, float] = {}

@@ -12,11 +12,11 @@ import numpy as np
 from dyso import records
 from dyso.reading import Dataset
 from dyso.scoring.definitions import SCORES
-from dyso.scoring.images import WINDOW
 from dyso.scoring.predictions import Predictions
 from dyso.scoring.scenes import Lpips, score_scene
 from dyso.scoring.view_sets import held_out_views
 from dyso.spec import UserError
+from dyso.ssim import WINDOW
 
 __all__ = ["SCORES", "score", "scored_scenes"]
 
@@ -34,7 +34,8 @@ def scored_scenes(
       chosen: the numbers to score; None means all that are predicted.
 
     Raises:
-      UserError: the methods have different splits or scenes, or lack a chosen one.
+      UserError: the methods have different splits, scenes or query cameras, or lack a
+        chosen scene.
     """
     first = methods[0]
     count = len(dataset[first.split])
@@ -43,6 +44,11 @@ def scored_scenes(
             raise UserError(
                 f"{each.folder}: is of split {each.split!r}, but {first.folder} of "
                 f"{first.split!r}; score one split at a time"
+            )
+        if each.query_cameras != first.query_cameras:
+            raise UserError(
+                f"{each.folder}: has other query_cameras than {first.folder}; compare "
+                "methods that track the same points"
             )
         for scene in chosen or each.scenes:
             if scene not in each.scenes:
@@ -100,6 +106,7 @@ def score(
                 own.scene(scene, spec.resolution),
                 own.inputs.views(spec),
                 held_out,
+                own.query_cameras,
                 lpips,
             )
         except records.RecordError as error:
@@ -123,6 +130,7 @@ def score(
             {
                 "method": each.method,
                 "inputs": dataclasses.asdict(each.inputs),
+                "query_cameras": each.query_cameras,
                 "scores": _summary(found),
                 "by_scene": [_plain(one) for one in found],
             }

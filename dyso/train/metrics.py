@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dyso import ssim as similarity
+
 Images = Float[np.ndarray, "N H W 3"]
 """In [0, 1]."""
 
@@ -35,33 +37,14 @@ def psnr(true: Images, predicted: Images) -> Float[np.ndarray, " N"]:
 
 
 def ssim(true: Images, predicted: Images) -> Float[np.ndarray, " N"]:
-    """Returns each image's structural similarity, averaged over the channels.
-
-    Uses the Gaussian window, sigma 1.5, of Wang et al., "Image Quality Assessment: From
-    Error Visibility to Structural Similarity", 2004.
-    """
-    from skimage.metrics import structural_similarity
-
-    return np.array(
-        [
-            structural_similarity(
-                *pair,
-                data_range=1.0,
-                channel_axis=-1,
-                gaussian_weights=True,
-                sigma=1.5,
-                use_sample_covariance=False,
-            )
-            for pair in zip(
-                true.astype(np.float64), predicted.astype(np.float64), strict=True
-            )
-        ]
-    )
+    """Returns each image's structural similarity; see `dyso.ssim`."""
+    pairs = zip(true, predicted, strict=True)
+    return np.array([similarity.ssim(*pair)[0] for pair in pairs])
 
 
 MEASURES = {
     "psnr": Measure(function=psnr),
-    "ssim": Measure(function=ssim, smallest=11),
+    "ssim": Measure(function=ssim, smallest=similarity.WINDOW),
 }
 
 

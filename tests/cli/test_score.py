@@ -83,6 +83,12 @@ def test_it_writes_the_points_to_track(data, tmp_path, capsys):
             np.testing.assert_array_equal(written[name], values)
 
 
+def test_it_writes_the_points_of_one_camera(data, tmp_path):
+    assert main(data=data, queries=tmp_path, query_cameras=(1,), scenes=":1") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["scene_0.npz"]
+    assert set(np.load(tmp_path / "scene_0.npz")["camera"]) == {1}
+
+
 def test_bad_arguments_are_one_line(data, methods, tmp_path):
     for words, said in (
         ({}, "score: name a folder of predictions, or use --queries"),

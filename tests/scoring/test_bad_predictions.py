@@ -115,6 +115,8 @@ def test_a_damaged_file_is_named(dataset, perfect, name, fault):
         ({"inputs": {"cameras": ["0"]}}, "inputs: cameras: expected a list of whole"),
         ({"inputs": {"cameras": [3]}}, "inputs: no camera 3; expected 0 to 2"),
         ({"inputs": {"steps": [-1]}}, "inputs: no step -1; expected 0 to 2"),
+        ({"query_cameras": 0}, "query_cameras: expected a list of whole numbers"),
+        ({"query_cameras": [9]}, "no camera 9; expected 0 to 2"),
         ({"inputs": {"cameras": [0, 1, 2]}}, "color: no view is held out"),
         ({"split": "train"}, "no split 'train'; the splits are test"),
     ],

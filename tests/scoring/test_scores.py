@@ -9,6 +9,7 @@ from PIL import Image
 from dyso import geometry
 from dyso.reading import MOTION_FIELDS, motion_masks
 from dyso.scoring import SCORES, Inputs, held_out_views, queries_of, true_tracks
+from dyso.spec import UserError
 from helpers.predictions import change, scores_of, write_truth
 
 BEST = {score.name: 1 if score.higher else 0 for score in SCORES}
@@ -177,8 +178,27 @@ def test_queries_are_on_objects_and_the_same_each_time(dataset):
     np.testing.assert_allclose(true.points[0], queries.point, atol=1e-6)
     np.testing.assert_allclose(true.pixels[0], queries.pixel, atol=1e-3)
     assert true.visible[0].all()
+    one = queries_of(split, 0, cameras=[1])
+    for name, values in vars(one).items():
+        drawn = getattr(queries, name)[queries.camera == 1]
+        np.testing.assert_array_equal(values, drawn)
     other = queries_of(split, 1)
     assert queries.pixel.tolist() != other.pixel.tolist()
+
+
+def test_a_method_may_track_in_the_camera_that_it_has_seen(dataset, tmp_path):
+    split = dataset["test"]
+    queries = queries_of(split, 0, cameras=[0])
+    true = true_tracks(split, 0, queries)
+    folder = write_truth(tmp_path / "one", dataset, query_cameras=[0])
+    scene = folder / "scene_0"
+    np.savez(scene / "tracks_2d.npz", pixels=true.pixels, visible=true.visible)
+    np.savez(scene / "tracks_3d.npz", points=true.points)
+    found = means(scores_of(dataset, folder))
+    assert found["track_2d_aj"] == 1 and found["track_3d_mte"] == 0
+    all_cameras = write_truth(tmp_path / "all", dataset)
+    with pytest.raises(UserError, match="all: has other query_cameras than"):
+        scores_of(dataset, folder, all_cameras)
 
 
 def test_moving_pixels_are_those_whose_point_moves(dataset):
