@@ -28,6 +28,8 @@ _PYTHON = {
     'urls = sorted(glob.glob({out} + "/*.tar")); '
     "print(next(iter(webdataset.WebDataset(urls, shardshuffle=False))).keys())",
     "parquet": "import datasets; print(datasets.load_dataset({out}))",
+    "coco": "from pycocotools.coco import COCO; "
+    'COCO({out} + "/annotations/instances_" + {split_name} + ".json").info()',
 }
 """Python that reads an export, by format."""
 _SHELL = {
@@ -114,6 +116,7 @@ def _next(job: Export) -> str:
         code = _PYTHON[job.format_name].format(
             out=json.dumps(str(job.out)),
             name=json.dumps(spec.name),
+            split_name=json.dumps(split),
             split=json.dumps("val" if split == "validation" else split),
         )
         return f"python -c {shlex.quote(code)}"

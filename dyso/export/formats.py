@@ -13,7 +13,7 @@ from dyso.reading import Split
 from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec, UserError
 
-SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet")
+SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet", "coco")
 """Formats with many scenes per file, see `ShardFormat`."""
 
 FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")
@@ -85,7 +85,7 @@ class ShardFormat(Format, Protocol):
     def paths(
         self, resolved: ResolvedSpec, split: str, shard: int, shards: int
     ) -> tuple[str, ...]:
-        """Returns the files of one shard, relative to the export's folder."""
+        """Returns the files or folders of a shard, relative to the export's folder."""
 
     def write(
         self,
@@ -98,7 +98,7 @@ class ShardFormat(Format, Protocol):
         Args:
           resolved: the dataset.
           scenes: the decoded records of the shard, read lazily.
-          files: the files to write, one for each of `paths`.
+          files: the files to write or the folders to make, one for each of `paths`.
         """
 
     def finish(

@@ -24,9 +24,10 @@ Surfaces = tuple[Float32[np.ndarray, "_ 3"], ...]
 """Points on each object, metres in its own frame, whose origin is its box's centre."""
 
 _SIGNS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
-_EDGES = np.array(
+EDGES = np.array(
     [(a, b) for a in range(8) for b in range(a) if bin(a ^ b).count("1") == 1]
 )
+"""The twelve edges of a box, [12, 2]: the indices of two of its corners."""
 _NEAR = 1e-3
 """Metres; parts of a box that are nearer along the optical axis are cut off."""
 _SLOPE = 4
@@ -136,7 +137,7 @@ def amodal_boxes(
     extrinsics = record["extrinsics"].astype(np.float64)[:, None]
     corners = box_corners(record)[:, steps_of(record, steps)]
     local = geometry.transform(extrinsics, corners)
-    start, end = local[..., _EDGES[:, 0], :], local[..., _EDGES[:, 1], :]
+    start, end = local[..., EDGES[:, 0], :], local[..., EDGES[:, 1], :]
     along = end[..., 2] - start[..., 2]
     share = (_NEAR - start[..., 2]) / np.where(along == 0, np.inf, along)
     crossing = start + share[..., None] * (end - start)
