@@ -16,7 +16,7 @@ from dyso.spec import ResolvedSpec, Spec, UserError
 SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet", "coco")
 """Formats with many scenes per file, see `ShardFormat`."""
 
-FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")
+FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap", "bop")
 """Formats with one folder per scene, see `SceneFormat`."""
 
 FORMATS = SHARDS + FOLDERS
@@ -64,7 +64,12 @@ class Contents:
 
 
 class SceneFormat(Format, Protocol):
-    """A format with one folder per scene."""
+    """A format with one folder per scene.
+
+    It may define `folder_of(split, index)`, the folder's path relative to the export's;
+    otherwise it is `<split>/scene_<index>`. With `CATALOG = True`, the resolved spec is
+    the fourth argument of `write`.
+    """
 
     def write(self, split: Split, index: int, folder: Path) -> None:
         """Writes one scene.

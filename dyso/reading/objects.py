@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 from dyso import geometry
 from dyso.reading.motion import MOTION_FIELDS, steps_of, view_of, views_of
@@ -241,6 +241,16 @@ def surfaces(
     )
 
 
+def merged_surfaces(
+    first: Surfaces, second: Surfaces, spacing: Float64[np.ndarray, " N"]
+) -> Surfaces:
+    """Returns the surfaces of two parts of a record as one; see `surfaces`."""
+    return tuple(
+        _thinned(np.concatenate(parts), step)
+        for *parts, step in zip(first, second, spacing, strict=True)
+    )
+
+
 def silhouettes(
     record: Mapping[str, Any],
     steps: Sequence[int] | None = None,
@@ -338,8 +348,8 @@ def _between(
 
 
 def _thinned(
-    points: Float64[np.ndarray, "P 3"], spacing: float
-) -> Float64[np.ndarray, "Q 3"]:
+    points: Float[np.ndarray, "P 3"], spacing: float
+) -> Float[np.ndarray, "Q 3"]:
     """Returns one point of each cube of a grid."""
     cells = np.clip(np.floor(points / spacing).astype(np.int64) + (1 << 20), 0, 1 << 21)
     keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
