@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dyso.assets.cache import cache_bytes, cache_folder
+from dyso.assets.environments.surfaces import Ground
 from dyso.assets.manifest import is_inside, read_manifest
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.storage import LocalFolder, Source, open_source
@@ -126,6 +127,10 @@ class Assets:
             simulation_filename=None,
             **kwargs,
         )
+
+    def ground(self, asset_id: str) -> tuple[Ground, float] | None:
+        """Returns `environments.ground` of an environment made from numbers."""
+        return None
 
     def release(self) -> None:
         """Releases all files; call it when no scene uses any."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from dyso.sampling.scene import Background
 
-from .empty_view import floor_weights
+from .empty_view import FloorDetail, floor_weights
 from .errors import AssetError
 from .pictures import MAX_HDRI_PIXELS, measure
 
@@ -130,7 +130,10 @@ def set_world(light: np.ndarray, world: bpy.types.World) -> None:
 
 
 def add_floor(
-    background: Background, image: bpy.types.Image, irradiance: np.ndarray
+    background: Background,
+    image: bpy.types.Image,
+    irradiance: np.ndarray,
+    detail: FloorDetail | None = None,
 ) -> None:
     """Adds the dome's floor to the current Blender scene.
 
@@ -138,6 +141,7 @@ def add_floor(
       background: the dome's size.
       image: the HDRI.
       irradiance: [3], see `floor_irradiance`.
+      detail: of the floor.
     """
     mesh = bpy.data.meshes.new("floor")
     mesh.from_pydata(*_disc(background.dome_radius))
@@ -163,9 +167,40 @@ def add_floor(
     albedo.operation = "MULTIPLY"
     albedo.inputs[1].default_value = tuple(math.pi / np.maximum(irradiance, 1e-6))
     diffuse = tree.nodes.new("ShaderNodeBsdfDiffuse")
-    tree.links.new(texture.outputs["Color"], albedo.inputs[0])
+    radiance = texture.outputs["Color"]
+    if detail:
+        radiance = _paint(detail, radiance, position.outputs["Position"], tree)
+    tree.links.new(radiance, albedo.inputs[0])
     tree.links.new(albedo.outputs[0], diffuse.inputs["Color"])
     tree.links.new(diffuse.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+
+
+def _paint(
+    detail: FloorDetail,
+    panorama: bpy.types.NodeSocket,
+    position: bpy.types.NodeSocket,
+    tree: bpy.types.NodeTree,
+) -> bpy.types.NodeSocket:
+    """Multiplies the panorama by the detail; returns the socket of the radiance."""
+    side = len(detail.pixels)
+    image = bpy.data.images.new("floor_detail", side, side, float_buffer=True)
+    values = np.ones((side, side, 4), np.float32)
+    values[..., :3] = detail.pixels
+    image.pixels.foreach_set(values.ravel())
+    image.update()
+    place = tree.nodes.new("ShaderNodeVectorMath")
+    place.operation = "MULTIPLY_ADD"
+    place.inputs[1].default_value = (0.5 / detail.reach,) * 3
+    place.inputs[2].default_value = (0.5,) * 3
+    tree.links.new(position, place.inputs[0])
+    picture = tree.nodes.new("ShaderNodeTexImage")
+    picture.image, picture.extension = image, "EXTEND"
+    tree.links.new(place.outputs[0], picture.inputs["Vector"])
+    product = tree.nodes.new("ShaderNodeVectorMath")
+    product.operation = "MULTIPLY"
+    tree.links.new(panorama, product.inputs[0])
+    tree.links.new(picture.outputs["Color"], product.inputs[1])
+    return product.outputs[0]
 
 
 def _disc(radius: float) -> tuple[list, list, list]:

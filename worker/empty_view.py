@@ -18,6 +18,37 @@ from dyso.sampling.scene import Background
 FILTER_WIDTH = 3.0  # pixels that Cycles' Blackman-Harris filter spans at width 1.5
 SUBPIXELS = 3  # rays per pixel and side; odd, so that one is central
 BAND = 64  # rows of pixels that are processed at once
+TOLERANCE = 1e-6  # metres above the floor that count as the floor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloorDetail:
+    """What is added to the floor near the centre of the dome.
+
+    Attributes:
+      pixels: [n, n, 3], factors of the panorama's radiance, 1 at the sides. Columns
+        are along x, rows along y.
+      reach: metres from the centre to the sides of the square.
+    """
+
+    pixels: np.ndarray
+    reach: float
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """Interpolates the factors [n, 3] at points [n, 2] of the floor, as Cycles."""
+        side = len(self.pixels)
+        places = (points / self.reach + 1) * (side / 2) - 0.5
+        first = np.floor(places).astype(int)
+        part = (places - first).astype(np.float32)
+        low, high = first.clip(0, side - 1), (first + 1).clip(0, side - 1)
+        texels = self.pixels.reshape(-1, 3)
+
+        def along(row: np.ndarray) -> np.ndarray:
+            a, b = (texels.take(row * side + end[:, 0], 0) for end in (low, high))
+            return a + (b - a) * part[:, :1]
+
+        near = along(low[:, 1])
+        return near + (along(high[:, 1]) - near) * part[:, 1:]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +82,7 @@ def empty_view(
     resolution: tuple[int, int],
     background: Background,
     pixels: np.ndarray,
+    detail: FloorDetail | None = None,
 ) -> EmptyView:
     """Casts rays at the backdrop and looks up the plate in the HDRI.
 
@@ -60,6 +92,7 @@ def empty_view(
       resolution: height and width.
       background: the backdrop.
       pixels: the HDRI's, [h, w, 3].
+      detail: of the floor.
     """
     grid = geometry.pixel_grid(*resolution, np)
     origins, directions = geometry.rays(intrinsics, extrinsics, grid)
@@ -79,7 +112,7 @@ def empty_view(
         depth=depth,
         normal=normal,
         on_floor=on_floor,
-        plate=_plate(intrinsics, extrinsics, resolution, background, pixels),
+        plate=_plate(intrinsics, extrinsics, resolution, background, pixels, detail),
     )
 
 
@@ -158,6 +191,7 @@ def _plate(
     resolution: tuple[int, int],
     background: Background,
     pixels: np.ndarray,
+    detail: FloorDetail | None,
 ) -> np.ndarray:
     """Returns the radiance [H, W, 3] of an empty view; see `empty_view`."""
     height, width = resolution
@@ -176,6 +210,10 @@ def _plate(
         origins, directions = geometry.rays(intrinsics, extrinsics, grid)
         seen = directions_to_sky(background, origins[0, 0], directions)
         fine = look_up(pixels, background.rotation, seen)
+        if detail:
+            near = (np.abs(seen[..., :2]) < detail.reach).all(-1)
+            near &= seen[..., 2] < TOLERANCE - background.dome_height
+            fine[near] *= detail.at(seen[near][:, :2])
         first = SUBPIXELS // 2
         low = sum(
             w * fine[first + i :: SUBPIXELS][:rows] for i, w in enumerate(weights)

@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dyso.assets import procedural
+from dyso.assets import environments, procedural
+from dyso.assets.environments.surfaces import Ground
 from dyso.assets.starter import AXES
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.storage import LocalFolder
@@ -75,6 +76,11 @@ class MadeEnvironments(MadeAssets):
         "asset_type": "Texture",
         "kwargs": {"filename": "{asset_dir}/environment.exr"},
     }
+
+    def ground(self, asset_id: str) -> tuple[Ground, float]:
+        """Returns `environments.ground` of an environment."""
+        assert isinstance(self._catalog, ProceduralEnvironments)
+        return environments.ground(self._catalog, self._catalog.index(asset_id))
 
     def _files(self, number: int) -> dict[str, bytes]:
         assert isinstance(self._catalog, ProceduralEnvironments)

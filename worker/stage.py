@@ -24,7 +24,8 @@ from dyso.sampling.scene import Camera, Pose, Scene
 
 from . import backdrop, device, materials, meshes, passes, shadows, view_transform
 from .assets import Assets
-from .empty_view import empty_view
+from .empty_view import FloorDetail, empty_view
+from .ground import floor_detail, pixel_size
 from .placement import true_poses
 from .renderer import CyclesView
 
@@ -79,7 +80,7 @@ class Stage:
             kubric_scene = kb.Scene(resolution=(width, height))
             view = CyclesView(kubric_scene, scene.render, self._scratch)
             rendered_by = device.select(self._device)
-            pixels, lights = self._surround(scene, view)
+            pixels, detail, lights = self._surround(scene, view)
             items, object_meshes = self._place(scene, kubric_scene, view)
             camera = kb.PerspectiveCamera()
             kubric_scene += camera
@@ -97,7 +98,7 @@ class Stage:
             _aim(camera, seen_by)
             with clock("plates"):
                 empty = empty_view(
-                    *matrices, scene.resolution, scene.background, pixels
+                    *matrices, scene.resolution, scene.background, pixels, detail
                 )
             for step in layout.steps_of(c):
                 before_view(finished_views)
@@ -159,8 +160,12 @@ class Stage:
 
     def _surround(
         self, scene: Scene, view: CyclesView
-    ) -> tuple[np.ndarray, shadows.Lights]:
-        """Sets light, exposure and floor; returns the HDRI's pixels and its lights."""
+    ) -> tuple[np.ndarray, FloorDetail | None, shadows.Lights]:
+        """Sets light, exposure and floor.
+
+        Returns:
+          The HDRI's pixels, the floor's detail, and the HDRI's lights.
+        """
         background = scene.background
         texture = self._backgrounds.create(background.asset_id)
         image, pixels = backdrop.load_hdri(background.asset_id, texture.filename)
@@ -170,9 +175,17 @@ class Stage:
         view.blender_scene.view_settings.exposure = view_transform.exposure(
             irradiance, scene.render.auto_exposure
         )
+        detail = None
         if background.backdrop == "dome":
-            backdrop.add_floor(background, image, irradiance)
-        return pixels, shadows.floor_lights(light)
+            if background.ground_seed is not None:
+                detail = floor_detail(
+                    background,
+                    pixels,
+                    self._backgrounds.ground(background.asset_id),
+                    pixel_size(scene.cameras, scene.resolution[1]),
+                )
+            backdrop.add_floor(background, image, irradiance, detail)
+        return pixels, detail, shadows.floor_lights(light)
 
     def _place(
         self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView

@@ -13,10 +13,10 @@ from dyso.reading import Split
 from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec, UserError
 
-SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet", "coco")
+SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet")
 """Formats with many scenes per file, see `ShardFormat`."""
 
-FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap", "bop")
+FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")
 """Formats with one folder per scene, see `SceneFormat`."""
 
 FORMATS = SHARDS + FOLDERS
@@ -64,12 +64,7 @@ class Contents:
 
 
 class SceneFormat(Format, Protocol):
-    """A format with one folder per scene.
-
-    It may define `folder_of(split, index)`, the folder's path relative to the export's;
-    otherwise it is `<split>/scene_<index>`. With `CATALOG = True`, the resolved spec is
-    the fourth argument of `write`.
-    """
+    """A format with one folder per scene."""
 
     def write(self, split: Split, index: int, folder: Path) -> None:
         """Writes one scene.
@@ -90,7 +85,7 @@ class ShardFormat(Format, Protocol):
     def paths(
         self, resolved: ResolvedSpec, split: str, shard: int, shards: int
     ) -> tuple[str, ...]:
-        """Returns the files or folders of a shard, relative to the export's folder."""
+        """Returns the files of one shard, relative to the export's folder."""
 
     def write(
         self,
@@ -103,7 +98,7 @@ class ShardFormat(Format, Protocol):
         Args:
           resolved: the dataset.
           scenes: the decoded records of the shard, read lazily.
-          files: the files to write or the folders to make, one for each of `paths`.
+          files: the files to write, one for each of `paths`.
         """
 
     def finish(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -195,10 +196,13 @@ def _background(
 ) -> Background:
     pool = resolved.backgrounds_of(split)
     backgrounds = resolved.spec.backgrounds
-    return Background(
+    background = Background(
         asset_id=pool[rng.integers(len(pool))].id,
         rotation=round(rng.uniform(*np.radians(backgrounds.rotation)), DECIMALS),
         backdrop=backgrounds.backdrop,
         dome_radius=backgrounds.dome_radius,
         dome_height=backgrounds.dome_height,
     )
+    if backgrounds.ground == "photo" or backgrounds.backdrop != "dome":
+        return background
+    return replace(background, ground_seed=int(rng.integers(2**31)))

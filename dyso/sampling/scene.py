@@ -100,6 +100,8 @@ class Background:
       backdrop: `dome` or `environment`, see `dyso.spec.Backgrounds`.
       dome_radius: metres.
       dome_height: metres.
+      ground_seed: of the material that is added to the dome's floor near the centre;
+        None adds none.
     """
 
     asset_id: str
@@ -107,6 +109,7 @@ class Background:
     backdrop: Literal["dome", "environment"]
     dome_radius: float
     dome_height: float
+    ground_seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +210,8 @@ class Scene:
                 del values[name]
         if values["render"]["shortcut"]:
             del values["render"]["shortcut"]
+        if values["background"]["ground_seed"] is None:
+            del values["background"]["ground_seed"]
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod

@@ -32,6 +32,7 @@ _HANDHELD = {
 _LATER: dict[tuple[str, ...], Any] = {
     ("twins",): Spec.twins,
     ("backgrounds", "assets"): Backgrounds.assets,
+    ("backgrounds", "ground"): Backgrounds.ground,
     ("backgrounds", "rotation"): Backgrounds.rotation,
     ("objects", "procedural"): asdict(Procedural()),
     ("backgrounds", "procedural"): asdict(Environments()),

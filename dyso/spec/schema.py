@@ -121,6 +121,8 @@ class Backgrounds:
         these. With 0, all splits share all HDRIs, as in MultiShapeNet.
       backdrop: `dome` projects the HDRI on a hemisphere with a flat floor, which
         catches shadows; `environment` shows it at infinity, with no floor.
+      ground: the dome's floor: `photo` is the HDRI alone, `material` adds to it, near
+        the centre, the detail of a material such as asphalt, grass or wood.
       rotation: degrees about the vertical by which the HDRI is turned.
       dome_radius: metres.
       dome_height: metres above the floor from which the HDRI is projected.
@@ -131,6 +133,7 @@ class Backgrounds:
     procedural: Environments = field(default_factory=Environments)
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.0
     backdrop: Literal["dome", "environment"] = "dome"
+    ground: Literal["photo", "material"] = "photo"
     rotation: DegreesRange = (0.0, 360.0)
     dome_radius: PositiveMetres = 25.0
     dome_height: PositiveMetres = 3.0

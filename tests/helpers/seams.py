@@ -1,7 +1,7 @@
 """Run as a script: the steps in brightness along the edges of path traced windows.
 
-`python tests/helpers/seams.py SCENES OUTPUT.npz` renders one view each of that many
-scenes, whose objects are matt, glossy, of glass or emissive, and on all starter
+`python tests/helpers/seams.py SCENES OUTPUT.npz [GROUND]` renders one view each of that
+many scenes, whose objects are matt, glossy, of glass or emissive, and on all starter
 backgrounds.
 """
 
@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from dyso.assets import manifests, resolve
 from dyso.sampling import sample_scene
-from dyso.spec import Cameras, Dynamics, Objects, Render, Spec
+from dyso.spec import Backgrounds, Cameras, Dynamics, Objects, Render, Spec
 from dyso.worker import shadows
 from dyso.worker.stage import SEAM, Stage
 
@@ -64,12 +64,13 @@ def steps(
 
 
 def main() -> None:
-    count = int(sys.argv[1])
+    count, ground = int(sys.argv[1]), (*sys.argv[3:], "photo")[0]
     spec = Spec(
         name="seams",
         splits={"train": count},
         resolution=(96, 96),
         objects=Objects(catalog="procedural"),
+        backgrounds=Backgrounds(ground=ground),
         dynamics=Dynamics(steps=1),
         cameras=Cameras(count=1),
         render=Render(samples=32),

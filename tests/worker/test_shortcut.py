@@ -38,13 +38,20 @@ def flying(starter: ResolvedSpec) -> ResolvedSpec:
 
 
 @pytest.mark.parametrize(
-    ("backdrop", "falls"), [("dome", False), ("environment", False), ("dome", True)]
+    ("backdrop", "falls", "ground_seed"),
+    [
+        ("dome", False, None),
+        ("dome", False, 3),
+        ("environment", False, None),
+        ("dome", True, None),
+    ],
 )
 def test_shortcuts_show_in_no_picture(
     starter: ResolvedSpec,
     renderer: Renderer,
     backdrop: str,
     falls: bool,
+    ground_seed: int | None,
 ) -> None:
     scene = sample_scene(flying(starter) if falls else starter, "train", 1)
     scene = dataclasses.replace(
@@ -53,7 +60,10 @@ def test_shortcuts_show_in_no_picture(
         resolution=(96, 96),
         render=dataclasses.replace(scene.render, samples=128, denoise=True),
         background=dataclasses.replace(
-            scene.background, asset_id="sunrise", backdrop=backdrop
+            scene.background,
+            asset_id="sunrise",
+            backdrop=backdrop,
+            ground_seed=ground_seed,
         ),
     )
     quick = renderer.render(scene)
@@ -69,9 +79,10 @@ def test_shortcuts_show_in_no_picture(
         assert abs((one.astype(int) - other)[floor].mean()) < 1
 
 
-def test_the_edges_of_windows_do_not_show(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ground", ["photo", "material"])
+def test_the_edges_of_windows_do_not_show(tmp_path: Path, ground: str) -> None:
     script = helpers.FOLDER / "seams.py"
-    command = [sys.executable, str(script), "16", str(tmp_path / "out.npz")]
+    command = [sys.executable, str(script), "16", str(tmp_path / "out.npz"), ground]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     with np.load(tmp_path / "out.npz") as arrays:
         _, step, noise = arrays["steps"].T

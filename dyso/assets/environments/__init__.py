@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dyso.assets.environments import surfaces
 from dyso.assets.environments.indoor import INDOOR
 from dyso.assets.environments.outdoor import OUTDOOR
 from dyso.assets.environments.panorama import Panorama
@@ -39,3 +40,17 @@ def make(
     panorama = Panorama(height)
     _SCENES[catalog.kind(number)](panorama, draw)
     return panorama.radiance()
+
+
+def ground(
+    catalog: ProceduralEnvironments, number: int
+) -> tuple[surfaces.Ground, float]:
+    """Returns what an environment's ground is painted with, without painting it.
+
+    Also returns the metres around the centre in which nothing stands on it.
+    """
+    draw = Draw((catalog.generator, catalog.seed, number), "environment")
+    panorama = Panorama(0)
+    _SCENES[catalog.kind(number)](panorama, draw)
+    assert panorama.ground is not None
+    return panorama.ground

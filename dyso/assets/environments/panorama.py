@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dyso.assets.environments.functions import sin_cos
+from dyso.assets.environments.surfaces import Ground
 
 EYE = 3.0
 """Metres above the ground from which a panorama is seen."""
@@ -46,16 +47,23 @@ class Rays:
 
 
 class Panorama:
-    """Pixels and their distances, painted by whatever is nearest."""
+    """Pixels and their distances, painted by whatever is nearest.
+
+    Attributes:
+      color: [height, width, 3], radiance.
+      depth: [height, width], metres.
+      ground: what the ground is painted with, and the metres around the centre in which
+        nothing stands on it; known when the painting begins.
+    """
 
     def __init__(self, height: int):
         """Creates a black one.
 
         Args:
-          height: in pixels; it is twice as wide.
+          height: in pixels; it is twice as wide. With 0, nothing is painted.
         """
         self.height, self.width = height, 2 * height
-        self.pixel = math.pi / height
+        self.pixel = math.pi / max(height, 1)
         azimuth = (0.5 - (np.arange(self.width) + 0.5) / self.width) * 2 * math.pi
         elevation = (0.5 - (np.arange(height) + 0.5) / height) * math.pi
         self.azimuth, self.elevation = azimuth, elevation
@@ -63,6 +71,7 @@ class Panorama:
         self._up, self._flat = (v.astype(np.float32) for v in sin_cos(elevation))
         self.color = np.zeros((height, self.width, 3), np.float32)
         self.depth = np.full((height, self.width), np.inf, np.float32)
+        self.ground: tuple[Ground, float] | None = None
 
     def rays(self, top: int = 0, bottom: int | None = None) -> Rays:
         """Returns whole rows of pixels."""

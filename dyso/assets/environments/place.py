@@ -84,6 +84,9 @@ class Place:
           ground: its material; x and y are world coordinates.
           relief: how uneven it is: changes of the light by its noise.
         """
+        self.panorama.ground = ground, FREE
+        if not self.panorama.height:
+            return
         self.sky.paint()
         for backdrop in self.backdrops:
             backdrop()

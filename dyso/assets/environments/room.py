@@ -119,6 +119,9 @@ class Room:
           decor: changes the walls' albedo: (wall, albedo, u, v, pixel) -> albedo.
         """
         self.outside.paint(surfaces.grass(self.draw.named("lawn")))
+        self.panorama.ground = floor, self._free()
+        if not self.panorama.height:
+            return
         self._prepare_light()
         for index in range(6):
             material = (
@@ -131,6 +134,20 @@ class Room:
             self._paint_side(index, material, decor)
         for solid in self.solids:
             self._paint_solid(solid)
+
+    def _free(self) -> float:
+        """Returns the metres around the centre in which the eye sees only floor."""
+        free = min(self.half)
+        centre = np.zeros(1, np.float32)
+        for solid in self.solids:
+            if solid.center[2] >= EYE:
+                continue
+            away = math.dist(solid.center[:2], (0, 0)) - solid.reach
+            # A long rack is nearer to its cylinder's rim than to its side.
+            if solid.planes:
+                away = max(away, float(solid.beside(centre, centre, math.inf)[1][0]))
+            free = min(free, away)
+        return free
 
     def _prepare_light(self) -> None:
         """Places the sources' samples; makes the lamps as bright as wanted."""
