@@ -1,9 +1,9 @@
 """Paints the dome's floor near its centre with more detail than a panorama has.
 
-A panorama shows the floor below it with few pixels: from 3 m, one of 2048 pixels around
-the horizon has a centimetre there, and five metres away three. Objects that stand on it
+A panorama has few pixels for the floor: taken from 3 m, with 2048 around the horizon,
+one covers a centimetre below the camera, and about three at 5 m. Objects on the floor
 are sharp, and look cut out. With `backgrounds.ground: material`, the floor near the
-centre is multiplied by a picture with pixels as small as those of the views. Its values
+centre is multiplied by a picture with pixels half as large as the views'. Its values
 are about 1 and fade to 1 with the distance, so that colours agree.
 
 An environment that was made from numbers has its own ground, which is painted again in
