@@ -28,8 +28,12 @@ _PYTHON = {
     'urls = sorted(glob.glob({out} + "/*.tar")); '
     "print(next(iter(webdataset.WebDataset(urls, shardshuffle=False))).keys())",
     "parquet": "import datasets; print(datasets.load_dataset({out}))",
+    "coco": "from pycocotools.coco import COCO; "
+    'COCO({out} + "/annotations/instances_" + {split_name} + ".json").info()',
+    "bop": "from bop_toolkit_lib import inout; "
+    'print(inout.load_scene_gt({scene} + "/scene_gt.json")[0])',
 }
-"""Python that reads an export, by format."""
+"""Python that reads an export or a scene of it, by format."""
 _SHELL = {
     "nerfstudio": "ns-train splatfacto --data {capture}/transforms_scene.json",
     "dnerf": "cd HexPlane && python main.py config=config/dnerf_slim.yaml "
@@ -110,14 +114,16 @@ def _next(job: Export) -> str:
     """Returns a shell command that reads the export, or its first scene."""
     spec = job.resolved.spec
     split, span = next(iter(job.spans.items()))
+    scene = job.out.absolute() / job.folder_of(split, span[0])
     if job.format_name in _PYTHON:
         code = _PYTHON[job.format_name].format(
             out=json.dumps(str(job.out)),
+            scene=json.dumps(str(scene)),
             name=json.dumps(spec.name),
+            split_name=json.dumps(split),
             split=json.dumps("val" if split == "validation" else split),
         )
         return f"python -c {shlex.quote(code)}"
-    scene = job.out.absolute() / split / f"scene_{span[0]}"
     # A capture is one dynamics step, or a whole monocular video.
     capture = step if (step := scene / "step_000").is_dir() else scene
     return _SHELL[job.format_name].format(

@@ -21,7 +21,8 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
     checksum and count. Each record must decode, and agree with its scene and with the
     dataset's spec. Its geometry must be consistent: pixels of each view, unprojected by
     their depth and moved with their object, must land in all other views on the same
-    instance at the same depth.
+    instance at the same depth. It also reports the largest step in brightness along a
+    straight line of the background, where the edge of a path traced window would show.
 
     Args:
       dataset: the folder of the dataset.
@@ -81,5 +82,11 @@ def main(dataset: tyro.conf.Positional[Path], /, *, scenes: int | None = None) -
             f"geometry: at least {100 * subject.least:.2f} % of a scene's visible "
             f"points agree between views (required: {100 * validation.REQUIRED:.0f} %)"
             f", depth within {validation.TOLERANCE:g} of what 3 x 3 pixels span"
+        )
+    if subject.steepest:
+        step, place = subject.steepest
+        say(
+            f"edges of path traced windows: no straight step in the brightness of the "
+            f"background above {step:.1%} ({place})"
         )
     return 0

@@ -13,10 +13,10 @@ from dyso.reading import Split
 from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec, UserError
 
-SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet")
+SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet", "coco")
 """Formats with many scenes per file, see `ShardFormat`."""
 
-FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap")
+FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap", "bop")
 """Formats with one folder per scene, see `SceneFormat`."""
 
 FORMATS = SHARDS + FOLDERS
@@ -64,7 +64,12 @@ class Contents:
 
 
 class SceneFormat(Format, Protocol):
-    """A format with one folder per scene."""
+    """A format with one folder per scene.
+
+    It may define `folder_of(split, index)`, the folder's path relative to the export's;
+    otherwise it is `<split>/scene_<index>`. With `CATALOG = True`, the resolved spec is
+    the fourth argument of `write`.
+    """
 
     def write(self, split: Split, index: int, folder: Path) -> None:
         """Writes one scene.
@@ -85,7 +90,7 @@ class ShardFormat(Format, Protocol):
     def paths(
         self, resolved: ResolvedSpec, split: str, shard: int, shards: int
     ) -> tuple[str, ...]:
-        """Returns the files of one shard, relative to the export's folder."""
+        """Returns the files or folders of a shard, relative to the export's folder."""
 
     def write(
         self,
@@ -98,7 +103,7 @@ class ShardFormat(Format, Protocol):
         Args:
           resolved: the dataset.
           scenes: the decoded records of the shard, read lazily.
-          files: the files to write, one for each of `paths`.
+          files: the files to write or the folders to make, one for each of `paths`.
         """
 
     def finish(

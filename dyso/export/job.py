@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,12 +138,17 @@ class Export:
         """The number of scenes to export."""
         return sum(map(len, self.spans.values()))
 
+    def folder_of(self, split: str, index: int) -> str:
+        """Returns a scene's folder, relative to the export's; see `SceneFormat`."""
+        named = getattr(self.format, "folder_of", None)
+        return named(split, index) if named else f"{split}/scene_{index}"
+
     def units(self) -> Iterator[Unit]:
         """Yields all units of the export, in order."""
         for split, span in self.spans.items():
             if self.format_name not in SHARDS:
                 for i in span:
-                    path = f"{split}/scene_{i}"
+                    path = self.folder_of(split, i)
                     yield Unit(split=split, start=i, stop=i + 1, paths=(path,))
                 continue
             paths = cast(ShardFormat, self.format).paths
@@ -237,9 +242,12 @@ class Export:
                 cast(ShardFormat, self.format).write(self.resolved, scenes, written)
             else:
                 written[0].mkdir()
-                write = cast(SceneFormat, self.format).write
+                write: Callable[..., None] = cast(SceneFormat, self.format).write
+                catalog = getattr(self.format, "CATALOG", False)
+                also = (self.resolved,) if catalog else ()
+                split = self.dataset.splits[unit.split]
                 with _naming(unit.split, unit.start):
-                    write(self.dataset.splits[unit.split], unit.start, written[0])
+                    write(split, unit.start, written[0], *also)
                 tick()
             sizes = made.sizes()
             for source, name in zip(written, unit.paths, strict=True):

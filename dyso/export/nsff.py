@@ -27,7 +27,7 @@ from jaxtyping import Bool, Float64
 from dyso import geometry
 from dyso.export.cameras import by_step, llff_row, require_one_focal_length, z_depth
 from dyso.export.images import png
-from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
+from dyso.reading import MOTION_FIELDS, Split, box_corners, view_of, views_of
 from dyso.spec import Spec, UserError
 
 ABOUT = "Neural Scene Flow Fields, DynamicNeRF: frames, disparity, masks, flow, poses"
@@ -89,14 +89,9 @@ def _moving(split: Split, index: int) -> Bool[np.ndarray, " I"]:
     record = split.read(
         index, fields=("objects/positions", "objects/quaternions", "objects/sizes")
     )
-    poses = geometry.pose_matrix(
-        record["objects/positions"].astype(np.float64),
-        record["objects/quaternions"].astype(np.float64),
+    distances = np.linalg.norm(np.diff(box_corners(record), axis=1), axis=-1).max(
+        (1, 2)
     )
-    signs = np.stack(np.meshgrid(*[[-0.5, 0.5]] * 3), axis=-1).reshape(8, 3)
-    corners = record["objects/sizes"].astype(np.float64)[:, None] * signs
-    in_world = geometry.transform(poses[:, :, None], corners[:, None])
-    distances = np.linalg.norm(np.diff(in_world, axis=1), axis=-1).max((1, 2))
     return np.concatenate([[False], distances > MOVED])
 
 

@@ -12,7 +12,6 @@ the background and 0 as empty.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from dyso import geometry
 from dyso.export.examples import shard_path, write_examples, write_info
+from dyso.reading import box_corners
 from dyso.spec import ResolvedSpec, Spec, UserError
 
 ABOUT = "the official release's features, for the sunds package and tfds"
@@ -257,12 +256,7 @@ def _scene(record: Mapping[str, Any], views: Sequence[int]) -> dict[str, Any]:
 
 def _box(record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Returns two corners [3] of the box around all objects at all steps, metres."""
-    signs = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
-    corners = signs * record["objects/sizes"][:, None, None]
-    poses = geometry.pose_matrix(
-        record["objects/positions"], record["objects/quaternions"]
-    )
-    points = geometry.transform(poses[:, :, None], corners).reshape(-1, 3)
+    points = box_corners(record).reshape(-1, 3)
     return points.min(0).astype(np.float32), points.max(0).astype(np.float32)
 
 

@@ -10,16 +10,38 @@ from dyso.reading.motion import (
     view_of,
     views_of,
 )
+from dyso.reading.objects import (
+    OBJECT_FIELDS,
+    Velocities,
+    amodal_boxes,
+    box_corner_pixels,
+    box_corners,
+    boxes,
+    silhouettes,
+    surfaces,
+    velocities,
+    visible_fractions,
+)
 
 __all__ = [
     "MOTION_FIELDS",
+    "OBJECT_FIELDS",
     "Dataset",
     "Source",
     "Split",
+    "Velocities",
+    "amodal_boxes",
+    "box_corner_pixels",
+    "box_corners",
+    "boxes",
     "flow",
     "loader",
     "motion_masks",
+    "silhouettes",
+    "surfaces",
     "tracks",
+    "velocities",
     "view_of",
     "views_of",
+    "visible_fractions",
 ]

@@ -36,17 +36,29 @@ def views_of(
         record["objects/positions"].astype(np.float64),
         record["objects/quaternions"].astype(np.float64),
     )
-    if steps is None:
-        # In every layout, views are ordered by step and all steps have equally many.
-        views = len(record["depth"])
-        steps = np.arange(views) * poses.shape[1] // views
     return geometry.View(
         depth=record["depth"][..., 0].astype(np.float64),
         instance=record["instance"][..., 0],
         intrinsics=record["intrinsics"].astype(np.float64),
         extrinsics=record["extrinsics"].astype(np.float64),
-        poses=poses[:, steps].swapaxes(0, 1),
+        poses=poses[:, steps_of(record, steps)].swapaxes(0, 1),
     )
+
+
+def steps_of(
+    record: Mapping[str, Any], steps: Sequence[int] | None = None
+) -> Int[np.ndarray, " V"]:
+    """Returns the dynamics step of each view: `steps`, or those of a whole record.
+
+    Args:
+      record: with `intrinsics` and `objects/positions`.
+      steps: the dynamics step of each view; None if the record has all its views.
+    """
+    if steps is not None:
+        return np.asarray(steps)
+    # In every layout, views are ordered by step and all steps have equally many.
+    views = len(record["intrinsics"])
+    return np.arange(views) * record["objects/positions"].shape[1] // views
 
 
 def view_of(views: geometry.View, index: int) -> geometry.View:

@@ -62,6 +62,9 @@ class Validation:
       shards: the shards that the metadata list.
       noted: the number of shards whose checksum is recorded.
       least: the smallest share of visible points that agreed in any scene so far.
+      steepest: the largest straight step in brightness so far, see
+        `dyso.validation.edges.straight_step`, and the place of its record; None if
+        none was measured.
     """
 
     def __init__(self, folder: Path):
@@ -89,6 +92,7 @@ class Validation:
         ]
         self.noted = len(noted)
         self.least = 1.0
+        self.steepest: tuple[float, str] | None = None
 
     def _list(self, name: str) -> list[Any]:
         value = self._metadata.get(name, [])
@@ -219,10 +223,13 @@ class Validation:
             data = reader[position]
         except records.RecordError as error:
             what = _without(shard.path, error).removeprefix(f"record {position} ")
-            return Finding(faults=(what,), index=None, share=None)
+            return Finding(faults=(what,), index=None)
         finding = check_record(data, self.resolved, shard.split)
         if finding.share is not None:
             self.least = min(self.least, finding.share)
+        if finding.step is not None:
+            measured = finding.step, f"{shard.path.name}: record {position}"
+            self.steepest = max(self.steepest or measured, measured)
         return finding
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from dyso import records
 from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, UserError
+from dyso.validation.edges import straight_step
 from dyso.validation.geometry import Agreement, agreement
 
 # Fields that the record's `scene` determines.
@@ -45,11 +46,13 @@ class Finding:
       index: the scene's index in its split; None if the record does not decode.
       share: the share of visible points that agree between views; None if an earlier
         check failed.
+      step: see `dyso.validation.edges.straight_step`; None also if a check failed.
     """
 
     faults: tuple[str, ...]
     index: int | None
-    share: float | None
+    share: float | None = None
+    step: float | None = None
 
 
 @np.errstate(all="ignore")  # damaged records may hold any number
@@ -66,7 +69,7 @@ def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
         record = records.decode(data, spec=resolved.spec)
     except UserError as error:
         what = f"does not decode: {error}"
-        return Finding(faults=(what,), index=None, share=None)
+        return Finding(faults=(what,), index=None)
     index = int(record["index"])
     faults: list[str] = []
     for check in (
@@ -81,10 +84,15 @@ def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
         new = list(check(record, scene, resolved, split))
         faults += new
         if new and check not in (_follows_from_spec, _follows_from_scene):
-            return Finding(faults=tuple(faults), index=index, share=None)
+            return Finding(faults=tuple(faults), index=index)
     proof = agreement(record)
     faults += _disagreements(proof)
-    return Finding(faults=tuple(faults), index=index, share=proof.share())
+    return Finding(
+        faults=tuple(faults),
+        index=index,
+        share=proof.share(),
+        step=straight_step(record, resolved.spec.layout),
+    )
 
 
 def _provenance(

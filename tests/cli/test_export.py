@@ -27,7 +27,7 @@ def test_it_exports_and_resumes(synthetic, tmp_path, capsys):
     assert capsys.readouterr().out.startswith(
         f"{out}: 2 scenes (test 2) as nerfstudio, "
     )
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*/**/*.json")}
     (out / "test" / "scene_1").rename(tmp_path / "away")
     assert main(synthetic, format="nerfstudio", out=out, workers=1) == 0
     said = capsys.readouterr().out

@@ -39,4 +39,6 @@ def test_a_folder_that_is_not_a_dataset_is_a_one_line_error(tmp_path):
 @pytest.mark.slow
 def test_real_renders_prove_their_geometry(rendered, capsys):
     assert main(rendered) == 0
-    assert "3 of 3 scenes" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 of 3 scenes" in said
+    assert "no straight step in the brightness" in said

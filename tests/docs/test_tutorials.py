@@ -7,7 +7,11 @@ import pytest
 from helpers.manual import FIRST, PAGES, ROOT, blocks, go_through
 
 TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
-EXPLAINING = [ROOT / "docs/flow.md", *(ROOT / "docs/explanations").glob("*.md")]
+EXPLAINING = [
+    ROOT / "docs/flow.md",
+    ROOT / "docs/boxes.md",
+    *(ROOT / "docs/explanations").glob("*.md"),
+]
 
 
 @pytest.mark.slow
