@@ -46,6 +46,10 @@ _SHELL = {
     "--datadir {scene} --final_height {height} --start_frame 0 --end_frame {steps}",
     "colmap": "colmap gui --import_path {capture}/sparse/0 "
     "--image_path {capture}/images --database_path new.db",
+    "flow": 'cd RAFT && python -c \'import sys; sys.path.append("core"); '
+    "from datasets import MpiSintel; "
+    "print(MpiSintel(root=sys.argv[1], split=sys.argv[2])[0][2].shape)' "
+    "{folder} {scene_name}",
 }
 """A command that reads a scene of an export, by format; see docs/export.md."""
 
@@ -130,6 +134,8 @@ def _next(job: Export) -> str:
         scene=shlex.quote(str(scene)),
         number=span[0],
         capture=shlex.quote(str(capture)),
+        folder=shlex.quote(str(scene.parent)),
+        scene_name=scene.name,
         height=spec.resolution[0],
         steps=spec.dynamics.steps,
         downsample=f"{800 / spec.resolution[1]:g}",

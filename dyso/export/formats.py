@@ -16,7 +16,10 @@ from dyso.spec import ResolvedSpec, Spec, UserError
 SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet", "coco")
 """Formats with many scenes per file, see `ShardFormat`."""
 
-FOLDERS = ("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap", "bop")
+FOLDERS = (
+    *("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap"),
+    *("bop", "flow"),
+)
 """Formats with one folder per scene, see `SceneFormat`."""
 
 FORMATS = SHARDS + FOLDERS
