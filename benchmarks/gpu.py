@@ -14,8 +14,8 @@ and no other package: neither Grain nor Beam, pydantic or ArrayRecord. It
    the time that is left;
 3. trains its twin without the swap for the rest of the time.
 
-OUT/results.json has the figures after each part, with PSNR, R_cam and R_dyn on held-out
-scenes. OUT/swap and OUT/no-swap are working folders as `dyso train` leaves them.
+OUT/results.json has the figures after each part, with PSNR, R_cam and R_dyn on scenes
+of `test`. OUT/swap and OUT/no-swap are working folders as `dyso train` leaves them.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def train(config: Any, packed: Path, workdir: Path, seconds: float) -> dict[str,
     """Trains until the last step or for some seconds; returns what was reached."""
     from dyso.train import run
 
-    scenes, held_out = (unpack(packed, name, config) for name in ("train", "test"))
+    scenes, evaluated = (unpack(packed, name, config) for name in ("train", "test"))
     metrics: list[dict[str, float]] = []
     start = time.monotonic()
     # The run takes it as the request to save and stop.
@@ -173,7 +173,7 @@ def train(config: Any, packed: Path, workdir: Path, seconds: float) -> dict[str,
             config,
             workdir,
             scenes,
-            measured_on=held_out,
+            measured_on=evaluated,
             loader=Shuffled,
             say=lambda line: (metrics.append(line), print(line, flush=True))[0],
             tell=lambda line: print(line, flush=True),
@@ -181,16 +181,16 @@ def train(config: Any, packed: Path, workdir: Path, seconds: float) -> dict[str,
     finally:
         alarm.cancel()
         signal.signal(signal.SIGTERM, before)
-    measured = [line for line in metrics if "held_out/psnr" in line]
+    measured = [line for line in metrics if "evaluation/psnr" in line]
     rates = [m["steps_per_second"] for m in metrics if "steps_per_second" in m]
     return {
         "step": step,
         "seconds": time.monotonic() - start,
         "scenes": len(scenes.source),
-        "held_out_scenes": len(held_out.source),
+        "evaluated_scenes": len(evaluated.source),
         "steps_per_second": float(np.median(rates)) if rates else None,
         "last": metrics[-1] if metrics else None,
-        "held_out": measured,
+        "evaluations": measured,
     }
 
 

@@ -20,7 +20,7 @@ from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.environments.surfaces import Ground
 from dyso.assets.manifest import is_inside, read_manifest
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
-from dyso.storage import LocalFolder, Source, open_source
+from dyso.storage import LocalFolder, ReadOnlyFolder, open_readonly
 
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
@@ -62,7 +62,11 @@ class Assets:
     """The assets of one manifest."""
 
     def __init__(
-        self, location: str, entries: Mapping[str, Any], data: Source, cache: Cache
+        self,
+        location: str,
+        entries: Mapping[str, Any],
+        data: ReadOnlyFolder,
+        cache: Cache,
     ):
         """See `open`.
 
@@ -94,7 +98,7 @@ class Assets:
         manifest = read_manifest(location)
         remote = "://" in location
         beside = location.rpartition("/")[0] if remote else Path(location).parent
-        data = open_source(manifest.get("data_dir") or beside)
+        data = open_readonly(manifest.get("data_dir") or beside)
         return cls(location, manifest["assets"], data, open_cache())
 
     def create(self, asset_id: str, **kwargs: Any) -> Any:

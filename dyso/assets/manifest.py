@@ -16,7 +16,7 @@ from typing import Any
 
 from dyso.spec import Asset, Catalog, UserError
 from dyso.spec.asset import Vector
-from dyso.storage import open_source
+from dyso.storage import open_readonly
 
 MAX_BYTES = 512 << 20
 """Maximum bytes of a manifest; ShapeNet's 50,000 entries have about 40 MB."""
@@ -74,7 +74,7 @@ def _read(location: str) -> bytes:
             raise UserError(f"{location}: a manifest has at most {MAX_BYTES} bytes")
         return text
     parent, _, name = location.rpartition("/")
-    folder = open_source(parent)
+    folder = open_readonly(parent)
     if (folder.size(name) or 0) > MAX_BYTES:
         raise UserError(f"{location}: a manifest has at most {MAX_BYTES} bytes")
     return folder.read(name)

@@ -76,7 +76,7 @@ def main(
     workdir: Path,
     videos: Path | None = None,
     split: str | None = None,
-    held_out: str | None = None,
+    evaluate_split: str | None = None,
     loader_workers: int | None = None,
     in_memory: bool = False,
     distributed: str | None = None,
@@ -96,8 +96,8 @@ def main(
         or a dataset of monocular videos.
       split: the scenes to train on, such as `train` or `train[:1000]`; default: the
         first split.
-      held_out: the scenes to measure on while training; default: `validation`, else
-        `test`, if the dataset has it and it is not trained on.
+      evaluate_split: the scenes to evaluate on while training; default: `validation`,
+        else `test`, if the dataset has it and it is not trained on.
       loader_workers: processes that read ahead; 0 reads in threads; default: one for
         each CPU but two, at most 16, where a GPU or TPU computes, else 0.
       in_memory: decode all scenes and clips once and keep them on the device; for a
@@ -132,10 +132,10 @@ def main(
                 f"training.batch_size: {config.training.batch_size}, but {folder} has "
                 f"{len(source)} in {name}"
             )
-    held_out = held_out or held_out_split(list(dataset.splits), split)
+    evaluate_split = evaluate_split or split_to_evaluate(list(dataset.splits), split)
     measured_on = None
-    if held_out and config.evaluate_every:
-        measured_on = Scenes(split=dataset[held_out], config=config)
+    if evaluate_split and config.evaluate_every:
+        measured_on = Scenes(split=dataset[evaluate_split], config=config)
     train_on: list[Any] = [scenes, clips]
     if in_memory:
         train_on = [
@@ -187,7 +187,7 @@ def identify(folder: Path, split: str, count: int) -> dict[str, Any]:
     return {"split": split, "count": count, "hash": checksum}
 
 
-def held_out_split(splits: list[str], trained_on: str) -> str | None:
+def split_to_evaluate(splits: list[str], trained_on: str) -> str | None:
     """Returns the split to measure on while training, if there is one."""
     name = trained_on.partition("[")[0]
     return next((s for s in ("validation", "test") if s in splits and s != name), None)
@@ -206,13 +206,13 @@ main.__doc__ = str(main.__doc__).replace("{presets}", _PRESETS)
 def describe(metrics: dict[str, float], config: Config) -> str:
     """Returns a line of progress."""
     parts = [f"step {metrics['step']:.0f}/{config.training.steps}"]
-    if "held_out/psnr" in metrics:
+    if "evaluation/psnr" in metrics:
         scores = [
-            f"{name} {metrics[f'held_out/{name}']:.3f}"
+            f"{name} {metrics[f'evaluation/{name}']:.3f}"
             for name in ("R_cam", "R_dyn")
-            if f"held_out/{name}" in metrics
+            if f"evaluation/{name}" in metrics
         ]
-        parts.append(f"held-out scenes PSNR {metrics['held_out/psnr']:.2f}")
+        parts.append(f"evaluation PSNR {metrics['evaluation/psnr']:.2f}")
         return ", ".join(parts + scores)
     for name in ("scenes", "videos"):
         if f"{name}/loss" in metrics:

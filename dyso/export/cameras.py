@@ -94,7 +94,7 @@ def llff_row(
     return np.concatenate([columns.ravel(), bounds])
 
 
-def held_out(spec: Spec) -> range:
+def evaluation_cameras(spec: Spec) -> range:
     """Returns the test cameras: the spec's, or the last camera if it names none."""
     count = spec.cameras.count
     return range(count - (spec.cameras.held_out or 1), count)

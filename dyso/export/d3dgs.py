@@ -20,7 +20,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from dyso import geometry
-from dyso.export.cameras import by_step, held_out, require_several_cameras, square
+from dyso.export.cameras import (
+    by_step,
+    evaluation_cameras,
+    require_several_cameras,
+    square,
+)
 from dyso.export.images import png
 from dyso.reading import Split
 from dyso.spec import Spec, UserError
@@ -54,7 +59,7 @@ def check(spec: Spec) -> None:
             "backgrounds.backdrop: environment the background is at infinity; use "
             "backdrop: dome"
         )
-    training = held_out(spec).start
+    training = evaluation_cameras(spec).start
     if training > MAX_CAMERAS:
         raise UserError(
             f"d3dgs: supports at most {MAX_CAMERAS} training cameras, but "
@@ -65,7 +70,7 @@ def check(spec: Spec) -> None:
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
     height, width = split.spec.resolution
-    test = held_out(split.spec)
+    test = evaluation_cameras(split.spec)
     cameras = {"train": range(test.start), "test": test}
     metas: dict[str, dict[str, Any]] = {
         name: {"w": width, "h": height, "k": [], "w2c": [], "fn": [], "cam_id": []}

@@ -30,7 +30,7 @@ import numpy as np
 
 from dyso.export.cameras import (
     by_step,
-    held_out,
+    evaluation_cameras,
     opengl_pose,
     require_one_focal_length,
 )
@@ -120,7 +120,7 @@ def _train_and_test_views(spec: Spec) -> tuple[list[int], list[int]]:
     if video or spec.cameras.count == 1:
         test = [view for view, (step, _) in enumerate(pairs) if step % EVERY == 0]
         return [0, *(view for view in range(1, len(pairs)) if view not in test)], test
-    cameras = held_out(spec)
+    cameras = evaluation_cameras(spec)
     test = [view for view, (_, camera) in enumerate(pairs) if camera in cameras]
     return [view for view in range(len(pairs)) if view not in test], test
 

@@ -34,7 +34,7 @@ from jaxtyping import UInt8
 from dyso import records, terminal
 from dyso.export.cameras import (
     by_step,
-    held_out,
+    evaluation_cameras,
     llff_row,
     require_one_focal_length,
     require_several_cameras,
@@ -114,7 +114,7 @@ def notes(spec: Spec) -> list[str]:
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
     spec = split.spec
-    test = held_out(spec)
+    test = evaluation_cameras(spec)
     cameras = [test.start, *range(test.start)]
     crop = _crop(spec)
     bounds = np.tile([np.inf, -np.inf], (len(cameras), 1))

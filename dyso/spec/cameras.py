@@ -168,7 +168,7 @@ class Patterns:
 
 
 @dataclass(frozen=True)
-class Selection(Shorthand):
+class PatternNames(Shorthand):
     """Has pydantic read a list of names as the patterns with weight 1."""
 
     def _read(self, value: Any) -> Any:
@@ -242,5 +242,5 @@ class Cameras:
     target_noise: Metres = 0.3
     position_noise: Metres = 0.05
     min_height: PositiveMetres = 0.3
-    patterns: Annotated[Patterns, Predicate(_has_weight), Selection()] = Patterns()
+    patterns: Annotated[Patterns, Predicate(_has_weight), PatternNames()] = Patterns()
     __pydantic_config__ = STRICT

@@ -164,7 +164,7 @@ class ProceduralCatalog:
         digest = hashlib.sha256(text.encode()).digest()
         return int.from_bytes(digest[:6], "big") / (1 << 48)
 
-    def select(self, categories: Sequence[str]) -> Selection:
+    def select(self, categories: Sequence[str]) -> ProceduralSelection:
         """Returns the objects of some categories, or of all if none is named."""
         kinds = range(len(self.KINDS))
         wanted = tuple(
@@ -172,7 +172,7 @@ class ProceduralCatalog:
         )
         rows, rest = divmod(self.count, len(self.KINDS))
         many = rows * len(wanted) + sum(kind < rest for kind in wanted)
-        return Selection(self, wanted, range(many))
+        return ProceduralSelection(self, wanted, range(many))
 
     def identifying(self) -> Iterator[dict[str, Any]]:
         """Returns what of it is part of a dataset's identity."""
@@ -226,7 +226,7 @@ class ProceduralEnvironments(ProceduralCatalog):
         return Asset(id=self.id(number))
 
 
-class Selection(Sequence[Asset]):
+class ProceduralSelection(Sequence[Asset]):
     """A selection of a procedural catalog's objects, created on access."""
 
     def __init__(
@@ -248,11 +248,11 @@ class Selection(Sequence[Asset]):
     def __getitem__(self, index: int) -> Asset: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Selection: ...
+    def __getitem__(self, index: slice) -> ProceduralSelection: ...
 
-    def __getitem__(self, index: int | slice) -> Asset | Selection:
+    def __getitem__(self, index: int | slice) -> Asset | ProceduralSelection:
         if isinstance(index, slice):
-            return Selection(self._catalog, self._kinds, self._places[index])
+            return ProceduralSelection(self._catalog, self._kinds, self._places[index])
         row, column = divmod(self._places[index], len(self._kinds))
         number = row * len(self._catalog.KINDS) + self._kinds[column]
         return self._catalog.asset(number)

@@ -18,7 +18,7 @@ from dyso.spec.errors import SpecError
 from dyso.spec.procedural import (
     ProceduralCatalog,
     ProceduralEnvironments,
-    Selection,
+    ProceduralSelection,
 )
 from dyso.spec.renamed import FORMER, rename
 from dyso.spec.schema import Backgrounds, Environments, Procedural, Render, Spec
@@ -126,7 +126,7 @@ class ResolvedSpec:
     def may_show(self, split: str, asset_id: str) -> bool:
         """Returns whether an object is among those of a split."""
         objects = self.objects_of(split)
-        if isinstance(objects, Selection):
+        if isinstance(objects, ProceduralSelection):
             return objects.has(asset_id)
         return any(asset.id == asset_id for asset in objects)
 
@@ -170,7 +170,7 @@ class ResolvedSpec:
                 "from; use a larger catalog or held_out: 0"
             )
             raise SpecError([(f"{section}.held_out", problem)])
-        if isinstance(assets, Selection):
+        if isinstance(assets, ProceduralSelection):
             # Objects are independent of each other, so the last ones are as good a
             # choice as random ones.
             first = len(assets) - count

@@ -1,16 +1,16 @@
 """Folders on local disks, in buckets and on web servers, with atomic writes."""
 
-from dyso.storage.folder import Folder, Held, Source
+from dyso.storage.folder import Folder, Held, ReadOnlyFolder
 from dyso.storage.local import LocalFolder, inside, require_folder
-from dyso.storage.opening import open_folder, open_source
+from dyso.storage.opening import open_folder, open_readonly
 
 __all__ = [
     "Folder",
     "Held",
     "LocalFolder",
-    "Source",
+    "ReadOnlyFolder",
     "inside",
     "open_folder",
-    "open_source",
+    "open_readonly",
     "require_folder",
 ]

@@ -17,7 +17,7 @@ class Held(UserError):
 
 
 @dataclass(frozen=True)
-class Source(abc.ABC):
+class ReadOnlyFolder(abc.ABC):
     """A folder of files to read.
 
     Sources are plain values that can be compared, hashed and pickled. Several threads
@@ -69,7 +69,7 @@ class Source(abc.ABC):
         """
 
 
-class Folder(Source):
+class Folder(ReadOnlyFolder):
     """A folder of files to read and write; files are written atomically."""
 
     @abc.abstractmethod

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from dyso.storage.bucket import BucketFolder
-from dyso.storage.folder import Folder, Source
+from dyso.storage.folder import Folder, ReadOnlyFolder
 from dyso.storage.local import LocalFolder
 
 _PUBLIC = "https://storage.googleapis.com/"
@@ -30,7 +30,7 @@ def open_folder(location: str | Path) -> Folder:
     return BucketFolder(str(location))
 
 
-def open_source(location: str | Path) -> Source:
+def open_readonly(location: str | Path) -> ReadOnlyFolder:
     """Returns a folder to read from; see `open_folder`.
 
     Args:

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from dyso.errors import one_line
 from dyso.storage import retries, tempdirs
-from dyso.storage.folder import Source
+from dyso.storage.folder import ReadOnlyFolder
 from dyso.storage.retries import Transient, with_retries
 
 MAX_BYTES = 1 << 30
@@ -189,16 +189,16 @@ class _Adapter(HTTPAdapter):
 
 
 @dataclass(frozen=True)
-class WebFolder(Source):
+class WebFolder(ReadOnlyFolder):
     """A folder on a web server, `https://host/folder`, without a listing."""
 
     def read(self, name: str) -> bytes:
-        """See `Source.read`."""
+        """See `ReadOnlyFolder.read`."""
         with self.fetch(name) as path:
             return path.read_bytes()
 
     def size(self, name: str) -> int | None:
-        """See `Source.size`."""
+        """See `ReadOnlyFolder.size`."""
 
         def request() -> int:
             with self._answer("HEAD", name) as (answer, _):
@@ -211,7 +211,7 @@ class WebFolder(Source):
 
     @contextlib.contextmanager
     def fetch(self, name: str) -> Iterator[Path]:
-        """See `Source.fetch`."""
+        """See `ReadOnlyFolder.fetch`."""
         with tempdirs.tempdir(Path(tempfile.gettempdir())) as folder:
             path = folder / "file"
 

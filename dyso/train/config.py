@@ -206,8 +206,9 @@ class Config:
       save_every: steps between checkpoints, of which the last three are kept.
       keep_every: steps between checkpoints that are kept for good; 0 for none.
       sample_every: steps between pictures; 0 for none.
-      evaluate_every: steps between measurements on held-out scenes; 0 for none.
-      evaluate_scenes: held-out scenes, at most.
+      evaluate_every: steps between evaluations on a split that is not trained on; 0 for
+        none.
+      evaluate_scenes: the largest number of scenes of an evaluation.
     """
 
     model: Model = field(default_factory=Model)

@@ -13,7 +13,7 @@ from dyso.train.config import Config
 from dyso.train.data import Batch
 from dyso.train.latent_swap import other_with_same_id
 
-Source = Literal["target", "matching", "other"]
+LatentSource = Literal["target", "matching", "other"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class LatentSources:
       region: the part of the image that is scored.
     """
 
-    latents: dict[str, Source]
+    latents: dict[str, LatentSource]
     right: bool | None = None
     region: Literal["whole", "right half"] = "whole"
 
@@ -61,7 +61,7 @@ def table_rows(config: Config) -> list[LatentSources]:
     if not names:
         whole = LatentSources(latents={})
         return [whole, LatentSources(latents={}, region="right half")]
-    every: tuple[Source, ...] = ("target", "matching", "other")
+    every: tuple[LatentSource, ...] = ("target", "matching", "other")
     if config.training.static:
         every = ("target",)
     choices = [

@@ -122,9 +122,9 @@ class Log:
         self._append(values)
         self._begin(step)
 
-    def write_held_out(self, step: int, metrics: dict[str, float]) -> None:
-        """Writes a line of what was measured on held-out scenes."""
-        named = {f"held_out/{name}": value for name, value in metrics.items()}
+    def write_evaluation(self, step: int, metrics: dict[str, float]) -> None:
+        """Writes a line of what was measured on scenes that are not trained on."""
+        named = {f"evaluation/{name}": value for name, value in metrics.items()}
         self._append({"step": step, **named})
 
     def _append(self, values: dict[str, float]) -> None:

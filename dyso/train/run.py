@@ -17,7 +17,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyso.errors import UserError
-from dyso.train import checkpoints, device_memory, held_out
+from dyso.train import checkpoints, device_memory, periodic_evaluation
 from dyso.train.config import Config
 from dyso.train.data import Scenes, look_up
 from dyso.train.interruption import Stopped, interruptible, signals
@@ -59,8 +59,8 @@ def train(
       workdir: its folder; see `dyso.train.checkpoints`.
       scenes: to train on.
       videos: to train on in turns with the scenes.
-      measured_on: held-out scenes, of which the first `config.evaluate_scenes` are
-        measured and shown; None measures nothing and shows scenes of a batch.
+      measured_on: scenes that are not trained on. The first `config.evaluate_scenes`
+        are evaluated and shown. None evaluates nothing and shows scenes of a batch.
       data: identifies scenes and videos, see `dyso.train.checkpoints.begin`.
       loader_workers: processes that read ahead; 0 reads in threads; None is
         `default_workers`. Data in memory needs none.
@@ -92,12 +92,12 @@ def train(
     in_memory = [each for each in (scenes, videos) if isinstance(each, InMemory)]
     nbytes = sum(each.pictures.nbytes for each in in_memory)
     config = device_memory.fit(config, mesh, nbytes, tell)
-    open_source = functools.partial(
-        _Source, config=config, mesh=mesh, workers=loader_workers, loader=loader
+    open_feed = functools.partial(
+        _Feed, config=config, mesh=mesh, workers=loader_workers, loader=loader
     )
-    sources = {"scenes": open_source(scenes, video=False)}
+    sources = {"scenes": open_feed(scenes, video=False)}
     if videos is not None:
-        sources["videos"] = open_source(videos, video=True)
+        sources["videos"] = open_feed(videos, video=True)
     with ExitStack() as stack:
         stack.enter_context(_processes())
         manager = stack.enter_context(checkpoints.manager(workdir, config.keep_every))
@@ -111,8 +111,8 @@ def train(
             measured = None
             if first and measured_on is not None:
                 measured = patiently(
-                    "decoding held-out scenes",
-                    held_out.HeldOut.load,
+                    "decoding the scenes to evaluate on",
+                    periodic_evaluation.EvaluationScenes.load,
                     *(measured_on, config.evaluate_scenes),
                 )
         except Stopped:
@@ -164,14 +164,14 @@ def train(
                 start = time.perf_counter()
                 if measured and (_due(step, config.evaluate_every) or last):
                     params = jax.device_get(state.params)
-                    line = "measuring on held-out scenes"
-                    log.write_held_out(step, patiently(line, measured.measure, params))
+                    scores = patiently("evaluating", measured.measure, params)
+                    log.write_evaluation(step, scores)
                 if config.sample_every and (_due(step, config.sample_every) or last):
                     path = workdir / "samples" / f"{step:08}.png"
                     shown = measured.batches[0][0] if measured else source.seen(batch)
                     patiently(
                         f"making {path}",
-                        held_out.write_sample,
+                        periodic_evaluation.write_sample,
                         *(path, config, jax.device_get(state.params), shown),
                     )
                 log.leave_out(time.perf_counter() - start)
@@ -195,7 +195,7 @@ def default_workers() -> int:
     return max(0, min(len(os.sched_getaffinity(0)) - 2, 16))
 
 
-class _Source:
+class _Feed:
     """What a run trains on: its batches, and the step that they are for.
 
     Attributes:
@@ -242,7 +242,7 @@ def _resume(
     manager: Any,
     config: Config,
     workdir: Path,
-    sources: dict[str, _Source],
+    sources: dict[str, _Feed],
     mesh: Mesh,
     tell: checkpoints.Tell,
 ) -> State | None:
@@ -291,7 +291,7 @@ def _check(state: State) -> None:
         )
 
 
-def _places(sources: dict[str, _Source]) -> dict[str, Any]:
+def _places(sources: dict[str, _Feed]) -> dict[str, Any]:
     return {name: source.batches.get_state() for name, source in sources.items()}
 
 

@@ -12,7 +12,7 @@ from dyso.assets.credits import Credit, read_credits
 from dyso.assets.manifest import read_catalog, read_manifest
 from dyso.assets.starter import write_archive
 from dyso.spec import UserError
-from dyso.storage import Folder, open_folder, open_source, retries, web
+from dyso.storage import Folder, open_folder, open_readonly, retries, web
 from dyso.worker.assets import Assets
 from dyso.worker.errors import AssetError, StorageError
 from helpers import emulators, hdri_files, trees
@@ -197,7 +197,7 @@ def test_manifests_may_be_in_buckets(bucket, servers, monkeypatch, scheme) -> No
 def test_public_buckets_of_google_need_no_account(monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none"))
-    folder = open_source("gs://kubric-public/assets/GSO")
+    folder = open_readonly("gs://kubric-public/assets/GSO")
     assert str(folder) == "https://storage.googleapis.com/kubric-public/assets/GSO"
 
 
@@ -299,7 +299,7 @@ def test_unreadable_manifests_are_a_one_line_error(bucket, serve, hasty) -> None
 
 
 def test_the_web_is_for_reading_alone() -> None:
-    source = open_source("https://example.org/data")
+    source = open_readonly("https://example.org/data")
     assert isinstance(source, web.WebFolder) and not isinstance(source, Folder)
     with pytest.raises(UserError, match="must be a folder on a disk"):
         open_folder("https://example.org/data")

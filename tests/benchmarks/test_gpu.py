@@ -101,8 +101,8 @@ def test_both_models_train_and_the_preset_is_timed(packed, tmp_path):
     assert 0 < results["full_size"]["share_of_peak"] < 1
     for name, control in (("swap", "swap"), ("no-swap", "none")):
         assert (results[name]["step"], results[name]["scenes"]) == (2, 6)
-        (measured,) = results[name]["held_out"]
-        assert measured["held_out/psnr"] > 5 and measured["held_out/R_dyn"] > 0
+        (measured,) = results[name]["evaluations"]
+        assert measured["evaluation/psnr"] > 5 and measured["evaluation/R_dyn"] > 0
         # It is a run that `dyso evaluate` reads.
         config = checkpoints.load_config(tmp_path / name)
         assert config.training.control == control

@@ -37,7 +37,7 @@ def test_the_resolution_is_the_datasets_unless_set():
 
 
 @pytest.mark.parametrize(
-    "splits, trained_on, held_out",
+    "splits, trained_on, evaluated",
     [
         (["train", "test", "validation"], "train", "validation"),
         (["train", "test"], "train[:10]", "test"),
@@ -46,16 +46,17 @@ def test_the_resolution_is_the_datasets_unless_set():
     ],
 )
 def test_a_run_is_measured_on_a_split_that_it_is_not_trained_on(
-    splits, trained_on, held_out
+    splits, trained_on, evaluated
 ):
-    assert train.held_out_split(splits, trained_on) == held_out
+    assert train.split_to_evaluate(splits, trained_on) == evaluated
 
 
 def test_measurements_are_a_line_of_their_own():
     config = train.select(["dyst-tiny"])[1].keywords["config"]
-    scores = {"held_out/psnr": 18.514, "held_out/R_cam": 0.29, "held_out/R_dyn": 1.17}
-    line = train.describe({"step": 500, **scores}, config)
-    assert line == "step 500/4000, held-out scenes PSNR 18.51, R_cam 0.290, R_dyn 1.170"
+    scores = {"psnr": 18.514, "R_cam": 0.29, "R_dyn": 1.17}
+    named = {f"evaluation/{name}": value for name, value in scores.items()}
+    line = train.describe({"step": 500, **named}, config)
+    assert line == "step 500/4000, evaluation PSNR 18.51, R_cam 0.290, R_dyn 1.170"
 
 
 def test_data_are_identified_by_content_wherever_they_lie(videos, tmp_path):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from dyso.storage import open_source, retries, web
+from dyso.storage import open_readonly, retries, web
 
 TRICKLE = 0.02  # seconds between two bytes
 
@@ -118,7 +118,7 @@ def slow_handshake(own):
 )
 def test_a_byte_now_and_then_is_too_slow(serve, send, scheme) -> None:
     server = serve(send, silent=scheme == "https")
-    folder = open_source(f"{scheme}://127.0.0.1:{server.port}")
+    folder = open_readonly(f"{scheme}://127.0.0.1:{server.port}")
     for ask in (folder.read, folder.size):
         begin = time.monotonic()
         try:
@@ -146,12 +146,12 @@ def test_the_body_of_a_redirect_is_not_read(serve) -> None:
             own.sendall(bytes(1 << 20))
 
     server = serve(endless)
-    assert open_source(f"http://127.0.0.1:{server.port}").read("file") == b"here"
+    assert open_readonly(f"http://127.0.0.1:{server.port}").read("file") == b"here"
 
 
 def test_bodies_declared_as_compressed_are_not_unpacked(serve) -> None:
     server = serve(answer("200 OK", b"zipped", **{"Content-Encoding": "gzip"}))
-    assert open_source(f"http://127.0.0.1:{server.port}").read("file") == b"zipped"
+    assert open_readonly(f"http://127.0.0.1:{server.port}").read("file") == b"zipped"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_redirect_without_a_target_is_a_one_line_error(
 ) -> None:
     server = serve(answer("302 Found", Location=location))
     with pytest.raises(OSError, match=message):
-        open_source(f"http://127.0.0.1:{server.port}").read("file")
+        open_readonly(f"http://127.0.0.1:{server.port}").read("file")
 
 
 @pytest.fixture
@@ -195,13 +195,13 @@ def test_https_never_falls_to_http(serve, tls) -> None:
     where = f"http://127.0.0.1:{plain.port}/file"
     secure = serve(answer("302 Found", Location=where), context=tls)
     with pytest.raises(OSError, match=r"redirected to http:.*, which is not https"):
-        open_source(f"https://127.0.0.1:{secure.port}").read("file")
+        open_readonly(f"https://127.0.0.1:{secure.port}").read("file")
     assert secure.asked and not plain.asked
     # The other way round is fine.
     secret = serve(answer("200 OK", b"secure"), context=tls)
     where = f"https://127.0.0.1:{secret.port}/file"
     start = serve(answer("302 Found", Location=where))
-    assert open_source(f"http://127.0.0.1:{start.port}").read("file") == b"secure"
+    assert open_readonly(f"http://127.0.0.1:{start.port}").read("file") == b"secure"
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -220,7 +220,7 @@ def test_a_public_server_cannot_redirect_to_a_private_address(
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{outer.port}")
     monkeypatch.setenv("no_proxy", name if direct else "")
     with pytest.raises(OSError, match=r"redirected.*this machine itself") as error:
-        open_source("http://public.example").read("file")
+        open_readonly("http://public.example").read("file")
     assert error.value.errno == errno.EACCES
     assert len(outer.asked) == 1 and not inner.asked
 

@@ -146,7 +146,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(command, tmp_path, number):
     assert f"{workdir}: a new run" in between
     known = (
         r"  \d+ s|initialising the|compiling the step on scenes|stopping after this|"
-        r"decoding held-out|.*new"
+        r"decoding the scenes to|.*new"
     )
     assert all(re.match(known, line) for line in between if line), err
     end = re.fullmatch(
@@ -311,7 +311,7 @@ def test_a_run_can_be_lengthened_and_what_changes_no_step_may_differ(
 
     found = lines(workdir)
     assert [m["step"] for m in found if "scenes/loss" in m] == [2, 4, *range(6, 13)]
-    measured = [line for line in found if "held_out/psnr" in line]
+    measured = [line for line in found if "evaluation/psnr" in line]
     assert [line["step"] for line in measured] == [9, 12]
     predictor = Predictor(config, checkpoints.load_params(workdir, config)[1])
     figures = evaluate(predictor, test.split, 3, {"psnr": MEASURES["psnr"]}).figures
@@ -320,10 +320,10 @@ def test_a_run_can_be_lengthened_and_what_changes_no_step_may_differ(
         for row in figures["views"]
         if row["camera"] == row["dynamics"] == "matching"
     )
-    assert measured[-1]["held_out/psnr"] == pytest.approx(row["psnr"], rel=1e-4)
+    assert measured[-1]["evaluation/psnr"] == pytest.approx(row["psnr"], rel=1e-4)
     for name in ("R_cam", "R_dyn"):
         expected = figures["contrastiveness"][name]
-        assert measured[-1][f"held_out/{name}"] == pytest.approx(expected, rel=1e-4)
+        assert measured[-1][f"evaluation/{name}"] == pytest.approx(expected, rel=1e-4)
 
     # The learning rate's decay is still that of the run's beginning.
     begun = checkpoints.load_config(workdir).training

@@ -1,4 +1,4 @@
-"""Measurements while a run trains, on scenes that it does not train on."""
+"""Evaluation while a run trains, on the first scenes of another split."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dyso.train.data import Batch, Scenes, look_up
 from dyso.train.evaluation import quick
 from dyso.train.evaluation_views import BATCH, batches, read
 from dyso.train.latent_sources import (
+    LatentSource,
     LatentSources,
-    Source,
     choose,
     halves,
     table_rows,
@@ -26,7 +26,7 @@ SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class HeldOut:
+class EvaluationScenes:
     """The first scenes of a split that a run does not train on, decoded.
 
     Their views are those that `dyso evaluate` draws.
@@ -40,7 +40,7 @@ class HeldOut:
     batches: list[tuple[Batch, int]]
 
     @classmethod
-    def load(cls, source: Scenes | InMemory, count: int) -> HeldOut:
+    def load(cls, source: Scenes | InMemory, count: int) -> EvaluationScenes:
         """Reads at most `count` scenes."""
         memory = source if isinstance(source, InMemory) else None
         scenes = memory.source if memory else source
@@ -84,7 +84,7 @@ def write_sample(path: Path, config: Config, params: Any, batch: Batch) -> None:
     first = table_rows(config)[0]
     rows = {"own": first} if first.latents else {"decoded": first}
     if set(first.latents) == {"camera", "dynamics"} and not config.training.static:
-        shared: dict[str, Source] = {"camera": "matching", "dynamics": "matching"}
+        shared: dict[str, LatentSource] = {"camera": "matching", "dynamics": "matching"}
         rows["swapped"] = replace(first, latents=shared)
         rows["other dyn."] = replace(first, latents=shared | {"dynamics": "other"})
     scene, latents = estimate(predictor, few, first)
