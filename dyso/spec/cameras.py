@@ -147,7 +147,7 @@ class Handheld:
 
 @dataclass(frozen=True, kw_only=True)
 class Patterns:
-    """The camera patterns, drawn by weight (DySO names the first four).
+    """The camera patterns, drawn by weight (the official release has the first four).
 
     A list of names in place of the mapping selects patterns: `[zoom, pan]` draws these
     two equally often and no other, each with its default settings.
@@ -210,7 +210,7 @@ class Cameras:
     the target, and looks at the target.
 
     Attributes:
-      count: number of cameras in a scene (DySO: 5).
+      count: number of cameras in a scene (official release: 5).
       paired: camera i sees only dynamics step i, like one moving camera, so `count`
         must equal `dynamics.steps`, plus `held_out`; otherwise every camera sees every
         step.

@@ -23,7 +23,7 @@ class Dynamics:
     """Positions of objects, and their motion between dynamics steps.
 
     Attributes:
-      steps: dynamics steps in a scene (DySO: 5).
+      steps: dynamics steps in a scene (official release: 5).
       spawn_radius: metres, radius of the disc on the floor in which objects start.
       contact: `rest`: the lowest vertex touches the floor in every step. `settle`: in
         step 0 the objects have come to rest by physics, later steps are as in `rest`.
@@ -31,12 +31,12 @@ class Dynamics:
         so they lie on a side instead of balancing on a vertex. `free`: later steps also
         move vertically, so objects may hover or sink.
       motion: `jitter`: each later step moves and turns at random from the previous one
-        (DySO). `smooth`: the steps sample one smooth path. `physics`: the objects are
-        thrown, fall, collide and come to rest; requires contact `free`.
+        (official release). `smooth`: the steps sample one smooth path. `physics`: the
+        objects are thrown, fall, collide and come to rest; requires contact `free`.
       jitter: metres, standard deviation of the step-to-step move along each axis, for
         `jitter`.
       max_rotation: degrees; each later step turns by an angle uniform in
-        [0, max_rotation] about a random axis (DySO: 90), for `jitter`.
+        [0, max_rotation] about a random axis (official release: 90), for `jitter`.
       travel: metres, the largest distance between two positions of the path, for
         `smooth`.
       turn: degrees, the largest turn between two steps, for `smooth`: about the

@@ -18,8 +18,9 @@ class Model:
     Attributes:
       resolution: height and width of the views, in pixels. With `0 0`, `dyso train`
         takes the dataset's.
-      width: size of a token in the encoder and the estimator.
-      heads: attention heads; they share `width`.
+      width: numbers per token of the encoder and the estimator (a transformer's
+        d_model; not the width of a view).
+      heads: attention heads, each with `width / heads` numbers.
       mlp: hidden width of the transformers' MLPs.
       cnn_width: channels of the first convolution. Each block doubles them, up to
         `width`.
@@ -153,9 +154,10 @@ class Training:
       inputs: views that the encoder sees.
       targets: views that are rendered; 4 where latents are swapped.
       pixels: drawn per scene and step, uniformly over all its targets together.
-      control: where a target's latents come from on DySO (DyST, table 1): the matching
-        targets (`swap`); those or the target itself, by a coin per scene (`half`); the
-        mean of both (`average`); the target itself (`none`).
+      control: where a target's latents come from, except in videos (DyST, table 1):
+        from the matching targets (`swap`); from these or the target itself, by a coin
+        per scene (`half`); the mean of both (`average`); from the target itself
+        (`none`).
       video_share: share of the steps that are on videos, if there are any.
       estimator_scale: factor of the gradients that flow to and through the estimator.
       static: takes all views from one dynamics step (RUST, SRT).

@@ -9,6 +9,7 @@ PACKAGES = (
     "dyso.reading",
     "dyso.records",
     "dyso.sampling",
+    "dyso.train",
     "dyso.validation",
     "dyso.videos",
     "dyso.visualization",
