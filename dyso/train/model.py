@@ -344,9 +344,9 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "B Q W"], scene: Float[Array, "B K D"] | None = None
+        self, x: Float[Array, "B Q W"], scene: Float[Array, "S K D"] | None = None
     ) -> Float[Array, "B Q W"]:
-        """Transforms tokens or queries x; several targets' may share a scene."""
+        """Transforms tokens or queries x; B is a multiple of the number of scenes S."""
         config = self.config
 
         def add(x: Array, change: Callable[[Array], Array]) -> Array:
@@ -376,9 +376,9 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "B Q W"], to: Float[Array, "C K D"]
+        self, x: Float[Array, "B Q W"], to: Float[Array, "S K D"]
     ) -> Float[Array, "B Q W"]:
-        """Attends from x to `to`, whose batch C divides B: targets share a scene."""
+        """Attends from x to `to`; B is a multiple of S, since targets share a scene."""
         config = self.config
         shared = x.shape[0] // to.shape[0]
         size = config.width // config.heads

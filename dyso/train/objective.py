@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -15,7 +17,7 @@ Batch = dict[str, Array]
 
 
 def losses(
-    params: dict[str, Array],
+    params: Any,
     batch: Batch,
     keys: PRNGKeyArray,
     config: Config,
