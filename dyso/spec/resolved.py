@@ -176,7 +176,7 @@ class ResolvedSpec:
             first = len(assets) - count
             return (assets[:first], assets[first:]) if count else (assets, assets)
         if not count:
-            return tuple(assets), tuple(assets)
+            return assets, assets
         order = sorted(assets, key=lambda a: _digest(self.spec.seed, section, a.id))
         return tuple(order[count:]), tuple(order[:count])
 

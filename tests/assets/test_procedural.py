@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -136,10 +135,9 @@ def test_files_are_the_same_in_every_process_and_order():
     assert made(chosen, "1") == made(chosen[::-1], "4")
 
 
-def test_a_million_objects_take_neither_time_nor_memory():
+def test_a_million_objects_are_never_listed():
     starter = resolved().backgrounds
     tracemalloc.start()
-    start = time.process_time()
     many = ResolvedSpec(
         spec=Spec(
             name="many",
@@ -151,7 +149,7 @@ def test_a_million_objects_take_neither_time_nor_memory():
     )
     scenes = [sample_scene(many, "train", i) for i in (0, 999_999)]
     parsed = parse_resolved(save_resolved(many), "spec.json")
-    assert time.process_time() - start < 1
+    # A list of a million objects would take over 100 MB.
     assert tracemalloc.get_traced_memory()[1] < 10e6
     tracemalloc.stop()
     assert parsed.hash == many.hash
