@@ -4,6 +4,7 @@
     python benchmarks/render.py --rows default exact --views 5
     python benchmarks/render.py --scaling            one worker against one a CPU
     python benchmarks/render.py --soak 200           many scenes in one worker
+    python benchmarks/render.py --soak 20 --spec specs/dyso-open.yaml --resolution 512
 
 All rows show the same scenes of specs/starter.yaml: meshes, poses, cameras, materials,
 HDRIs, dome, view transform and exposure are equal, dither is off. Each row is a process
@@ -221,8 +222,10 @@ class Benchmark:
 def main() -> None:
     """Parses the command line and prints what it asks for."""
     arguments = parse()
-    resolved = assets.load(SPEC)
-    scenes = measure.choose_scenes(resolved, arguments.scenes)
+    resolved = assets.load(arguments.spec)
+    scenes = []
+    if not arguments.soak:
+        scenes = measure.choose_scenes(resolved, arguments.scenes)
     for scene in scenes:
         say(
             f"scene {scene.index}: {scene.pattern}, {scene.objects[0].asset_id}, "
@@ -236,6 +239,9 @@ def main() -> None:
         elif arguments.soak:
             window = min(SOAK_WINDOW, arguments.soak // 2)
             scenes = [sample_scene(resolved, "train", i) for i in range(window)]
+            if arguments.resolution:
+                size = (arguments.resolution, arguments.resolution)
+                scenes = [replace(scene, resolution=size) for scene in scenes]
             result = soak(scenes, arguments.soak, manifests, cpu)
         else:
             result = table(Benchmark(scenes, manifests, cpu), arguments)
@@ -263,6 +269,8 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--scaling", type=int, nargs="?", const=len(usable_cpus()))
     parser.add_argument("--soak", type=int, help="scenes in one worker")
+    parser.add_argument("--spec", type=Path, default=SPEC, help="the scenes of --soak")
+    parser.add_argument("--resolution", type=int, help="pixels a side, for --soak")
     parser.add_argument("--json", type=Path, help="file for all figures")
     arguments = parser.parse_args()
     if arguments.scenes < 1:
@@ -362,12 +370,14 @@ def soak(
     )
     print(
         f"last {window} / first {window}: {last / first:.3f} core-seconds, "
-        f"{past[-1].memory / past[window - 1].memory:.3f} memory"
+        f"{past[-1].memory / past[window - 1].memory:.3f} memory; at the peak "
+        f"{past[-1].peak / 1e6:.0f} MB"
     )
     return {
         "ratio": last / first,
         "cpu": [one.cpu for one in past],
         "memory": [one.memory for one in past],
+        "peak": past[-1].peak,
     }
 
 

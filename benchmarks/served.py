@@ -33,10 +33,12 @@ class Soaked:
     Attributes:
       cpu: core-seconds of the worker process.
       memory: bytes resident after the scene.
+      peak: the most bytes resident so far.
     """
 
     cpu: float
     memory: int
+    peak: int
 
 
 def main(job: dict[str, Any]) -> None:
@@ -135,8 +137,8 @@ def soak(
         for i in range(count):
             renderer.render(scenes[i % len(scenes)])
             now = _cpu_seconds(worker)
-            pages = int(Path(f"/proc/{worker}/statm").read_text().split()[1])
-            yield Soaked(cpu=now - used, memory=pages * os.sysconf("SC_PAGE_SIZE"))
+            memory, peak = (_bytes(worker, key) for key in ("VmRSS", "VmHWM"))
+            yield Soaked(cpu=now - used, memory=memory, peak=peak)
             used = now
 
 
@@ -151,6 +153,12 @@ def _children() -> list[int]:
         if int(fields[1]) == os.getpid():
             found.append(int(path.parent.name))
     return found
+
+
+def _bytes(process: int, key: str) -> int:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    [kilobytes] = (line.split()[1] for line in lines if line.startswith(f"{key}:"))
+    return int(kilobytes) * 1024
 
 
 def _cpu_seconds(process: int) -> float:

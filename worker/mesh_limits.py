@@ -1,4 +1,4 @@
-"""Limits of what an importer of meshes may create."""
+"""Limits of meshes, and of what an importer of meshes may create."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from .errors import AssetError
 MAX_TRIANGLES = 1 << 23
 """Maximum triangles of an object, for which Blender and the ray caster take some GB.
 ShapeNet's largest meshes have fewer than half as many."""
+MIN_SIDE, MAX_SIDE = 1e-9, 1e9
+"""Bounds of a mesh's longest side, in the file's units, that float32 can scale."""
 MAX_PARTS = {
     "nodes and instances": 1 << 14,
     "primitives": 1 << 14,

@@ -14,10 +14,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from .errors import AssetError
-from .mesh_limits import MAX_TRIANGLES
-
-# Bounds of a mesh's longest side, in the file's units, that float32 can scale.
-MIN_SIDE, MAX_SIDE = 1e-9, 1e9
+from .mesh_limits import MAX_SIDE, MAX_TRIANGLES, MIN_SIDE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,10 +16,8 @@ import trimesh
 from scipy.spatial import QhullError
 
 from .errors import AssetError
-from .mesh_limits import MAX_TRIANGLES
+from .mesh_limits import MAX_SIDE, MAX_TRIANGLES, MIN_SIDE
 
-MIN_SIDE, MAX_SIDE = 1e-9, 1e9
-"""Bounds of the longest side; see `worker.meshes`."""
 _THICKNESS = 1e-3
 """Thickness given to a flat mesh, as a share of its longest side."""
 _DIRECTIONS = 250

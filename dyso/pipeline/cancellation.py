@@ -11,6 +11,7 @@ they raise go to the runner, which retries or stops.
 
 from __future__ import annotations
 
+import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -116,3 +117,16 @@ def new_cancellation() -> Iterator[tuple[str, Cancellation]]:
 def find_cancellation(key: str) -> Cancellation:
     """Returns the `Cancellation` of a key; in other processes a new, unwatched one."""
     return _cancellations.get(key) or Cancellation(watched=False)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt in the main thread, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

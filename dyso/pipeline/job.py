@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import functools
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
-from dyso.pipeline.cancellation import new_cancellation
+from dyso.pipeline.cancellation import new_cancellation, sigterm_as_interrupt
 from dyso.pipeline.failures import FailedScenes, check_failures
 from dyso.pipeline.output_folder import check_output, is_whole, open_output
 from dyso.pipeline.output_layout import METADATA, WORK_FOLDER, OutputLayout
@@ -152,7 +151,7 @@ def _run_beam(
     errors: list[BaseException] = []
     # An event, because Thread.join treats the thread as ended after Ctrl-C.
     ended = threading.Event()
-    with new_cancellation() as (key, cancellation), _sigterm_as_interrupt():
+    with new_cancellation() as (key, cancellation), sigterm_as_interrupt():
 
         def wait() -> None:
             try:
@@ -245,16 +244,3 @@ def build(
         | "Finish" >> beam.ParDo(Finish(layout, cancellation_key))
     )
     return pipeline
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Makes SIGTERM raise KeyboardInterrupt in the main thread, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

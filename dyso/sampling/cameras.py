@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.geometry import azimuth_elevation, quaternion_multiply, quaternion_to_matrix
-from dyso.sampling.paths import QUICK, SLOW, slow, turns, waves
 from dyso.sampling.poses import viewing
+from dyso.sampling.smooth_paths import QUICK, SLOW, slow, turns, waves
 from dyso.spec import Cameras
 
 # Radians from one azimuth to the next on a spiral that covers a sphere evenly.

@@ -18,7 +18,7 @@ from dyso.geometry import (
     quaternion_multiply,
     quaternion_to_matrix,
 )
-from dyso.sampling.paths import slow, turns
+from dyso.sampling.smooth_paths import slow, turns
 from dyso.spec import Dynamics
 
 # Positions tried for an object that must not overlap the earlier ones.

@@ -20,7 +20,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from dyso.errors import one_line
-from dyso.storage import retries
+from dyso.storage import retries, service
 from dyso.storage.retries import Damaged, Transient, with_retries
 from dyso.storage.service import ABSENT, Stat
 
@@ -49,7 +49,7 @@ class Bucket:
         with self._translate_errors(""):
             # None of our requests needs a project.
             self._client = storage.Client(project=None)
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=retries.CONNECTIONS)
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=service.CONNECTIONS)
         for scheme in ("https://", "http://"):
             self._client._http.mount(scheme, adapter)
         self._bucket = self._client.bucket(name)
@@ -133,7 +133,7 @@ class Bucket:
     def _send(
         self, file: BinaryIO, size: int, crc32c: str, key: str, **condition: int
     ) -> None:
-        blob = self._bucket.blob(key, chunk_size=retries.PART_BYTES)
+        blob = self._bucket.blob(key, chunk_size=service.PART_BYTES)
         # Sent with the request, so that the service rejects any other content.
         blob.crc32c = crc32c
         with self._translate_errors(key):

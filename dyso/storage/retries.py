@@ -1,4 +1,4 @@
-"""Retries, time-outs and request sizes of remote storage."""
+"""Retries and time-outs of remote storage."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ SILENCE_SECONDS = 30.0
 
 WHOLE_TRIES = 3
 """Tries for a file that arrives damaged although each request succeeded."""
-
-PART_BYTES = 16 << 20
-"""Bytes of a file in one request, which an upload holds in memory."""
-
-CONNECTIONS = 32
-"""Connections to a bucket that a process keeps open."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 

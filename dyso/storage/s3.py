@@ -15,7 +15,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from dyso.errors import one_line
-from dyso.storage import retries
+from dyso.storage import retries, service
 from dyso.storage.retries import Damaged, Transient, with_retries
 from dyso.storage.service import ABSENT, Stat
 
@@ -54,7 +54,7 @@ class Bucket:
                     connect_timeout=retries.CONNECT_SECONDS,
                     read_timeout=retries.SILENCE_SECONDS,
                     retries={"total_max_attempts": 1},
-                    max_pool_connections=retries.CONNECTIONS,
+                    max_pool_connections=service.CONNECTIONS,
                 ),
             )
 
@@ -124,7 +124,7 @@ class Bucket:
         size = file.stat().st_size
         whole = hashlib.sha256()
         with file.open("rb") as opened:
-            if size <= retries.PART_BYTES:
+            if size <= service.PART_BYTES:
                 data = opened.read()
                 whole.update(data)
                 _compare_local(file, whole.hexdigest(), sha256)
@@ -176,7 +176,7 @@ class Bucket:
         parts: list[dict[str, Any]] = []
         digests = hashlib.sha256()
         try:
-            while data := opened.read(retries.PART_BYTES):
+            while data := opened.read(service.PART_BYTES):
                 whole.update(data)
                 digest = hashlib.sha256(data)
                 digests.update(digest.digest())

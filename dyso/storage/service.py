@@ -13,6 +13,12 @@ from typing import Protocol
 
 from dyso.spec import UserError
 
+PART_BYTES = 16 << 20
+"""Bytes of a file in one request, which an upload holds in memory."""
+
+CONNECTIONS = 32
+"""Connections to a bucket that a process keeps open."""
+
 ABSENT = ""
 """The version of an object that does not exist."""
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from dyso.storage import Folder, Held, bucket_lock, open_folder, retries
+from dyso.storage import Folder, Held, bucket_lock, open_folder, retries, service
 from helpers import emulators
 from helpers.emulators import Proxy, Request, speak_to
 from helpers.waiting import wait_for
@@ -27,7 +27,7 @@ def hurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(retries, "RETRY_SECONDS", 60.0)
     monkeypatch.setattr(retries, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.4)
-    monkeypatch.setattr(retries, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(service, "PART_BYTES", 5 << 20)
 
 
 def has_body(request: Request) -> bool:

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from dyso.spec import UserError
-from dyso.storage import Folder, Held, LocalFolder, bucket_lock, open_folder, retries
+from dyso.storage import (
+    Folder,
+    Held,
+    LocalFolder,
+    bucket_lock,
+    open_folder,
+    service,
+)
 
 
 def make(path: Path, size: int, seed: int = 0) -> tuple[Path, str]:
@@ -65,7 +72,7 @@ def test_sizes_are_of_all_below_a_folder_and_of_nothing_else(folder: Folder) -> 
 def test_a_file_is_put_and_fetched(
     folder: Folder, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(service, "PART_BYTES", 5 << 20)
     for seed in (0, 1):
         with folder.scratch() as scratch:
             file, sha256 = make(scratch / "file", size, seed)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyso.geometry import quaternion_to_matrix, rotation_angle
-from dyso.sampling.paths import QUICK, slow, turns, waves
+from dyso.sampling.smooth_paths import QUICK, slow, turns, waves
 
 seeds = st.integers(0, 2**32 - 1)
 
