@@ -28,10 +28,19 @@ PACKAGES = {
     "libXrender.so.1": "libxrender1",
     "libXfixes.so.3": "libxfixes3",
 }
-WORKER_BYTES = 1_200_000_000  # memory of a worker process without the views
-SCRATCH_BYTES = 1_000_000_000  # minimum free space in /dev/shm for temporary files
-LEAST_BYTES = 16_000_000  # minimum free space for temporary files to start a worker
+WORKER_BYTES = 1_000_000_000
+"""Memory to plan for a worker process, in addition to the views.
+
+A worker was seen to take 0.5 GB with starter assets and 0.8 GB with procedural ones, of
+which 0.2 GB are libraries that all workers share. The rest is for larger meshes and
+HDRIs. At more pixels, the worker's own arrays grow with the views: see `default_workers`.
+"""
+SCRATCH_BYTES = 1_000_000_000
+"""Minimum free space in /dev/shm for temporary files."""
+LEAST_BYTES = 16_000_000
+"""Minimum free space for temporary files to start a worker."""
 CLAIM = "dyso-cpu"
+"""Prefix of the sockets by which workers claim CPUs."""
 
 
 def missing_libraries() -> list[str]:
