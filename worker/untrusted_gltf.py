@@ -26,8 +26,8 @@ class Gltf:
     Attributes:
       document: its JSON.
       chunk: the buffer in a .glb, or None.
-      external: each buffer and image of the document that refers to a file, with the
-        file; None for the file of a missing image.
+      external: pairs of a buffer or image of the document that refers to a file, and
+        the file; None for the file of a missing image.
     """
 
     document: dict[str, Any]

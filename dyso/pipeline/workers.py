@@ -78,10 +78,10 @@ _lock = threading.Lock()
 
 @contextmanager
 def pooled_renderer(resolved: ResolvedSpec, **settings: Any) -> Iterator[SceneRenderer]:
-    """Yields a renderer of a pool, which closes it after `IDLE_SECONDS` without use.
+    """Yields a renderer of a pool; the pool closes it after `IDLE_SECONDS` without use.
 
-    This is for runners that make a new DoFn for every task. Starting a worker process
-    takes longer than rendering a scene, so the next task reuses the renderer.
+    This is for runners that make a new DoFn for every task. The next task reuses the
+    renderer, which saves the start of a worker process.
 
     Args:
       resolved: the dataset.

@@ -52,12 +52,12 @@ def read(scenes: Scenes, index: int) -> Batch:
 
 
 def read_with_truth(scenes: Scenes, index: int) -> Batch:
-    """Reads a scene as `read` does, with what is known of it.
+    """Reads a scene as `read` does, and its ground truth.
 
     Returns:
       What `read` returns, and: `pattern`, the name of the camera pattern;
-      `geometry/NAME`, [G, n], that of the grid's views and of the scene's first object
-      (see `view_geometry`).
+      `geometry/NAME`, [G, n], the quantity NAME of `view_geometry` for each view of the
+      grid and the scene's first object.
     """
     batch, split = read(scenes, index), scenes.split
     found = split.read(index, fields=["camera_pattern"], views=[0])

@@ -32,8 +32,9 @@ class EvaluationScenes:
     Their views are those that `dyso evaluate` draws.
 
     Attributes:
-      config: of the run.
-      batches: each with the number of its scenes that are not repeated.
+      config: the run's settings.
+      batches: batches of one size, each with the number of its scenes. A shorter last
+        batch is filled up by repeating a scene.
     """
 
     config: Config

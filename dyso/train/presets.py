@@ -18,9 +18,9 @@ class Preset:
     """Settings with their description.
 
     Attributes:
-      about: one line: what it is.
-      needs: of the dataset and the machine.
-      score: what its paper reports, or "" where none is known.
+      about: one line about the model.
+      needs: what the dataset and the machine must have.
+      score: the score that its paper reports, or "".
       config: the settings.
     """
 
