@@ -33,7 +33,7 @@ WORKER_BYTES = 1_000_000_000
 
 A worker was seen to take 0.5 GB with starter assets and 0.8 GB with procedural ones, of
 which 0.2 GB are libraries that all workers share. The rest is for larger meshes and
-HDRIs. At more pixels, the worker's own arrays grow with the views: see `default_workers`.
+HDRIs. What grows with the number of pixels is planned by `default_workers`.
 """
 SCRATCH_BYTES = 1_000_000_000
 """Minimum free space in /dev/shm for temporary files."""

@@ -61,7 +61,7 @@ def scene_floors(
     for name, images in _blind(scenes.split, index, batch, static).items():
         true = batch["targets"] / np.float32(255)
         scores = psnr(crop(true[None], sources), crop(images[None], sources))
-        found[f"floor/{name}"] = scores.mean()
+        found[f"floor/{name}"] = np.asarray(scores.mean())
     if static:
         return found
     cameras = scenes.split.spec.cameras.count

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from dyso.train.config import Control
 from dyso.train.model import Latents
 
 
-def other_with_same_id(ids: Int[Array, "*B T"]) -> Int[Array, "*B T"]:
+def other_with_same_id(ids: Int[Array | np.ndarray, "*B T"]) -> Int[Array, "*B T"]:
     """Returns, for each target, the index of the other target with the same id.
 
     Args:

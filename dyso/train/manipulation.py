@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dyso.images import DAMAGED, open_image
@@ -19,7 +19,8 @@ from dyso.train.predict import Predictor
 from dyso.videos.options import Options
 
 Latent = Literal["camera", "dynamics"]
-Latents = dict[str, Float[np.ndarray, "F L"]]
+Latents = dict[str, Float[np.ndarray, "_ _"]]
+"""A video's latents [frames, size], by name."""
 Frames = UInt8[np.ndarray, "F H W 3"]
 
 _AT_ONCE = 4
@@ -117,7 +118,7 @@ class Video:
 
 def _portions(
     values: dict[str, np.ndarray],
-    function: Callable[[dict[str, np.ndarray]], dict[str, Array]],
+    function: Callable[[dict[str, np.ndarray]], dict[str, Any]],
 ) -> dict[str, np.ndarray]:
     """Calls a function on `_AT_ONCE` values at a time, and joins the results."""
     count = len(next(iter(values.values())))

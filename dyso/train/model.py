@@ -24,8 +24,8 @@ from jaxtyping import Array, Bool, Float, Int
 from dyso.train.config import Model
 from dyso.train.operations import attend, contract, contract_to_float32, convolve
 
-Latents = dict[str, Float[Array, "B T L"]]
-"""Latents of each target: `camera` and `dynamics`, those that the model has."""
+Latents = dict[str, Float[Array, "B T _"]]
+"""Latents of each target, `camera` and `dynamics`: those that the model has."""
 
 
 class Dyst(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from dyso import geometry
 from dyso.train.config import Config
@@ -19,7 +19,7 @@ Batch = dict[str, Array]
 def losses(
     params: Any,
     batch: Batch,
-    keys: PRNGKeyArray,
+    keys: Key[Array, " B"],
     config: Config,
     *,
     video: bool,
@@ -29,7 +29,7 @@ def losses(
     Args:
       params: of the model.
       batch: see `dyso.train.data`.
-      keys: [B], one for each scene. So the draws do not depend on how scenes are
+      keys: one for each scene. So the draws do not depend on how scenes are
         spread over devices and micro-batches.
       config: the run.
       video: the batch is of monocular videos: each target is decoded with its own

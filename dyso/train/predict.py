@@ -58,7 +58,7 @@ class Predictor:
 
     def decode(
         self,
-        latents: Latents,
+        latents: dict[str, Float[Array | np.ndarray, "B T _"]],
         scene: Float[Array, "B VN D"],
         batch: dict[str, np.ndarray] | None = None,
     ) -> Float[np.ndarray, "B T H W 3"]:

@@ -118,7 +118,7 @@ def test_distances_and_their_means_by_relation():
     assert found[pairs["same_dynamics"]].mean() == pytest.approx(80 / 3)
     together = sum(own.astype(int) for own in pairs.values())
     np.testing.assert_array_equal(together, 1 - np.eye(6))
-    assert list(relations(np.arange(4), np.zeros(4))) == ["same_dynamics"]
+    assert list(relations(np.arange(4), np.zeros(4, int))) == ["same_dynamics"]
 
 
 def test_components_of_a_line():
