@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from dyso.train.config import Control
 from dyso.train.model import Latents
@@ -42,7 +42,8 @@ def recombine(
         return latents
     ids = {"camera": cameras, "dynamics": dynamics}
     swapped = {
-        name: _take(own, other_with_same_id(ids[name])) for name, own in latents.items()
+        name: jnp.take_along_axis(own, other_with_same_id(ids[name])[..., None], axis=1)
+        for name, own in latents.items()
     }
     if control == "swap":
         return swapped
@@ -50,10 +51,6 @@ def recombine(
         return {name: (own + swapped[name]) / 2 for name, own in latents.items()}
     chosen = coin[:, None, None]
     return {name: jnp.where(chosen, swapped[name], latents[name]) for name in latents}
-
-
-def _take(values: Float[Array, "B T L"], at: Int[Array, "B T"]) -> Array:
-    return jnp.take_along_axis(values, at[..., None], axis=1)
 
 
 def scale_gradient(x: Array, factor: float) -> Array:

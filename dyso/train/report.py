@@ -55,7 +55,11 @@ def _views(figures: dict[str, Any]) -> str:
     measures = [name for name in ("psnr", "ssim", "lpips") if name in rows[0]]
     head = ["targets decoded with", "scored", "sees what is scored"]
     body = [
-        [html.escape(row["how"]), row["scored"], _yes(row["sees_what_is_scored"])]
+        [
+            html.escape(row["how"]),
+            row["scored"],
+            "yes" if row["sees_what_is_scored"] else "no",
+        ]
         + [_number(row, name) for name in measures]
         for row in rows
     ]
@@ -70,10 +74,6 @@ def _views(figures: dict[str, Any]) -> str:
         f"one that has not.</p>{table(titles, body)}"
         f"{skipped}"
     )
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 def _number(row: dict[str, Any], name: str) -> str:
