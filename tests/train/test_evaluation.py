@@ -5,6 +5,7 @@ import json
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -142,11 +143,12 @@ def test_figures_are_those_of_swapped_and_of_own_latents(small, trained_on):
     mixed = {"camera": grid["camera"][:1, 15:16], "dynamics": grid["dynamics"][:1, 2:3]}
     expected = predictor.decode(mixed, scene[:1])[0, 0]
     np.testing.assert_allclose(decoded[3, 2], expected, atol=1e-5)
-    own = predictor.estimate(batch["targets"], scene)
+    own = jax.tree.map(jnp.asarray, predictor.estimate(batch["targets"], scene))
     values = {}
     for control in ("swap", "none"):
-        ids = batch["cameras"], batch["dynamics"]
-        image = predictor.decode(recombine(own, *ids, control, None), scene)
+        ids = jnp.asarray(batch["cameras"]), jnp.asarray(batch["dynamics"])
+        chosen = recombine(own, *ids, control, jnp.full(len(ids[0]), True))
+        image = predictor.decode(chosen, scene)
         true = batch["targets"].reshape(-1, 16, 16, 3) / 255
         values[control] = psnr(true, image.reshape(true.shape)).mean()
     assert by_source["matching", "matching"] == pytest.approx(values["swap"], abs=1e-4)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -141,7 +142,7 @@ def test_figures_of_transfer(twins, predictor):
         other = predictor.estimate(task["twin/targets"][None], twin)
         latents = predictor.estimate(task["own/targets"][None], scene)
         ids = {name: task[f"own/{name}"][None] for name in ("cameras", "dynamics")}
-        every = {"own": latents, "twin": other}
+        every = jax.device_get({"own": latents, "twin": other})
         chosen = {
             "camera": _latent(every, ids, "camera", "twin"),
             "dynamics": _latent(every, ids, "dynamics", "own"),
