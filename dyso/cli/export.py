@@ -30,6 +30,14 @@ _PYTHON = {
     "parquet": "import datasets; print(datasets.load_dataset({out}))",
     "coco": "from pycocotools.coco import COCO; "
     'COCO({out} + "/annotations/instances_" + {split_name} + ".json").info()',
+    "tapvid": "import glob, pickle; "
+    'videos = pickle.load(open(sorted(glob.glob({out} + "/*.pkl"))[0], "rb")); '
+    'print({{name: video["points"].shape for name, video in videos.items()}})',
+    "tapvid3d": "import numpy; "
+    'print({{**numpy.load({scene} + "/cam_000.npz")}}["tracks_XYZ"].shape)',
+    "mvtracker": "from mvtracker.datasets import KubricMultiViewDataset; "
+    "print(KubricMultiViewDataset({folder_name}, seq_len={steps}, "
+    "num_views={cameras}, ratio_very_dynamic=0)[0])",
     "bop": "from bop_toolkit_lib import inout; "
     'print(inout.load_scene_gt({scene} + "/scene_gt.json")[0])',
 }
@@ -123,6 +131,9 @@ def _next(job: Export) -> str:
         code = _PYTHON[job.format_name].format(
             out=json.dumps(str(job.out)),
             scene=json.dumps(str(scene)),
+            folder_name=json.dumps(str(scene.parent)),
+            steps=spec.dynamics.steps,
+            cameras=spec.layout.shape[1],
             name=json.dumps(spec.name),
             split_name=json.dumps(split),
             split=json.dumps("val" if split == "validation" else split),

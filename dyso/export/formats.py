@@ -13,12 +13,15 @@ from dyso.reading import Split
 from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec, UserError
 
-SHARDS = ("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet", "coco")
+SHARDS = (
+    *("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet"),
+    *("coco", "tapvid"),
+)
 """Formats with many scenes per file, see `ShardFormat`."""
 
 FOLDERS = (
     *("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap"),
-    *("bop", "flow"),
+    *("bop", "flow", "tapvid3d", "mvtracker"),
 )
 """Formats with one folder per scene, see `SceneFormat`."""
 
