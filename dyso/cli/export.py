@@ -30,6 +30,9 @@ _PYTHON = {
     "parquet": "import datasets; print(datasets.load_dataset({out}))",
     "coco": "from pycocotools.coco import COCO; "
     'COCO({out} + "/annotations/instances_" + {split_name} + ".json").info()',
+    "pixelsplat": "import torch; "
+    'chunk = torch.load({folder_name} + "/000000.torch"); '
+    'print([(example["key"], example["cameras"].shape) for example in chunk])',
     "tapvid": "import glob, pickle; "
     'videos = pickle.load(open(sorted(glob.glob({out} + "/*.pkl"))[0], "rb")); '
     'print({{name: video["points"].shape for name, video in videos.items()}})',
@@ -131,7 +134,7 @@ def _next(job: Export) -> str:
         code = _PYTHON[job.format_name].format(
             out=json.dumps(str(job.out)),
             scene=json.dumps(str(scene)),
-            folder_name=json.dumps(str(scene.parent)),
+            folder_name=json.dumps(str(job.out.absolute() / split)),
             steps=spec.dynamics.steps,
             cameras=spec.layout.shape[1],
             name=json.dumps(spec.name),

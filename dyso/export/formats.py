@@ -15,13 +15,13 @@ from dyso.spec import ResolvedSpec, Spec, UserError
 
 SHARDS = (
     *("sunds", "multi_shapenet", "tfrecord", "webdataset", "parquet"),
-    *("coco", "tapvid"),
+    *("coco", "tapvid", "pixelsplat"),
 )
 """Formats with many scenes per file, see `ShardFormat`."""
 
 FOLDERS = (
     *("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap"),
-    *("bop", "flow", "tapvid3d", "mvtracker"),
+    *("bop", "flow", "tapvid3d", "mvtracker", "lvsm"),
 )
 """Formats with one folder per scene, see `SceneFormat`."""
 
@@ -74,7 +74,7 @@ class SceneFormat(Format, Protocol):
 
     It may define `folder_of(split, index)`, the folder's path relative to the export's;
     otherwise it is `<split>/scene_<index>`. With `CATALOG = True`, the resolved spec is
-    the fourth argument of `write`.
+    the fourth argument of `write`. It may define `finish`, see `ShardFormat`.
     """
 
     def write(self, split: Split, index: int, folder: Path) -> None:

@@ -200,8 +200,8 @@ class Export:
                 split: shard_lengths(self.resolved.spec, len(span))
                 for split, span in self.spans.items()
             }
-            if self.format_name in SHARDS:
-                cast(ShardFormat, self.format).finish(self.resolved, lengths, self.out)
+            if finish := getattr(self.format, "finish", None):
+                finish(self.resolved, lengths, self.out)
             self._describe(journal.folder, lengths)
 
     def _describe(self, folder: Folder, lengths: Mapping[str, Sequence[int]]) -> None:
