@@ -57,6 +57,9 @@ _SHELL = {
     "--datadir {scene} --final_height {height} --start_frame 0 --end_frame {steps}",
     "colmap": "colmap gui --import_path {capture}/sparse/0 "
     "--image_path {capture}/images --database_path new.db",
+    "lvsm": "cd LVSM && torchrun train.py "
+    "--config configs/LVSM_scene_decoder_only.yaml "
+    "training.dataset_path={folder}/full_list.txt",
     "flow": 'cd RAFT && python -c \'import sys; sys.path.append("core"); '
     "from datasets import MpiSintel; "
     "print(MpiSintel(root=sys.argv[1], split=sys.argv[2])[0][2].shape)' "

@@ -60,7 +60,16 @@ def test_a_range_is_of_each_split_and_the_output_says_so(synthetic, tmp_path, ca
     assert "of each split; with --split, of that split only" in text
 
 
-@pytest.mark.parametrize("format", ["parquet", "webdataset"])
+READ = {
+    "parquet": "train",
+    "webdataset": "scene.json",
+    "coco": "description: ",
+    "tapvid": "_scene_0_cam_000': (256, ",
+    "tapvid3d": "256, 3)",
+}
+
+
+@pytest.mark.parametrize("format", READ)
 def test_the_next_line_reads_the_export(synthetic, tmp_path, capsys, format):
     main(synthetic, format=format, out=tmp_path / "it's", scenes=":1")
     command = capsys.readouterr().out.splitlines()[-1].removeprefix("next: python ")
@@ -74,7 +83,7 @@ def test_the_next_line_reads_the_export(synthetic, tmp_path, capsys, format):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert {"parquet": "train", "webdataset": "scene.json"}[format] in done.stdout
+    assert READ[format] in done.stdout
 
 
 @pytest.mark.parametrize("format", ["nerfstudio", "colmap", "d3dgs", "dynerf"])
