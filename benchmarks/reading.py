@@ -38,11 +38,11 @@ VIEWS = 7
 FIELDS = [("color",), ("color", "depth")]
 
 
-def make_dataset(folder: Path) -> None:
-    """Writes one shard of 16 scenes."""
+def make_dataset(folder: Path, shards: int = 1) -> None:
+    """Writes shards of 16 scenes each."""
     box = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     resolved = ResolvedSpec(
-        spec=Spec(name="benchmark", splits={"train": 16}),
+        spec=Spec(name="benchmark", splits={"train": 16 * shards}),
         objects=Catalog(
             name="objects",
             manifest="",
@@ -52,12 +52,14 @@ def make_dataset(folder: Path) -> None:
         ),
         backgrounds=Catalog(name="hdris", manifest="", assets=(Asset(id="noon"),)),
     )
-    scenes = (sample_scene(resolved, "train", index) for index in range(16))
-    records.write_shard(
-        folder / records.shard_name("benchmark", "train", 0, 1),
-        (records.encode(scene, synthetic_views(scene)) for scene in scenes),
-    )
-    records.write_metadata(folder, resolved, {"train": [16]})
+    for shard in range(shards):
+        indices = range(16 * shard, 16 * (shard + 1))
+        scenes = (sample_scene(resolved, "train", index) for index in indices)
+        records.write_shard(
+            folder / records.shard_name("benchmark", "train", shard, shards),
+            (records.encode(scene, synthetic_views(scene)) for scene in scenes),
+        )
+    records.write_metadata(folder, resolved, {"train": [16] * shards})
 
 
 def rate(scenes: Iterable[object]) -> float:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex, TypeVar, overload
 
+import numpy as np
+
 from dyso import records
+from dyso.reading.remote import CACHE_SIZE, is_remote, open_cache
 from dyso.reading.shards import Shards
 from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, Spec, UserError, load_resolved
@@ -18,29 +21,49 @@ _T = TypeVar("_T")
 
 
 class Dataset:
-    """A dataset folder.
+    """A dataset folder, on a disk, in a bucket or on a web server.
 
-        dataset = Dataset("data/demo")
+        dataset = Dataset("data/demo")         # or "s3://bucket/demo"
         scene = dataset["train"][3]                       # everything, decoded
         views = dataset["train"].read(3, fields=["color"], views=[0, 6])
 
     Attributes:
-      folder: the dataset's path.
+      folder: the dataset's path; of a remote dataset, a local folder with its metadata.
       resolved: the spec with its catalogs, from spec.json.
       splits: the splits by name.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        cache_dir: str | Path | None = None,
+        cache_size: int = CACHE_SIZE,
+    ):
         """Reads the metadata; opens no shard.
 
+        Args:
+          folder: a path, `s3://bucket/prefix`, `gs://bucket/prefix` or
+            `https://host/folder`. Shards of a remote dataset are downloaded when they
+            are first read.
+          cache_dir: where downloaded shards are kept; None means
+            `$XDG_CACHE_HOME/dyso/shards`. Processes of a machine may share it.
+          cache_size: bytes of shards to keep; the least recently opened are removed.
+
         Raises:
-          UserError: the folder is not a finished dataset.
+          UserError: the folder is not a finished dataset, or cannot be read.
         """
+        cache = None
+        if is_remote(folder):
+            cache, folder = open_cache(str(folder), cache_dir, cache_size)
         self.folder = Path(folder)
         shards = records.read_splits(self.folder)
         self.resolved: ResolvedSpec = load_resolved(self.folder / "spec.json")
         spec = self.resolved.spec
-        self.splits = {n: Split(n, spec, Shards(files)) for n, files in shards.items()}
+        self.splits = {
+            name: Split(name, spec, Shards(files, cache))
+            for name, files in shards.items()
+        }
 
     def __getitem__(self, name: str) -> Split:
         """Returns a split, such as `train`, or a part of it, such as `train[2:10]`.
@@ -131,6 +154,18 @@ class Split(Sequence[dict[str, Any]]):
     def scene(self, index: SupportsIndex) -> Scene:
         """Returns the `Scene` that one scene was rendered from; see `read`."""
         return self._with(index, lambda data: records.scene_of(data, self.spec))
+
+    def shards_of(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the number of the shard that holds each scene; both int [...]."""
+        records = np.asarray(self._indices)[indices]
+        return np.searchsorted(self._ends, records, side="right")
+
+    def prefetch(self, indices: np.ndarray) -> None:
+        """Starts to download the shards of scenes, in this order.
+
+        Does nothing unless the dataset is remote.
+        """
+        self._shards.prefetch(dict.fromkeys(self.shards_of(indices).tolist()))
 
     def record(self, index: SupportsIndex) -> bytes:
         """Returns one scene's `tf.train.Example`; see `read`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import weakref
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,7 @@ import numpy as np
 
 from dyso import records
 from dyso.reading.dataset import Split
+from dyso.reading.order import WindowedOrder
 from dyso.spec import UserError
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ def loader(
     workers: int = 0,
     drop_remainder: bool = True,
     skip: int = 0,
+    window: int | None = None,
 ) -> grain.IterDataset:
     """Returns batches of scenes, as an iterator whose state can be saved.
 
@@ -131,11 +134,14 @@ def loader(
         the script's top level.
       drop_remainder: leave out an incomplete last batch.
       skip: scenes of the common order, over all epochs, that are not read.
+      window: shuffle the scenes of this many shards at a time, for a dataset that is
+        remote and larger than its cache; see `dyso.reading.order`. `source` must be a
+        `Source`.
     """
     grain = _import_grain()
     arguments = (
         *(source, batch_size, seed, shuffle, epochs, process, processes),
-        *(drop_remainder, skip),
+        *(drop_remainder, skip, window),
     )
     batches = _batches(*arguments)
     if workers:
@@ -162,13 +168,22 @@ def _batches(
     processes: int,
     drop_remainder: bool,
     skip: int,
+    window: int | None,
 ) -> grain.MapDataset:
     """Returns the batches of `loader` by index."""
-    scenes = _import_grain().MapDataset.range(len(source)).seed(seed)
-    if shuffle:
-        scenes = scenes.shuffle()
+    datasets = _import_grain().MapDataset
     # Before the slice, so that no two processes draw with the same generator.
-    scenes = scenes.random_map(source.draw).repeat(epochs)[skip + process :: processes]
+    if window is None:
+        scenes = datasets.range(len(source)).seed(seed)
+        if shuffle:
+            scenes = scenes.shuffle()
+        scenes = scenes.random_map(source.draw).repeat(epochs)
+    else:
+        assert isinstance(source, Source)
+        order = WindowedOrder(source.split, seed, window)
+        whole = sys.maxsize if epochs is None else epochs * len(source)
+        scenes = datasets.range(whole).seed(seed).map(order).random_map(source.draw)
+    scenes = scenes[skip + process :: processes]
     return scenes.batch(batch_size, drop_remainder=drop_remainder)
 
 

@@ -22,6 +22,7 @@ import torch
 
 from dyso import records
 from dyso.reading.loading import Source
+from dyso.reading.order import WindowedOrder
 
 
 class Scenes(torch.utils.data.Dataset):
@@ -106,6 +107,7 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         shuffle: bool = True,
         process: int = 0,
         processes: int = 1,
+        window: int | None = None,
     ):
         """Starts with epoch 0.
 
@@ -115,12 +117,17 @@ class EpochSampler(torch.utils.data.Sampler[int]):
           shuffle: False keeps the order of the split.
           process: the number of this process, such as `torch.distributed.get_rank()`.
           processes: the number of processes.
+          window: shuffle the scenes of this many shards at a time, for a dataset that
+            is remote and larger than its cache; see `dyso.reading.order`.
         """
         if not 0 <= process < processes:
             raise ValueError(f"process must be 0 to {processes - 1}, got {process}")
         self._scenes, self._seed, self._shuffle = scenes, seed, shuffle
         self._process, self._processes = process, processes
         self._epoch = self._seen = 0
+        self._windows = (
+            None if window is None else WindowedOrder(scenes.source.split, seed, window)
+        )
 
     def set_epoch(self, epoch: int, seen: int = 0) -> None:
         """Chooses the epoch of the next pass, for the order and the drawn views.
@@ -136,8 +143,11 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         return max(0, len(self._scenes) - self._seen) // self._processes
 
     def __iter__(self) -> Iterator[int]:
-        order = np.arange(len(self._scenes))
+        count = len(self._scenes)
+        own = range(self._seen + self._process, count, self._processes)[: len(self)]
+        if self._windows is not None:
+            return (self._windows(self._epoch * count + place) for place in own)
+        order = np.arange(count)
         if self._shuffle:
             order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
-        own = order[self._seen + self._process :: self._processes]
-        return iter(own[: len(self)].tolist())
+        return iter(order[own].tolist())

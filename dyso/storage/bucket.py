@@ -115,10 +115,10 @@ class BucketFolder(Folder):
         file.unlink()
 
     @contextlib.contextmanager
-    def fetch(self, name: str) -> Iterator[Path]:
+    def fetch(self, name: str, parent: Path | None = None) -> Iterator[Path]:
         """See `Folder.fetch`."""
         service = self._service()
-        with self.scratch() as folder:
+        with tempdirs.tempdir(parent or Path(tempfile.gettempdir())) as folder:
             path = folder / Path(name).name
             with _check_bucket_first(service):
                 try:

@@ -59,10 +59,17 @@ class ReadOnlyFolder(abc.ABC):
         """Returns the size of a file in bytes; None if it does not exist."""
 
     @abc.abstractmethod
-    def fetch(self, name: str) -> AbstractContextManager[Path]:
+    def fetch(
+        self, name: str, parent: Path | None = None
+    ) -> AbstractContextManager[Path]:
         """Returns a context with the path of a local file with the file's content.
 
         The path is the file itself, or a copy that is removed at the end.
+
+        Args:
+          name: the file's name.
+          parent: a folder on the disk for copies; None means the folder for temporary
+            files (TMPDIR).
 
         Raises:
           FileNotFoundError: the file does not exist.

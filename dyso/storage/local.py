@@ -88,7 +88,7 @@ class LocalFolder(Folder):
         os.replace(file, target)
 
     @contextlib.contextmanager
-    def fetch(self, name: str) -> Iterator[Path]:
+    def fetch(self, name: str, parent: Path | None = None) -> Iterator[Path]:
         """See `Folder.fetch`."""
         path = self.path / name
         path.stat()

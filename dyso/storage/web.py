@@ -210,9 +210,9 @@ class WebFolder(ReadOnlyFolder):
             return None
 
     @contextlib.contextmanager
-    def fetch(self, name: str) -> Iterator[Path]:
+    def fetch(self, name: str, parent: Path | None = None) -> Iterator[Path]:
         """See `ReadOnlyFolder.fetch`."""
-        with tempdirs.tempdir(Path(tempfile.gettempdir())) as folder:
+        with tempdirs.tempdir(parent or Path(tempfile.gettempdir())) as folder:
             path = folder / "file"
 
             def request() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dyso.reading import Source
+from dyso.reading.order import WindowedOrder
 
 torch = pytest.importorskip("torch")
 
@@ -104,3 +105,14 @@ def test_the_sampler_sets_the_epoch_of_the_views(scenes):
     assert views(batches) != first
     sampler.set_epoch(0, seen=5)
     assert views(batches) == dict(list(first.items())[5:])
+
+
+def test_windows_of_shards_are_shared_by_processes(scenes):
+    samplers = [
+        EpochSampler(scenes, seed=3, process=p, processes=2, window=1) for p in range(2)
+    ]
+    for sampler in samplers:
+        sampler.set_epoch(1, seen=2)
+    own = [list(sampler) for sampler in samplers]
+    whole = [WindowedOrder(scenes.source.split, 3, 1)(10 + i) for i in range(10)]
+    assert own == [whole[2::2], whole[3::2]] and sorted(whole) == list(range(10))
