@@ -1,0 +1,1 @@
+"""Methods that fit one scene at a time, in JAX."""
