@@ -25,12 +25,13 @@ COMMANDS = {
     "train": "train DyST, RUST or a baseline on a dataset",
     "evaluate": "measure a trained model, and write a report with pictures",
     "manipulate": "freeze or transfer a video's camera or dynamics",
+    "fit": "fit dynamic Gaussians to one scene, over time",
     "score": "score any method's predictions on a dataset's exact truth",
     "validate": "check checksums, counts and geometry of a dataset",
 }
 
 
-TRAINED = ("train", "evaluate", "manipulate")
+TRAINED = ("train", "evaluate", "manipulate", "fit")
 """The commands that compute with JAX."""
 
 

@@ -59,6 +59,7 @@ class Bar:
         failed: int | str = 0,
         *,
         whole: int | None = None,
+        note: str = "",
     ) -> None:
         """Shows the state of the job.
 
@@ -67,6 +68,7 @@ class Bar:
           planned: all items.
           failed: how many failed, or a text with their number.
           whole: items to print as finished; default: `done`.
+          note: what else to print.
         """
         if self._tqdm is None:
             self._tqdm = tqdm(
@@ -87,7 +89,7 @@ class Bar:
             notes.insert(0, _per_time(rate))
         else:
             pace = self._waiting
-        rest = ", ".join(filter(None, ["{elapsed} elapsed", pace, *notes]))
+        rest = ", ".join(filter(None, ["{elapsed} elapsed", pace, *notes, note]))
         bar.bar_format = f"{count} |{{bar}}| {{percentage:.0f}}%, {rest}"
         self._undrawn = True
         if time.monotonic() >= self._next:

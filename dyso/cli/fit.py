@@ -1,0 +1,103 @@
+"""`dyso fit`: fits a method to one scene of a dataset."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from dyso.cli.arguments import refusal
+from dyso.cli.bar import Bar
+from dyso.fit.gaussians.config import Config
+from dyso.fit.gaussians.presets import PRESETS
+from dyso.terminal import say, stopped, to_stderr
+
+
+def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
+    """Returns the command with the settings of the method that the arguments name.
+
+    Raises:
+      UserError: there is no such method.
+    """
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        config = PRESETS["dynamic-gaussians"].config
+        return "fit METHOD", functools.partial(main, config=config), [name]
+    if name not in PRESETS:
+        raise refusal("dyso fit", "method", name, PRESETS)
+    return f"fit {name}", functools.partial(main, config=PRESETS[name].config), rest
+
+
+def main(
+    dataset: tyro.conf.Positional[Path],
+    *,
+    config: Annotated[Config, tyro.conf.arg(name="")],
+    out: Path,
+    split: str | None = None,
+    scene: int = 0,
+    name: str = "dynamic Gaussians",
+) -> int:
+    """Fit one scene of a dataset; run the same command to resume.
+
+    Several cameras must see each dynamics step. Every setting can be changed, as in
+    `--losses.rigid 0`.
+
+    {methods}
+
+    Args:
+      dataset: the folder of a dataset.
+      config: the settings.
+      out: where the predictions go, in OUT/scene_<i>, which `dyso score` reads; other
+        scenes of the split may go to the same folder.
+      split: the split that the scene is in; default: the first split.
+      scene: the scene's position in the split.
+      name: of the method, in the scores.
+    """
+    to_stderr(f"dyso fit: loading JAX and {dataset}")
+    from dyso.fit.data import MultiView
+    from dyso.fit.gaussians.run import fit
+    from dyso.reading import Dataset
+
+    data = Dataset(dataset)
+    chosen = data[split or next(iter(data.splits))]
+    views = MultiView.open(chosen, scene, config.held_out)
+    to_stderr(
+        f"scene {scene} of {chosen.name}: {views.steps} time steps, "
+        f"{len(views.training)} training cameras, held out: "
+        f"{' '.join(map(str, views.held_out))}"
+    )
+    try:
+        with Bar("iterations") as bar:
+            reports = fit(
+                config,
+                views,
+                out,
+                dataset=data.resolved.hash,
+                method=name,
+                tell=to_stderr,
+                show=bar.show,
+            )
+    except KeyboardInterrupt:
+        return stopped()
+    for report in reports:
+        say(
+            f"time step {report['step']}: PSNR {report['psnr']:.2f} dB, held-out "
+            f"cameras {report['held_out_psnr']:.2f} dB, {report['gaussians']} "
+            f"Gaussians, {report['seconds']:.0f} s"
+        )
+    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
+    return 0
+
+
+_WIDTH = max(map(len, PRESETS))
+_METHODS = "\n    ".join(
+    [
+        "The methods, of which `dyso fit METHOD --help` shows the settings:",
+        *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
+    ]
+)
+main.__doc__ = str(main.__doc__).replace("{methods}", _METHODS)
