@@ -27,11 +27,13 @@ COMMANDS = {
     "manipulate": "freeze or transfer a video's camera or dynamics",
     "fit": "fit dynamic Gaussians to one scene, over time",
     "score": "score any method's predictions on a dataset's exact truth",
+    "curves": "draw the learning curves of runs",
+    "weights": "write a trained model as one small file",
     "validate": "check checksums, counts and geometry of a dataset",
 }
 
 
-TRAINED = ("train", "evaluate", "manipulate", "fit")
+TRAINED = ("train", "evaluate", "manipulate", "fit", "weights")
 """The commands that compute with JAX."""
 
 

@@ -17,10 +17,10 @@ from dyso.spec import UserError
 
 
 def main(
-    workdir: tyro.conf.Positional[Path],
+    model: tyro.conf.Positional[Path],
     /,
     *,
-    data: Path,
+    data: Path | None = None,
     split: str = "test",
     scenes: int = 300,
     step: int | None = None,
@@ -40,8 +40,10 @@ def main(
     docs/training.md defines the figures. Every model is measured on the same views.
 
     Args:
-      workdir: the folder of a run of `dyso train`.
-      data: the folder of a dataset.
+      model: the folder of a run of `dyso train`, a file of `dyso weights`, or the name
+        of a model that comes with this program: dyst-tiny.
+      data: the folder of a dataset; default, for a model that comes with this program:
+        the few scenes that come with it.
       split: the split to measure on.
       scenes: the largest number of scenes to measure on.
       step: the checkpoint to measure; default: the newest.
@@ -51,33 +53,41 @@ def main(
       pose_steps: gradient steps of pose estimation; 0 leaves it out.
       transfer: measure instead how latents transfer between twin scenes, such as those
         of specs/transfer.yaml; write transfer.json and transfer.csv (docs/transfer.md).
-      out: the folder for the report; default: the run's folder.
+      out: the folder for the report; default: the run's folder, or NAME-evaluation for
+        a model that is no run.
     """
     if scenes < 2:
         raise UserError(f"scenes: must be at least 2, got {scenes}")
     if video is not None and importlib.util.find_spec("av") is None:
         raise UserError("video: needs PyAV: pip install 'dyso[train]'")
     from dyso.reading import Dataset
-    from dyso.train import checkpoints, poses
     from dyso.train import lpips as weights
+    from dyso.train import poses, trained
     from dyso.train.evaluation import evaluate
     from dyso.train.metrics import MEASURES
+    from dyso.train.pictures import pictures
     from dyso.train.predict import Predictor
-    from dyso.train.report import page, recombination
+    from dyso.train.report import page
     from dyso.train.transfer import measure_transfer, table_of
 
-    config = checkpoints.load_config(workdir)
-    dataset = Dataset(data)
+    loaded = trained.load(model, step)
+    config, folder = loaded.config, data or loaded.scenes
+    if folder is None:
+        raise UserError("data: needs the folder of a dataset")
+    dataset = Dataset(folder)
     testing = dataset[split]
     measures, net = dict(MEASURES), None
     if lpips is not None:
         net, measures["lpips"] = weights.load(lpips)
-    step, params = checkpoints.load_params(workdir, config, step=step)
-    predictor = Predictor(config, params)
+    predictor = Predictor(config, loaded.params)
     progress = functools.partial(each, unit="batches of scenes")
-    name, out = workdir.resolve().name, out or workdir
+    out = out or loaded.folder
     about: dict[str, Any] = {
-        "run": {"name": name, "step": step, "config": dataclasses.asdict(config)},
+        "run": {
+            "name": loaded.name,
+            "step": loaded.step,
+            "config": dataclasses.asdict(config),
+        },
         "data": {
             "name": testing.spec.name,
             "hash": dataset.resolved.hash,
@@ -86,7 +96,7 @@ def main(
     }
     if transfer:
         moved = measure_transfer(predictor, testing, scenes // 2, progress)
-        table = table_of(moved, name)
+        table = table_of(moved, loaded.name)
         _write(out, {"transfer.json": _json(about | moved), "transfer.csv": table})
         print(table, end="")
         print(f"{out}/transfer.json, {out}/transfer.csv")
@@ -110,9 +120,9 @@ def main(
         out,
         {"evaluation.json": _json(figures), "evaluation.html": page(figures, found)},
     )
-    if found.recombinations:
-        with records.replacing(out / "recombined.png") as temporary:
-            recombination(*found.recombinations[0]).save(temporary, format="PNG")
+    for name, picture in pictures(figures, found).items():
+        with records.replacing(out / f"{name}.png") as temporary:
+            picture.save(temporary, format="PNG")
     print("\n".join(describe(figures)))
     print(f"{out}/evaluation.json, {out}/evaluation.html")
     return 0

@@ -8,11 +8,14 @@ from typing import Annotated, Literal
 
 import tyro
 
+from dyso import records
 from dyso.spec import UserError
+
+PICTURES = {".png": "PNG", ".webp": "WEBP"}
 
 
 def main(
-    workdir: tyro.conf.Positional[Path],
+    model: tyro.conf.Positional[Path],
     /,
     *,
     video: Path,
@@ -30,9 +33,10 @@ def main(
     first, middle and last frame; videos are cropped and scaled to its views.
 
     Args:
-      workdir: the folder of a run of `dyso train`.
+      model: the folder of a run of `dyso train`, a file of `dyso weights`, or the name
+        of a model that comes with this program: dyst-tiny.
       video: the video, or a still picture to move.
-      out: the MP4 to write.
+      out: the MP4 to write; with the ending .png or .webp, a picture of eight frames.
       freeze: keep the camera or the dynamics of frame --at.
       at: the number of the frame to freeze, among those read; -1 is the last.
       transfer: take the camera or the dynamics from the video --from.
@@ -47,14 +51,13 @@ def main(
         raise UserError(f"frames: must be at least 1, got {frames}")
     if importlib.util.find_spec("av") is None:
         raise UserError("dyso manipulate: needs PyAV: pip install 'dyso[train]'")
-    from dyso.train import checkpoints, manipulation
+    from dyso.train import manipulation, trained
     from dyso.train.predict import Predictor
     from dyso.visualization.animation import write_mp4
 
-    config = checkpoints.load_config(workdir)
-    step, params = checkpoints.load_params(workdir, config)
-    predictor = Predictor(config, params)
-    size = config.model.resolution
+    loaded = trained.load(model)
+    predictor = Predictor(loaded.config, loaded.params)
+    size = loaded.config.model.resolution
     original, rate = manipulation.read_frames(video, size, frames)
     seen = manipulation.Video(predictor, original)
     panels = {"original": original, "reconstruction": seen.decode(seen.latents)}
@@ -72,10 +75,16 @@ def main(
         panels[source.name] = other
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_mp4(out, manipulation.side_by_side(panels), rate)
+        if out.suffix in PICTURES:
+            with records.replacing(out) as temporary:
+                picture = manipulation.sheet(panels)
+                picture.save(temporary, format=PICTURES[out.suffix], lossless=True)
+        else:
+            write_mp4(out, manipulation.side_by_side(panels), rate)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from error
     print(
-        f"{out}  {', '.join(panels)}; {len(original)} frames, the model at step {step}"
+        f"{out}  {', '.join(panels)}; {len(original)} frames, the model at step "
+        f"{loaded.step}"
     )
     return 0

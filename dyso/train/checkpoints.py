@@ -136,25 +136,38 @@ def load_config(workdir: Path) -> Config:
     Raises:
       UserError: the folder has no run.
     """
-    import pydantic
-
     from dyso.storage import require_folder
 
     require_folder(workdir)
     path = workdir / "config.json"
     try:
-        settings = json.loads(path.read_bytes())
+        return parse_config(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{workdir}: no run of `dyso train`: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a run's settings") from error
+
+
+def parse_config(text: str | bytes) -> Config:
+    """Returns the settings that a JSON text holds, as config.json does.
+
+    Raises:
+      ValueError: it holds none.
+      UserError: its settings contradict one another.
+    """
+    import pydantic
+
+    try:
+        settings = json.loads(text)
         # Runs from before it had more than two values.
         remat = settings["model"].get("remat")
         if isinstance(remat, bool):
             settings["model"]["remat"] = "full" if remat else "none"
         return pydantic.TypeAdapter(Config).validate_python(settings)
-    except OSError as error:
-        raise UserError(
-            f"{workdir}: no run of `dyso train`: {error.strerror}"
-        ) from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise UserError(f"{path}: not a run's settings") from error
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError("not a run's settings") from error
 
 
 def _flat(config: Config) -> dict[str, Any]:

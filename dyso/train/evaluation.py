@@ -23,6 +23,7 @@ from dyso.train.latent_sources import (
     crop,
     halves,
     main_row,
+    source_targets,
     table_rows,
 )
 from dyso.train.metrics import (
@@ -337,6 +338,9 @@ def _decode(
     posed = None
     if "extrinsics" in batch:
         posed = {k: batch[k] for k in ("inputs", "intrinsics", "extrinsics")}
+    latents = estimated[rows[0].right]
+    if len(rows) > batch["targets"].shape[1] and len(latents) == 2 > len(estimated):
+        return scene, latents, _decode_pairs(predictor, scene, latents, batch, rows)
     images: list[np.ndarray] = []
     for before, row in zip([None, *rows], rows, strict=False):
         if before and (before.latents, before.right) == (row.latents, row.right):
@@ -344,7 +348,34 @@ def _decode(
             continue
         chosen = choose(estimated[row.right], batch, row)
         images.append(predictor.decode(chosen, scene, posed))
-    return scene, estimated[rows[0].right], images
+    return scene, latents, images
+
+
+def _decode_pairs(
+    predictor: Predictor,
+    scene: Any,
+    latents: dict[str, np.ndarray],
+    batch: Batch,
+    rows: list[LatentSources],
+) -> list[np.ndarray]:
+    """Decodes every pair of a target's camera latent and a target's dynamics latent.
+
+    The nine rows of four targets are 36 images, but only 16 different ones.
+
+    Returns:
+      The images of each row, [S, T, H, W, 3].
+    """
+    camera, dynamics = latents["camera"], latents["dynamics"]
+    by_camera = []
+    for target in range(camera.shape[1]):
+        same = np.broadcast_to(camera[:, target, None], camera.shape)
+        by_camera.append(
+            predictor.decode({"camera": same, "dynamics": dynamics}, scene)
+        )
+    pairs = np.stack(by_camera, axis=1)
+    every = np.arange(len(pairs))[:, None]
+    chosen = [source_targets(batch, row) for row in rows]
+    return [pairs[every, each["camera"], each["dynamics"]] for each in chosen]
 
 
 def _row(row: LatentSources, scored: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -109,6 +109,22 @@ def partners(ids: Batch, name: str) -> dict[str, Int[np.ndarray, "S T"]]:
     }
 
 
+def source_targets(
+    ids: Batch, sources: LatentSources
+) -> dict[str, Int[np.ndarray, "S T"]]:
+    """Returns, by latent, the index of the target from which each target takes it.
+
+    Args:
+      ids: see `partners`.
+      sources: of the latents.
+    """
+    own = np.broadcast_to(np.arange(ids["cameras"].shape[1]), np.shape(ids["cameras"]))
+    return {
+        name: own if source == "target" else partners(ids, name)[source]
+        for name, source in sources.latents.items()
+    }
+
+
 def choose(
     latents: dict[str, np.ndarray], ids: Batch, sources: LatentSources
 ) -> dict[str, np.ndarray]:
@@ -119,12 +135,9 @@ def choose(
       ids: see `partners`.
       sources: which targets' latents to take.
     """
+    chosen = source_targets(ids, sources)
     return {
-        name: values
-        if sources.latents[name] == "target"
-        else np.take_along_axis(
-            values, partners(ids, name)[sources.latents[name]][..., None], axis=1
-        )
+        name: np.take_along_axis(values, chosen[name][..., None], axis=1)
         for name, values in latents.items()
     }
 

@@ -199,3 +199,18 @@ def side_by_side(videos: dict[str, Frames], height: int = 256) -> list[np.ndarra
         np.concatenate([names, row])
         for row in rows.repeat(times, axis=1).repeat(times, axis=2)
     ]
+
+
+def sheet(videos: dict[str, Frames], count: int = 8) -> Image.Image:
+    """Returns evenly spaced frames of all videos, a video in each row.
+
+    Args:
+      videos: of one resolution, by the name that stands before each.
+      count: the largest number of frames.
+    """
+    frames = max(len(frames) for frames in videos.values())
+    shown = _stretched(frames, min(count, frames))
+    rows = [each[_stretched(len(each), frames)][shown] for each in videos.values()]
+    return labels.table(
+        np.stack(rows), [f"frame {number}" for number in shown], list(videos)
+    )

@@ -7,11 +7,10 @@ import itertools
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from dyso.report_page import document, heat, picture, strip, table
-from dyso.train import labels
 from dyso.train.evaluation import Evaluation
+from dyso.train.pictures import recombination
 
 _HEADINGS = {
     "psnr": "PSNR, dB",
@@ -104,22 +103,6 @@ def _examples(figures: dict[str, Any], evaluation: Evaluation) -> str:
         for one in evaluation.examples
     )
     return f"<h2>Examples</h2>{body}"
-
-
-def recombination(decoded: np.ndarray, true: np.ndarray) -> Image.Image:
-    """Returns a picture of a scene's recombined latents beside the true views.
-
-    Args:
-      decoded: [camera, dynamics, H, W, 3] in [0, 1], see `Evaluation.recombinations`.
-      true: the same views.
-    """
-    cameras, steps = true.shape[:2]
-    both = np.concatenate([decoded, true], axis=1)
-    return labels.table(
-        (255 * np.clip(both, 0, 1) + 0.5).astype(np.uint8),
-        [f"dynamics {i}" for i in range(steps)] + [f"true {i}" for i in range(steps)],
-        [f"camera {i}" for i in range(cameras)],
-    )
 
 
 def _recombinations(evaluation: Evaluation) -> str:

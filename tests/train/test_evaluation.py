@@ -18,9 +18,11 @@ from dyso.train import checkpoints
 from dyso.train.data import Scenes
 from dyso.train.evaluation import evaluate, quick
 from dyso.train.evaluation_views import batches, read
+from dyso.train.labels import LINE
 from dyso.train.latent_sources import choose, crop, main_row, partners, table_rows
 from dyso.train.latent_swap import recombine
 from dyso.train.metrics import MEASURES, psnr
+from dyso.train.pictures import pictures
 from dyso.train.poses import estimate_poses
 from dyso.train.predict import Predictor
 from dyso.train.run import train
@@ -113,8 +115,16 @@ def test_a_report_of_a_small_run(workdir, trained_on, capsys):
     said = capsys.readouterr().out
     assert "PSNR" in said and "R_cam" in said and "no LPIPS: needs weights" in said
 
-    with Image.open(workdir / "recombined.png") as sheet:
-        assert sheet.width > 10 * 64 and sheet.height > 5 * 64
+    sizes = {
+        "examples": (8, 3),  # 3 inputs, target, 4 ways to decode it; scenes
+        "recombined": (10, 5),
+        "components": (7, 6),  # 3 of each latent
+        "distances": (8, 4),  # two maps of 4 x 64 pixels
+    }
+    for name, (columns, rows) in sizes.items():
+        with Image.open(workdir / f"{name}.png") as sheet:
+            assert 0 < sheet.width - columns * 64 < 150, name
+            assert sheet.height == rows * 64 + LINE, name
 
     again = workdir / "again"
     command.main(workdir, data=trained_on, scenes=3, out=again)
@@ -225,7 +235,11 @@ def test_static_models_are_scored_on_the_half_they_do_not_see(static, trained_on
     assert "left half of the target" in left.how
 
     predictor, split = untrained(config), Dataset(trained_on)["test"]
-    found = evaluate(predictor, split, 2, MEASURES).figures
+    evaluation = evaluate(predictor, split, 2, MEASURES)
+    found = evaluation.figures
+    drawn = pictures(found, evaluation)
+    assert drawn.keys() == {"examples", "distances", "components"}
+    assert 0 < drawn["examples"].width - 5 * 64 < 100  # 2 inputs, target, by each half
     assert [row["scored"] for row in found["views"]] == ["right half"] * 2
     assert found["skipped"]["ssim"].startswith("needs 11 pixels")
     assert found["contrastiveness"] == {}
@@ -259,7 +273,9 @@ def test_posed_models_are_told_true_target_poses(static, trained_on):
     moved = geometry.invert(other[1])[:, 3] - geometry.invert(one[1])[:, 3]
     assert 0.01 < np.linalg.norm(moved) < 1
 
-    found = evaluate(untrained(exact), split, 2, {"psnr": MEASURES["psnr"]}).figures
+    evaluation = evaluate(untrained(exact), split, 2, {"psnr": MEASURES["psnr"]})
+    found = evaluation.figures
+    assert pictures(found, evaluation).keys() == {"examples"}
     assert [row["scored"] for row in found["views"]] == ["whole", "right half"]
     assert found["views"][0]["how"] == "the target's true pose; no latents"
     assert not found["distances"] and not found["pca"]

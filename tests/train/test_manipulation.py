@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dyso.cli import manipulate as command
 from dyso.spec import UserError
@@ -75,8 +76,6 @@ def test_videos_and_pictures_are_read_alike(videos, tmp_path):
     assert len(read_frames(videos[0], (16, 16), 4)[0]) == 4
     fast, rate = read_frames(film(tmp_path / "fast.mp4", 20, 24), (16, 16), 64)
     assert len(fast) == 11 and rate == 12
-    from PIL import Image
-
     picture = tmp_path / "still.png"
     Image.fromarray(np.full((20, 40, 3), 77, np.uint8)).save(picture)
     still, _ = read_frames(picture, (16, 16), 64)
@@ -152,6 +151,12 @@ def test_a_command_writes_a_film(small, videos, tmp_path, capsys):
     with av.open(str(out)) as written:
         assert written.streams.video[0].width == 4 * 256
     assert first[: LINE - 2, 512:].max() > 150  # the third one's name
+    picture = tmp_path / "out.webp"
+    command.main(workdir, video=own, out=picture, freeze="dynamics")
+    with Image.open(picture) as shown:
+        assert shown.format == "WEBP" and shown.height == LINE + 3 * 64
+        pixels = np.asarray(shown)[LINE:64, -8 * 64 :: 64].mean(axis=(0, 2))
+    np.testing.assert_allclose(pixels, [0, 8, 16, 24, 40, 48, 56, 64], atol=3)
     assert "dynamics of g.mp4, g.mp4; 9 frames" in capsys.readouterr().out
 
     with pytest.raises(UserError, match="one of --freeze and --transfer"):
