@@ -114,11 +114,17 @@ def manifests(resolved: ResolvedSpec) -> tuple[str, str]:
     Raises:
       UserError: this machine's starter assets are not those of the dataset.
     """
-    spec = resolved.spec
+    catalog = resolved.spec.backgrounds.catalog
     return (
-        _manifest(resolved.objects, spec.objects.catalog, "FileBasedObject"),
-        _manifest(resolved.backgrounds, spec.backgrounds.catalog, "Texture"),
+        object_manifest(resolved),
+        _manifest(resolved.backgrounds, catalog, "Texture"),
     )
+
+
+def object_manifest(resolved: ResolvedSpec) -> str:
+    """Returns the manifest of a dataset's objects on this machine; see `manifests`."""
+    catalog = resolved.spec.objects.catalog
+    return _manifest(resolved.objects, catalog, "FileBasedObject")
 
 
 def _objects(spec: Spec, folder: Path) -> Catalog | ProceduralCatalog:

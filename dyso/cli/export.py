@@ -57,6 +57,8 @@ _SHELL = {
     "--datadir {scene} --final_height {height} --start_frame 0 --end_frame {steps}",
     "colmap": "colmap gui --import_path {capture}/sparse/0 "
     "--image_path {capture}/images --database_path new.db",
+    "gltf": "blender --python-expr 'import bpy, sys; bpy.ops.import_scene.gltf("
+    "filepath=sys.argv[-1])' -- {scene}/step_000.glb",
     "lvsm": "cd LVSM && torchrun train.py "
     "--config configs/LVSM_scene_decoder_only.yaml "
     "training.dataset_path={folder}/full_list.txt",

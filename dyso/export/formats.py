@@ -21,7 +21,7 @@ SHARDS = (
 
 FOLDERS = (
     *("nerfstudio", "dnerf", "dynerf", "d3dgs", "nsff", "colmap"),
-    *("bop", "flow", "tapvid3d", "mvtracker", "lvsm"),
+    *("bop", "flow", "tapvid3d", "mvtracker", "lvsm", "gltf"),
 )
 """Formats with one folder per scene, see `SceneFormat`."""
 
