@@ -9,8 +9,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from dyso import geometry
-from dyso.export import Export
-from dyso.export.coco import CORNERS
+from dyso.export.coco import CORNERS, annotations_of
 from dyso.reading import amodal_boxes, visible_fractions
 from dyso.spec import Cameras, Dynamics, Objects
 
@@ -122,8 +121,6 @@ def test_corners_behind_the_camera_have_no_label(make_split, tmp_path):
     )
     record = dict(split[0])
     record["objects/sizes"] = record["objects/sizes"] * 20
-    from dyso.export.coco import annotations_of
-
     behind = 0
     for entry in annotations_of(record, range(3)):
         points = np.array(entry["keypoints"]).reshape(8, 3)
@@ -132,23 +129,3 @@ def test_corners_behind_the_camera_have_no_label(make_split, tmp_path):
         assert entry["num_keypoints"] == (points[:, 2] > 0).sum()
         assert np.isfinite(entry["amodal_bbox"]).all()
     assert behind
-
-
-def test_a_stopped_export_resumes_to_the_same_bytes(exported, folder, tmp_path):
-    whole = exported("coco")
-    out = tmp_path / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dyso.export.job._SHARD_BYTES", 150_000)
-        export = Export.of(folder, format="coco", out=out)
-        export.run(1, lambda: None)
-        for path in (out / "images" / "train" / "00001").iterdir():
-            path.unlink()
-        assert export.done() == 5
-        export.run(1, lambda: None)
-    for path in (
-        "annotations/instances_train.json",
-        "annotations/instances_validation.json",
-    ):
-        assert (out / path).read_bytes() == (whole / path).read_bytes()
-    names = sorted(p.name for p in (out / "images").rglob("*.png"))
-    assert names == sorted(p.name for p in (whole / "images").rglob("*.png"))

@@ -21,7 +21,7 @@ from helpers.waiting import wait_for
 # tfds and TensorFlow warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-SHARDED = ("sunds", "tfrecord", "webdataset", "parquet")
+SHARDED = ("sunds", "tfrecord", "webdataset", "parquet", "coco", "tapvid")
 
 
 def nothing():
