@@ -7,7 +7,7 @@ BIN := .venv/bin
 DEMO := data/demo
 # What the demo runs, and what every check runs.
 EXTRAS_demo := generate,preview
-EXTRAS_all := generate,dask,dataflow,s3,gcs,preview,export,view,train,docs,dev
+EXTRAS_all := generate,dask,dataflow,s3,gcs,hub,preview,export,view,train,docs,dev
 # uv installs in a fraction of pip's time; `make UV=` uses pip.
 UV := $(BIN)/uv
 PIP := $(BIN)/pip --disable-pip-version-check

@@ -21,6 +21,7 @@ COMMANDS = {
     "preview": "write contact sheets, an animation and a page to browse",
     "view": "show scenes in Rerun, in 3D and over time",
     "export": "write a dataset in the formats of other projects",
+    "publish": "copy a dataset or an export to the Hub, a bucket or a folder",
     "videos": "turn a folder of videos into clips to train on",
     "train": "train DyST, RUST or a baseline on a dataset",
     "evaluate": "measure a trained model, and write a report with pictures",

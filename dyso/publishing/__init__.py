@@ -1,0 +1,1 @@
+"""Publishing: finished datasets and exports, copied to folders, buckets and the Hub."""
