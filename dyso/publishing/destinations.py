@@ -68,7 +68,7 @@ def _to_hub(files: Sequence[File], name: str, tick: Tick, private: bool) -> None
     try:
         from huggingface_hub import CommitOperationAdd, HfApi
         from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError as error:
         raise UserError(
             f"{HUB} needs huggingface_hub: pip install 'dyso[hub]'"
