@@ -52,7 +52,7 @@ class Format(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What croissant.json and the dataset card of an export say of its files.
+    """What croissant.json and the dataset card of an export say about its files.
 
     Attributes:
       files: Croissant's FileObjects and FileSets.
@@ -130,7 +130,7 @@ def contents(
     shards: Mapping[str, Sequence[int]],
     out: Path,
 ) -> Contents:
-    """Returns what a format's `contents` says of an export, or that it has files."""
+    """Returns a format's `contents` for an export, or a description of plain files."""
     described = getattr(module, "contents", None)
     if described is None:
         files = croissant.file_set("files", "application/octet-stream", "**/*")

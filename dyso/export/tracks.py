@@ -39,7 +39,7 @@ def track_points(
 
     Args:
       views: V views.
-      count: the most points.
+      count: the largest number of points.
       seed: decides the choice.
       moving: share of the points that lie on objects, if enough pixels show objects.
     """

@@ -23,8 +23,8 @@ _T = TypeVar("_T")
 class Dataset:
     """A dataset folder, on a disk, in a bucket or on a web server.
 
-        dataset = Dataset("data/demo")         # or "s3://bucket/demo"
-        scene = dataset["train"][3]                       # everything, decoded
+        dataset = Dataset("data/demo")  # or "s3://bucket/demo"
+        scene = dataset["train"][3]     # everything, decoded
         views = dataset["train"].read(3, fields=["color"], views=[0, 6])
 
     Attributes:

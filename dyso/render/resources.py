@@ -31,8 +31,8 @@ PACKAGES = {
 WORKER_BYTES = 1_000_000_000
 """Memory to plan for a worker process, in addition to the views.
 
-A worker was seen to take 0.5 GB with starter assets and 0.8 GB with procedural ones, of
-which 0.2 GB are libraries that all workers share. The rest is for larger meshes and
+A worker was seen to take 0.5 GB, of which 0.2 GB are libraries that all workers share,
+and 0.64 GB at the peak with procedural assets. The rest is for larger meshes and
 HDRIs. What grows with the number of pixels is planned by `default_workers`.
 """
 SCRATCH_BYTES = 1_000_000_000

@@ -51,7 +51,7 @@ def sample_scene(
     Tries `attempt` and the numbers after it until the objects have room and are visible
     as the spec's `visibility` requires, and the cameras are above the floor, inside the
     dome and outside the objects. The accepted attempt is in the scene. Twins
-    (`Spec.twins`) are accepted together, so that both are of one attempt.
+    (`Spec.twins`) are accepted together, so that both have the same attempt.
 
     Args:
       resolved: the spec and its catalogs.

@@ -117,9 +117,9 @@ class Physics:
     """Initial velocities of objects that are moved by physics.
 
     Attributes:
-      frame_rate: dynamics steps a second.
-      velocities: metres a second at step 0, one an object.
-      spins: radians a second about the world's axes at step 0, one an object.
+      frame_rate: dynamics steps per second.
+      velocities: metres per second at step 0, one for each object.
+      spins: radians per second about the world's axes at step 0, one for each object.
       share: share of the objects' bounding boxes that must be in frame.
       views: share of the views in which that must hold, or the scene is not rendered.
     """

@@ -20,8 +20,8 @@ class Held(UserError):
 class ReadOnlyFolder(abc.ABC):
     """A folder of files to read.
 
-    Sources are plain values that can be compared, hashed and pickled. Several threads
-    and processes may use a source at the same time. File names are relative to the
+    Folders are plain values that can be compared, hashed and pickled. Several threads
+    and processes may use a folder at the same time. File names are relative to the
     folder, with `/` as separator.
 
     Failed operations raise `OSError` with `strerror` and `filename`. Requests to a

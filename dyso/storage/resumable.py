@@ -73,7 +73,7 @@ class Journal:
 
 @contextlib.contextmanager
 def resume(folder: Folder, identity: Mapping[str, Any]) -> Iterator[Journal]:
-    """Begins or resumes a job, which has its output folder for itself.
+    """Begins or resumes a job, and locks its output folder.
 
     Args:
       folder: the output folder.
@@ -107,7 +107,7 @@ def finished_units(folder: Folder, identity: Mapping[str, Any]) -> dict[str, Any
 def hold_output(
     folder: Folder, lock: str, check: Callable[[], object]
 ) -> Iterator[Callable[[], None]]:
-    """Locks an output folder; removes temporary files of killed jobs and its own.
+    """Locks an output folder; removes temporary files of killed jobs and of this job.
 
     Args:
       folder: the output folder.

@@ -155,8 +155,8 @@ class Training:
       targets: views that are rendered; 4 where latents are swapped.
       pixels: drawn per scene and step, uniformly over all its targets together.
       control: where a target's latents come from, except in videos (DyST, table 1):
-        from the matching targets (`swap`); from these or the target itself, by a coin
-        per scene (`half`); the mean of both (`average`); from the target itself
+        from the matching targets (`swap`); from these or the target itself, chosen at
+        random per scene (`half`); the mean of both (`average`); from the target itself
         (`none`).
       video_share: share of the steps that are on videos, if there are any.
       estimator_scale: factor of the gradients that flow to and through the estimator.

@@ -185,7 +185,7 @@ def side_by_side(videos: dict[str, Frames], height: int = 256) -> list[np.ndarra
 
     Args:
       videos: of one resolution, by the name that is written above each.
-      height: the least height of the videos, in pixels. Pixels are repeated a whole
+      height: the minimum height of the videos, in pixels. Pixels are repeated a whole
         number of times to reach it.
     """
     first = next(iter(videos.values()))

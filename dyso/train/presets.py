@@ -147,7 +147,7 @@ PRESETS: dict[str, Preset] = {
         _with(_DYST, control="none"),
     ),
     "dyst-half-swap": _dyst(
-        "DyST, swapped latents in half of the scenes, by a coin",
+        "DyST, swapped latents in half of the scenes, chosen at random",
         "PSNR 25.4, R_cam 0.26, R_dyn 1.07",
         _with(_DYST, control="half"),
     ),
@@ -157,7 +157,7 @@ PRESETS: dict[str, Preset] = {
         _with(_DYST, control="average"),
     ),
     "dyst-tiny": Preset(
-        about="DyST with 1.0 M parameters, 8 scenes a step: for a CPU",
+        about="DyST with 1.0 M parameters, 8 scenes per step: for a CPU",
         needs=_TINY_NEEDS,
         config=_tiny(_DYST),
     ),
@@ -167,7 +167,7 @@ PRESETS: dict[str, Preset] = {
         config=_tiny(_with(_DYST, control="none")),
     ),
     "dyst-tiny-half-swap": Preset(
-        about="dyst-tiny, swapped latents in half of the scenes, by a coin",
+        about="dyst-tiny, swapped latents in half of the scenes, chosen at random",
         needs=_TINY_NEEDS,
         config=_tiny(_with(_DYST, control="half")),
     ),

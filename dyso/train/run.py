@@ -66,11 +66,11 @@ def train(
         `default_workers`. Data in memory needs none.
       loader: makes batches in place of `dyso.reading.loader`, given the same arguments;
         its iterator must have `get_state` and `set_state` too.
-      say: is given the metrics of each line of the log.
+      say: called with the metrics of each line of the log.
       tell: prints a line about what the run does.
 
     Returns:
-      The step that the run is at.
+      The number of steps that the run has made.
 
     Raises:
       UserError: the folder has another run; or a gradient was not finite or too
@@ -187,8 +187,8 @@ def train(
 def default_workers() -> int:
     """Returns how many processes read ahead, to keep the device busy.
 
-    A scene of 7 views of 128 x 128 takes about 10 ms of a CPU to decode, so that a GPU
-    needs many; on a CPU they would compete with the training.
+    A scene of 7 views of 128 x 128 takes about 10 ms of a CPU to decode, so a GPU
+    needs many processes; on a CPU they would compete with the training.
     """
     if jax.default_backend() == "cpu":
         return 0
@@ -277,7 +277,7 @@ def _due(step: int, every: int) -> bool:
 
 
 def is_video(step: int, share: float) -> bool:
-    """Says whether a step is on videos: spread evenly, the last of each period."""
+    """Returns whether a step is on videos; such steps are spread evenly over a run."""
     return math.floor((step + 1) * share) > math.floor(step * share)
 
 
