@@ -16,10 +16,11 @@ from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.storage import inside
 from dyso.terminal import say
-from dyso.visualization import animation, sheets
+from dyso.videos.reading import ClipFolder, is_clip_folder
+from dyso.visualization import animation, clips, sheets
 from dyso.visualization.browsing import Entry, prepare
 from dyso.visualization.page import SCENES, page
-from dyso.visualization.scenes import SceneView, choose, load
+from dyso.visualization.scenes import SceneView, choose, evenly, load
 
 OVERVIEW = 12
 """The most scenes in the sheets and in the animation."""
@@ -39,13 +40,18 @@ def main(
     A scene of 25 views takes about 0.15 core-seconds and 0.2 MB. Existing pictures are
     replaced, since those in a downloaded dataset may be untrusted.
 
+    Of an output of `dyso videos ingest`, it writes a contact sheet and an animation of
+    clips.
+
     Args:
-      dataset: the folder of the dataset.
+      dataset: the folder of the dataset, or of the clips.
       out: the output folder; default: `preview` in the dataset's folder.
       scenes: the most scenes on the page, evenly spaced, as many of each split.
     """
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")
+    if is_clip_folder(dataset):
+        return _preview_clips(ClipFolder(dataset), out)
     subject = Dataset(dataset)
     in_dataset = out is None
     out = out or dataset / "preview"
@@ -74,6 +80,42 @@ def main(
     split, index = chosen[0]
     command = ["dyso", "show", str(dataset), "--split", split, "--index", str(index)]
     say(f"next: {shlex.join(command)}")
+    return 0
+
+
+def _preview_clips(folder: ClipFolder, out: Path | None) -> int:
+    """Writes the contact sheet and the animation of ingested videos."""
+    numbers = [(n, i) for n, split in folder.splits.items() for i in range(len(split))]
+    if not numbers:
+        raise UserError(f"{folder.folder}: holds no clips")
+    chosen = [numbers[place] for place in evenly(len(numbers), OVERVIEW)]
+    shown = [(name, index, folder[name][index]) for name, index in chosen]
+    titles = [
+        "  ·  ".join(filter(None, (f"{name} {index}", clip.name, clip.label)))
+        for name, index, clip in shown
+    ]
+    frames = [clip for _, _, clip in shown]
+    target = out or folder.folder / "preview"
+    try:
+        if out is None:
+            inside(folder.folder, "preview/")
+        target.mkdir(parents=True, exist_ok=True)
+        _write_png(
+            target / "overview.png",
+            clips.sheet(list(zip(titles, frames, strict=True))),
+        )
+        rate = round(frames[0].fps) or animation.VIDEO_RATE
+        animation.write_gif(target / "walk.gif", clips.side_by_side(frames), rate)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or target}: cannot be written: {error.strerror}; choose "
+            "another folder with --out"
+        ) from error
+    say(f"{target}/overview.png  contact sheet of {len(shown)} clips")
+    say(f"{target}/walk.gif      the clips, side by side")
+    name, index = chosen[0]
+    command = ["dyso", "show", str(folder.folder)]
+    say(f"next: {shlex.join([*command, '--split', name, '--index', str(index)])}")
     return 0
 
 

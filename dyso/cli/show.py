@@ -16,6 +16,7 @@ from dyso.reading import Dataset
 from dyso.records.sizes import stored_bytes
 from dyso.spec import LAYERS, Layout, UserError
 from dyso.terminal import say
+from dyso.videos.reading import ClipFolder, is_clip_folder
 
 LONGEST = 500  # characters of the line of versions
 
@@ -30,12 +31,16 @@ def main(
 ) -> int:
     """Print one record: content, poses, sizes in bytes, provenance.
 
+    Of an output of `dyso videos ingest`, it prints one clip.
+
     Args:
-      dataset: the folder of the dataset.
+      dataset: the folder of the dataset, or of the clips.
       split: the split; default: the first.
       index: the record's position in the split; negative counts from its end.
       json: print JSON, with all fields except the images.
     """
+    if is_clip_folder(dataset):
+        return _show_clip(ClipFolder(dataset), split, index, json)
     opened = Dataset(dataset)
     source = opened[split or next(iter(opened.splits))]
     layout = source.spec.layout
@@ -49,6 +54,35 @@ def main(
     else:
         for line in _lines(record, layout, sizes, len(data)):
             say(line)
+    return 0
+
+
+def _show_clip(folder: ClipFolder, split: str | None, index: int, json: bool) -> int:
+    split = split or next(iter(folder.splits))
+    try:
+        clip = folder[split][index]
+    except IndexError as error:
+        raise UserError(f"{folder.folder}: {error}") from error
+    height, width = folder[split].resolution
+    values = {
+        "name": clip.name,
+        "split": split,
+        "label": clip.label,
+        "category": clip.category,
+        "category_id": clip.category_id,
+        "frames": len(clip),
+        "resolution": [height, width],
+        "fps": round(clip.fps, 3),
+        "seconds": round(clip.times[-1], 3),
+        "bytes": sum(map(len, clip.images)),
+    }
+    if json:
+        say(json_module.dumps(values | {"times": clip.times}))
+    else:
+        for name, value in (
+            values | {"resolution": terminal.size(height, width)}
+        ).items():
+            say(f"{name:12} {value}")
     return 0
 
 

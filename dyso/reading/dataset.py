@@ -65,6 +65,13 @@ class Dataset:
             for name, files in shards.items()
         }
 
+    def __repr__(self) -> str:
+        spec = self.resolved.spec
+        splits = ", ".join(f"{name} {len(part)}" for name, part in self.splits.items())
+        height, width = spec.resolution
+        size = f"{spec.views} views, {height} x {width}"
+        return f"Dataset({str(self.folder)!r}: {spec.name}, {splits} scenes of {size})"
+
     def __getitem__(self, name: str) -> Split:
         """Returns a split, such as `train`, or a part of it, such as `train[2:10]`.
 
@@ -103,6 +110,13 @@ class Split(Sequence[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    def __repr__(self) -> str:
+        span = self._indices
+        whole = span == range(self._ends[-1])
+        step = "" if span.step == 1 else f":{span.step}"
+        part = "" if whole else f"[{span.start}:{span.stop}{step}]"
+        return f"Split({self.name}{part}: {len(self)} scenes of {self.spec.name})"
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...

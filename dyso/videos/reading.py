@@ -70,6 +70,12 @@ def open_clips(folder: str | Path, split: str | None = None) -> Clips:
     return SceneClips(dataset[split or _default(dataset.splits)])
 
 
+def is_clip_folder(folder: str | Path) -> bool:
+    """Returns whether a folder has metadata, but not that of a dataset."""
+    found = Path(folder) / METADATA
+    return found.exists() and not (Path(folder) / "dataset_info.json").exists()
+
+
 def _default(splits: Iterable[str]) -> str:
     names = list(splits)
     return names[0] if len(names) == 1 else "train"

@@ -99,6 +99,23 @@ def overview(scenes: Sequence[SceneView]) -> Image.Image:
     return sheet
 
 
+def captioned(rows: Sequence[tuple[str, UInt8[np.ndarray, "H W 3"]]]) -> Image.Image:
+    """Returns pictures below one another, each under its heading."""
+    titles = [_shortened(heading, 13) for heading, _ in rows]
+    width = max(
+        *(picture.shape[1] for _, picture in rows),
+        *(_width(title, 13) for title in titles),
+    )
+    height = sum(picture.shape[0] + _LINE + 6 for _, picture in rows)
+    sheet, draw = _blank(width + 2 * _MARGIN, height + 2 * _MARGIN)
+    y = _MARGIN
+    for title, (_, picture) in zip(titles, rows, strict=True):
+        draw.text((_MARGIN, y), title, fill=_QUIET, font=_font(13))
+        sheet.paste(Image.fromarray(picture), (_MARGIN, y + _LINE - 4))
+        y += picture.shape[0] + _LINE + 6
+    return sheet
+
+
 def _in_rows(
     frames: UInt8[np.ndarray, "T 1 H W 3"], wide: int
 ) -> UInt8[np.ndarray, "R wide H W 3"]:

@@ -150,3 +150,13 @@ def test_metadata_is_written_whole(folder):
         "spec.json",
     }
     assert json.loads((folder / "metadata.json").read_text()) == {"rendered": 12}
+
+
+def test_how_datasets_and_splits_print(dataset):
+    assert repr(dataset).endswith(
+        ": test, train 10, test 2 scenes of 6 views, 24 x 32)"
+    )
+    train = dataset["train"]
+    assert repr(train) == "Split(train: 10 scenes of test)"
+    assert repr(train[2:6]) == "Split(train[2:6]: 4 scenes of test)"
+    assert repr(train[::-1]).startswith("Split(train[9:-1:-1]: 10 scenes")
