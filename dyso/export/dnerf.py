@@ -6,8 +6,10 @@
 The number in a file name is the view: dynamics step * cameras + camera. K-Planes parses
 file names as `r_<number>` and accepts no others.
 
-Poses are camera to world with Blender's camera axes; there is one `camera_angle_x`, and
-`time` runs from 0 to 1. All of these loaders assume a scene about as large as D-NeRF's:
+Poses are camera to world with Blender's camera axes, and `time` runs from 0 to 1. There
+is one `camera_angle_x`. D-NeRF and nerfstudio compute one focal length from it and the
+images' width, for both axes; HexPlane and K-Planes cannot read images that are not
+square. All of these loaders assume a scene about as large as D-NeRF's:
 near and far planes at 2 and 6, objects within about 1.3 of the origin. Therefore the
 origin is moved to the middle of the objects' path, and the world is scaled so that the
 mean distance of the cameras is `DISTANCE`. `world_scale` and `world_origin` undo this:
@@ -50,15 +52,9 @@ def check(spec: Spec) -> None:
     """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: images are not square, there is only one dynamics step, or the cameras
-        may differ in focal length.
+      UserError: there is only one dynamics step, or the cameras may differ in focal
+        length.
     """
-    height, width = spec.resolution
-    if height != width:
-        raise UserError(
-            "dnerf: HexPlane reads only square images, but resolution is "
-            f"[{height}, {width}]"
-        )
     if spec.dynamics.steps < 2:
         raise UserError(
             "dnerf: time runs from 0 to 1, but dynamics.steps is 1; use 2 or more"
@@ -70,9 +66,15 @@ def notes(spec: Spec) -> list[str]:
     """Returns what users of the export must know; see `dyso.export.formats`."""
     several = not spec.cameras.paired and spec.cameras.count > 1
     instead = "export d3dgs for 4DGaussians" if several else "use another reader"
+    height, width = spec.resolution
+    square = [
+        "HexPlane and K-Planes read square images alone: use D-NeRF (half_res = False) "
+        f"or nerfstudio for {height} x {width}"
+    ]
     return [
         "4DGaussians and Deformable-3D-Gaussians misread cameras that do not look at "
-        f"the origin in this format: {instead}"
+        f"the origin in this format: {instead}",
+        *(square if height != width else []),
     ]
 
 
