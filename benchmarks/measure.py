@@ -71,7 +71,14 @@ class Usage:
     memory: int
 
 
-def start(script: str, job: dict[str, Any], folder: Path, cpu: int) -> subprocess.Popen:
+def start(
+    script: str,
+    job: dict[str, Any],
+    folder: Path,
+    cpu: int,
+    stdin: int | None = None,
+    stdout: int | Any = sys.stderr,
+) -> subprocess.Popen:
     """Starts a script of this folder on a job, pinned to a CPU.
 
     By affinity, with Blender's thread mode on AUTO: fixed to one thread, Blender's main
@@ -82,7 +89,8 @@ def start(script: str, job: dict[str, Any], folder: Path, cpu: int) -> subproces
     with (folder / "stderr").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name(script)), str(path)],
-            stdout=sys.stderr,
+            stdin=stdin,
+            stdout=stdout,
             stderr=log,
             env={
                 **os.environ,

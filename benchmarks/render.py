@@ -6,6 +6,8 @@
     python benchmarks/render.py --soak 200           many scenes in one worker
     python benchmarks/render.py --soak 20 --spec specs/dyso-open.yaml --resolution 512
 
+`sampled.py` compares the cost of scenes that are drawn at random from any spec.
+
 All rows show the same scenes of specs/starter.yaml: meshes, poses, cameras, materials,
 HDRIs, dome, view transform and exposure are equal, dither is off. Each row is a process
 of its own, pinned to one CPU by affinity with Blender's threads on AUTO, its files on

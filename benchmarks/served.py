@@ -124,6 +124,7 @@ def soak(
     scenes: list[Scene], count: int, manifests: tuple[str, str], cpu: int
 ) -> Iterator[Soaked]:
     """Renders the scenes over and over, `count` in all, in one worker."""
+    others = _children()
     with Renderer(
         objects=manifests[0],
         backgrounds=manifests[1],
@@ -132,7 +133,7 @@ def soak(
         cpu=cpu,
     ) as renderer:
         renderer.render(scenes[0])
-        [worker] = _children()
+        [worker] = _children() - others
         used = _cpu_seconds(worker)
         for i in range(count):
             renderer.render(scenes[i % len(scenes)])
@@ -142,16 +143,16 @@ def soak(
             used = now
 
 
-def _children() -> list[int]:
+def _children() -> set[int]:
     """Returns the processes whose parent is this one."""
-    found = []
+    found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:  # It has just ended.
             continue
         if int(fields[1]) == os.getpid():
-            found.append(int(path.parent.name))
+            found.add(int(path.parent.name))
     return found
 
 

@@ -41,6 +41,8 @@ def main(job: dict[str, Any], progress: TextIO) -> None:
     scratch.mkdir()
     catalogs = tuple(Assets.open(job[key]) for key in ("objects", "hdris"))
     folders = []
+    if "one_by_one" in job:
+        return _one_by_one(scenes, catalogs, scratch, job, progress)
     for i, scene in enumerate(scenes):
         stage = _Stage(scene, catalogs, scratch / f"scene-{i}", job)
         if "cache" in job:
@@ -49,6 +51,37 @@ def main(job: dict[str, Any], progress: TextIO) -> None:
             np.save(out / f"color-{i}.npy", stage.view.render()["rgba"][..., :3])
         shutil.rmtree(stage.scratch, ignore_errors=True)
     (out / "report.json").write_text(json.dumps({"folders": folders}))
+
+
+def _one_by_one(
+    scenes: list[Scene],
+    catalogs: tuple,
+    scratch: Path,
+    job: dict[str, Any],
+    progress: TextIO,
+) -> None:
+    """Renders the scenes whose numbers are read, and writes what each costs.
+
+    The cost is in core-seconds: of setting up the scene, with its assets in the cache,
+    of the first of the job's views, and of all others.
+    """
+    objects, hdris = catalogs
+    first, *others = job["one_by_one"]
+    # Cycles loads its kernels with the first picture, which is a part of the start.
+    _Stage(scenes[0], catalogs, scratch / "start", job).view.render(frames=[first])
+    for line in sys.stdin:
+        scene = scenes[int(line)]
+        hdris.prefetch(scene.background.asset_id)
+        for item in scene.objects:
+            objects.prefetch(item.asset_id)
+        times = [sum(os.times()[:4])]
+        stage = _Stage(scene, catalogs, scratch / line.strip(), job)
+        times.append(sum(os.times()[:4]))
+        for frames in ([first], others):
+            stage.view.render(frames=frames)
+            times.append(sum(os.times()[:4]))
+        shutil.rmtree(stage.scratch, ignore_errors=True)
+        print(json.dumps(np.diff(times).tolist()), file=progress, flush=True)
 
 
 class _Stage:
