@@ -18,7 +18,7 @@ from dyso import records
 from dyso.reading import Dataset, Source, loader
 from dyso.reading.order import WindowedOrder
 from dyso.spec import UserError
-from dyso.storage import open_folder
+from dyso.storage import open_folder, retries
 from helpers import emulators
 from helpers.waiting import wait_for
 
@@ -87,6 +87,34 @@ def test_a_bucket_gives_the_same_scenes(
         open_folder(location).write(path.name, path.read_bytes())
     remote = Dataset(location, cache_dir=tmp_path / "cache")
     assert_equal(remote["train"], dataset["train"])
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_faults_of_a_bucket_are_mended(
+    scheme, servers, monkeypatch, folder, dataset, tmp_path
+):
+    proxy = emulators.Proxy(servers(scheme))
+    emulators.speak_to(monkeypatch, scheme, proxy.url)
+    location = f"{scheme}://{emulators.BUCKET}/{uuid.uuid4().hex}"
+    for path in folder.iterdir():
+        open_folder(location).write(path.name, path.read_bytes())
+
+    def reads_shard(request):
+        return request.method == "GET" and "array_record" in request.path
+
+    for fault in (emulators.unavailable, emulators.cut_answer, emulators.flip_answer):
+        proxy.break_next(fault, 1, reads_shard)
+    try:
+        remote = Dataset(location, cache_dir=tmp_path / "cache")
+        assert_equal(remote["train"], dataset["train"])
+        monkeypatch.setattr(retries, "RETRY_SECONDS", 2.0)
+        proxy.break_next(emulators.unavailable, 1000, reads_shard)
+        with pytest.raises(OSError):
+            remote["test"][0]
+    finally:
+        proxy.close()
+    assert len(cached(tmp_path / "cache")) == 3
+    assert not list((tmp_path / "cache").glob("dyso-scratch-*"))
 
 
 def test_the_cache_keeps_its_size_and_what_was_opened_last(served, dataset, tmp_path):
