@@ -39,7 +39,7 @@ from dyso.storage.resumable import Journal, resume
 SHOWN_EVERY = 20
 """Iterations between two states of the progress."""
 COUNTED_EVERY = 100
-"""Iterations of step 0 between two looks at the capacity."""
+"""Iterations between two looks at the capacity."""
 MARGIN = 1.3
 """Capacity of the rasterizer, over the entries of the fullest view."""
 
@@ -291,14 +291,19 @@ class _Run:
         gaussians = now
         if step > 1:
             gaussians = optimization.forecast(now, losses.before(track.at(step - 2)))
-        if self._grow(gaussians, target) or self._later is None:
-            self._later = optimization.later_step(
-                config.losses, config.rates, radius, self._scene.size, self._capacity
-            )
-            self._say_compiling(step, gaussians)
         state = optimization.start(gaussians, LATER)
         scores = _Scores()
-        for camera in self._cameras(step, config.iterations):
+        for nth, camera in enumerate(self._cameras(step, config.iterations), 1):
+            grown = nth % COUNTED_EVERY == 1 and self._grow(state.gaussians, target)
+            if grown or self._later is None:
+                self._later = optimization.later_step(
+                    config.losses,
+                    config.rates,
+                    radius,
+                    self._scene.size,
+                    self._capacity,
+                )
+                self._say_compiling(step, state.gaussians)
             state, score = self._later(state, last, self._structure, target, camera)
             self._progress(step, scores, score)
         return state.gaussians, scores.mean()
@@ -337,6 +342,8 @@ class _Run:
 
     def _write_views(self, step: int, gaussians: Gaussians, target: Target) -> float:
         """Writes the held-out views of a time step; returns their mean PSNR."""
+        if self._grow(gaussians, target):
+            self._later = None
         scores = []
         for number in self._scene.held_out:
             color, depth = _render(
