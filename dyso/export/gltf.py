@@ -26,6 +26,7 @@ from jaxtyping import Float64
 
 from dyso import geometry
 from dyso.assets import procedural
+from dyso.assets.manifest import read_manifest
 from dyso.assets.resolve import object_manifest
 from dyso.export.cameras import opengl_pose, square
 from dyso.reading import Split
@@ -136,6 +137,9 @@ def _files(resolved: ResolvedSpec, asset_id: str) -> dict[str, bytes]:
     catalog = resolved.objects
     if isinstance(catalog, ProceduralCatalog):
         return procedural.make(catalog, catalog.index(asset_id)).files()
+    # A scene may be untrusted: its asset must be one that this project has packed.
+    if asset_id not in read_manifest(manifest)["assets"]:
+        raise UserError(f"gltf: no starter object {asset_id!r:.80}")
     with tarfile.open(Path(manifest).parent / f"{asset_id}.tar.gz") as tar:
         files = {member.name: tar.extractfile(member) for member in tar}
         return {name: file.read() for name, file in files.items() if file}

@@ -77,8 +77,9 @@ def load(model: Path, step: int | None = None) -> Trained:
     path = SHIPPED / f"{model}.npz" if known else model
     if not path.exists():
         raise UserError(
-            f"{model}: no folder of a run, no file of weights, and no model that comes "
-            f"with this program: {', '.join(shipped())}"
+            f"{model}: does not exist; expected the folder of a run, a file of "
+            f"`dyso weights`, or a model that comes with this program: "
+            f"{', '.join(shipped())}"
         )
     config, used, params = _read(path)
     if step not in (None, used):

@@ -148,6 +148,8 @@ def test_starter_objects_have_textures_or_the_scenes_colours(make_resolved, tmp_
                     np.testing.assert_allclose(found, color, atol=0.01)
                     colored += 1
     assert colored
+    with pytest.raises(UserError, match="no starter object"):
+        gltf._files(resolved, "../objects/teddy")
 
 
 def test_other_catalogs_are_refused(make_resolved):

@@ -14,10 +14,11 @@ DYSO = ROOT / "dyso"
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 
-# What opens them, and where in `dyso` it may stand: for what this project writes, and
-# the pictures that the users of `dyso manipulate` and `dyso score` name.
+# What opens them, and where in `dyso` it may stand: for what this project writes, the
+# pictures that the users of `dyso manipulate` and `dyso score` name, and Python that
+# `dyso export` prints.
 OPENERS = {
-    r"\btrimesh\b": set(),
+    r"\btrimesh\b": {"export/gltf.py"},
     r"\bimageio\b": set(),
     r"(?m)^\s*(import|from) bpy\b": set(),
     r"\bopen_image\(": {
@@ -28,10 +29,10 @@ OPENERS = {
         "train/manipulation.py",
     },
     r"\bOpenEXR\.(File|InputFile)\(": {"visualization/files.py"},
-    r"\btarfile\.open\(": {"assets/starter.py"},
+    r"\btarfile\.open\(": {"assets/starter.py", "export/gltf.py"},
     r"\bgzip\.(open|GzipFile|decompress)\(": {"assets/starter.py"},
     r"\bzipfile\.(ZipFile|Path)|\bshutil\.unpack_archive\(": set(),
-    r"\bpickle\.load|allow_pickle=True": set(),
+    r"\bpickle\.load|allow_pickle=True": {"cli/export.py"},
     r"\b(eval|exec|os\.system)\(": set(),
     r"\byaml\.(load|full_load|unsafe_load)\(": set(),
 }

@@ -49,7 +49,7 @@ def test_a_file_has_a_runs_settings_and_rounded_parameters(workdir, tmp_path, ca
 
 
 def test_other_files_are_one_line(workdir, tmp_path):
-    with pytest.raises(UserError, match="absent: no folder of a run, no file"):
+    with pytest.raises(UserError, match="absent: does not exist; expected the folder"):
         trained.load(tmp_path / "absent")
     text = tmp_path / "text.npz"
     text.write_text("no weights")
