@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -71,9 +72,9 @@ def open_clips(folder: str | Path, split: str | None = None) -> Clips:
 
 
 def is_clip_folder(folder: str | Path) -> bool:
-    """Returns whether a folder has metadata, but not that of a dataset."""
-    found = Path(folder) / METADATA
-    return found.exists() and not (Path(folder) / "dataset_info.json").exists()
+    """Returns whether a folder has metadata, but no spec, which every dataset has."""
+    names = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    return METADATA in names and "spec.json" not in names
 
 
 def _default(splits: Iterable[str]) -> str:

@@ -172,7 +172,8 @@ def read(url, cache, queue):
 
 
 def start(url, cache):
-    context = multiprocessing.get_context("fork")
+    # Not fork: other tests of this process may have started JAX's threads.
+    context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=read, args=(url, cache, queue))
     process.start()
