@@ -1,6 +1,7 @@
 import re
 import select
 import signal
+import subprocess
 import sys
 import urllib.request
 
@@ -62,7 +63,13 @@ def test_impossible_options_are_a_one_line_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_browser_is_served_on_this_machine_alone_until_ctrl_c(synthetic):
+def test_a_browser_is_served_on_this_machine_alone_until_ctrl_c(
+    synthetic, tmp_path, monkeypatch
+):
+    # Rerun would greet a user who starts it for the first time.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    disable = [sys.executable, "-m", "rerun", "analytics", "disable"]
+    subprocess.run(disable, check=True, capture_output=True, timeout=60)
     command = Command("view", synthetic, "--web", "--index", 1)
     try:
         assert select.select([command.process.stdout], [], [], 60)[0]
