@@ -35,16 +35,16 @@ class _Panel:
 
 _PANELS = (
     _Panel(title="training, PSNR (dB)", key="scenes/psnr", averaged=_AVERAGED),
-    _Panel(title="held-out scenes, PSNR (dB)", key="held_out/psnr"),
+    _Panel(title="evaluation, PSNR (dB)", key="evaluation/psnr"),
     _Panel(
         title="R_cam (dashed: median)",
-        key="held_out/R_cam",
-        dashed="held_out/R_cam_median",
+        key="evaluation/R_cam",
+        dashed="evaluation/R_cam_median",
     ),
     _Panel(
         title="R_dyn (dashed: median)",
-        key="held_out/R_dyn",
-        dashed="held_out/R_dyn_median",
+        key="evaluation/R_dyn",
+        dashed="evaluation/R_dyn_median",
     ),
 )
 
