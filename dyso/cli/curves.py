@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from dyso.errors import UserError
+from dyso.files import writing
 
 
 def main(runs: tyro.conf.Positional[list[Path]], /, *, out: Path) -> int:
@@ -19,15 +19,10 @@ def main(runs: tyro.conf.Positional[list[Path]], /, *, out: Path) -> int:
       runs: the folders of runs of `dyso train`.
       out: the .svg to write.
     """
-    from dyso.files import replacing
     from dyso.train.curves import curves
 
     drawn = curves(runs)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as temporary:
-            temporary.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    with writing(out) as temporary:
+        temporary.write_text(drawn, encoding="utf-8")
     print(out)
     return 0

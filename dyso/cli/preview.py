@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,7 +61,7 @@ def main(
     if not chosen:
         raise UserError(f"{dataset}: holds no scenes")
     counts = {name: len(split) for name, split in subject.splits.items()}
-    try:
+    with _one_line_errors(out):
         # Links in an untrusted dataset must not lead out of its folder.
         if in_dataset:
             inside(dataset, "preview/")
@@ -71,16 +73,23 @@ def main(
         with records.replacing(out / "index.html") as temporary:
             text = page(subject.resolved, counts, entries)
             temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or out}: cannot be written: {error.strerror}; choose "
-            "another folder with --out"
-        ) from error
     _say(out, len(chosen), sum(counts.values()), len(kept), kept[0].is_video)
     split, index = chosen[0]
     command = ["dyso", "show", str(dataset), "--split", split, "--index", str(index)]
     say(f"next: {shlex.join(command)}")
     return 0
+
+
+@contextlib.contextmanager
+def _one_line_errors(out: Path) -> Iterator[None]:
+    """Raises UserError in place of OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or out}: cannot be written: {error.strerror}; choose "
+            "another folder with --out"
+        ) from error
 
 
 def _preview_clips(folder: ClipFolder, out: Path | None) -> int:
@@ -96,7 +105,7 @@ def _preview_clips(folder: ClipFolder, out: Path | None) -> int:
     ]
     frames = [clip for _, _, clip in shown]
     target = out or folder.folder / "preview"
-    try:
+    with _one_line_errors(target):
         if out is None:
             inside(folder.folder, "preview/")
         target.mkdir(parents=True, exist_ok=True)
@@ -105,12 +114,7 @@ def _preview_clips(folder: ClipFolder, out: Path | None) -> int:
             clips.sheet(list(zip(titles, frames, strict=True))),
         )
         rate = round(frames[0].fps) or animation.VIDEO_RATE
-        animation.write_gif(target / "walk.gif", clips.side_by_side(frames), rate)
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or target}: cannot be written: {error.strerror}; choose "
-            "another folder with --out"
-        ) from error
+        animation.write_gif(target / "walk.gif", clips.walk(frames), rate)
     say(f"{target}/overview.png  contact sheet of {len(shown)} clips")
     say(f"{target}/walk.gif      the clips, side by side")
     name, index = chosen[0]

@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 from dyso.cli.bar import each
-from dyso.files import replacing
+from dyso.files import writing
 from dyso.reading import Dataset
 from dyso.spec import UserError
 from dyso.terminal import say
@@ -142,12 +142,8 @@ def _lpips(path: Path | None, dataset: Dataset) -> Any:
 
 def _write(texts: dict[Path, str]) -> None:
     for path, text in texts.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        with writing(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def describe(figures: dict[str, Any]) -> list[str]:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import tyro
 
-from dyso.errors import UserError
-
 
 def main(
     model: tyro.conf.Positional[Path], /, *, out: Path, step: int | None = None
@@ -26,9 +24,6 @@ def main(
     from dyso.train import trained
 
     loaded = trained.load(model, step)
-    try:
-        trained.save(out, loaded)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    trained.save(out, loaded)
     print(f"{out}  step {loaded.step:,}, {out.stat().st_size / 1e6:.1f} MB")
     return 0

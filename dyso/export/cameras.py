@@ -67,11 +67,12 @@ def z_depth(
     depth: Float[np.ndarray, "H W"], intrinsics: Float[np.ndarray, "3 3"]
 ) -> Float64[np.ndarray, "H W"]:
     """Converts Euclidean depth to distance along the optical axis."""
-    height, width = depth.shape
-    identity = np.eye(3, 4)
-    pixels = geometry.pixel_grid(height, width, np)
-    _, directions = geometry.rays(intrinsics.astype(np.float64), identity, pixels)
-    return depth * directions[..., 2]
+    return depth * geometry.axis_cosines(intrinsics.astype(np.float64), *depth.shape)
+
+
+def lens_of(intrinsics: Float[np.ndarray, "*V 3 3"]) -> Float[np.ndarray, "*V 4"]:
+    """Returns fx, fy, cx and cy, in pixels."""
+    return intrinsics[..., [0, 1, 0, 1], [0, 1, 2, 2]]
 
 
 def llff_row(
@@ -92,12 +93,6 @@ def llff_row(
     right, down, forward, centre = geometry.invert(extrinsics.astype(np.float64)).T
     columns = np.stack([down, right, -forward, centre, np.array(lens)], axis=-1)
     return np.concatenate([columns.ravel(), bounds])
-
-
-def evaluation_cameras(spec: Spec) -> range:
-    """Returns the test cameras: the spec's, or the last camera if it names none."""
-    count = spec.cameras.count
-    return range(count - (spec.cameras.held_out or 1), count)
 
 
 def require_several_cameras(spec: Spec, name: str) -> None:

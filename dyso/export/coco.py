@@ -37,6 +37,7 @@ from dyso.reading import (
     boxes,
     visible_fractions,
 )
+from dyso.reading.motion import steps_of
 from dyso.reading.objects import EDGES
 from dyso.spec import ResolvedSpec, Spec
 
@@ -183,9 +184,9 @@ def _keypoints(record: Mapping[str, Any]) -> Float64[np.ndarray, "N V 8 3"]:
     """Returns the corners as COCO's keypoints: x, y as indices of pixels, flag."""
     pixels, z = box_corner_pixels(record)
     views, height, width = record["depth"].shape[:3]
-    steps = np.arange(views) * record["objects/positions"].shape[1] // views
     centres = geometry.invert(record["extrinsics"].astype(np.float64))[:, None, :, 3]
-    distance = np.linalg.norm(box_corners(record)[:, steps] - centres, axis=-1)
+    corners = box_corners(record)[:, steps_of(record)]
+    distance = np.linalg.norm(corners - centres, axis=-1)
     inside = (z > 0) & ((pixels >= 0) & (pixels < [width, height])).all(-1)
     column, row = np.moveaxis(np.where(inside[..., None], pixels, 0), -1, 0).astype(int)
     shown = record["depth"][np.arange(views)[:, None], row, column, 0]

@@ -25,7 +25,7 @@ import pycolmap
 from jaxtyping import Bool, Float64, UInt8
 
 from dyso import geometry
-from dyso.export.cameras import by_step, require_several_poses
+from dyso.export.cameras import by_step, lens_of, require_several_poses
 from dyso.export.images import png
 from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
 from dyso.spec import Spec
@@ -100,7 +100,7 @@ def _model(
                 model="PINHOLE",
                 width=width,
                 height=height,
-                params=[k[0, 0], k[1, 1], k[0, 2], k[1, 2]],
+                params=lens_of(k).tolist(),
                 camera_id=number,
             )
         )

@@ -22,7 +22,6 @@ from jaxtyping import Float32
 from dyso import geometry
 from dyso.export.cameras import (
     by_step,
-    evaluation_cameras,
     require_several_cameras,
     square,
 )
@@ -59,7 +58,7 @@ def check(spec: Spec) -> None:
             "backgrounds.backdrop: environment the background is at infinity; use "
             "backdrop: dome"
         )
-    training = evaluation_cameras(spec).start
+    training = spec.cameras.testing.start
     if training > MAX_CAMERAS:
         raise UserError(
             f"d3dgs: supports at most {MAX_CAMERAS} training cameras, but "
@@ -70,7 +69,7 @@ def check(spec: Spec) -> None:
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
     height, width = split.spec.resolution
-    test = evaluation_cameras(split.spec)
+    test = split.spec.cameras.testing
     cameras = {"train": range(test.start), "test": test}
     metas: dict[str, dict[str, Any]] = {
         name: {"w": width, "h": height, "k": [], "w2c": [], "fn": [], "cam_id": []}

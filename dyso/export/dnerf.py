@@ -32,7 +32,6 @@ import numpy as np
 
 from dyso.export.cameras import (
     by_step,
-    evaluation_cameras,
     opengl_pose,
     require_one_focal_length,
 )
@@ -122,7 +121,7 @@ def _train_and_test_views(spec: Spec) -> tuple[list[int], list[int]]:
     if video or spec.cameras.count == 1:
         test = [view for view, (step, _) in enumerate(pairs) if step % EVERY == 0]
         return [0, *(view for view in range(1, len(pairs)) if view not in test)], test
-    cameras = evaluation_cameras(spec)
+    cameras = spec.cameras.testing
     test = [view for view, (_, camera) in enumerate(pairs) if camera in cameras]
     return [view for view in range(len(pairs)) if view not in test], test
 

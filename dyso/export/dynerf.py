@@ -34,7 +34,6 @@ from jaxtyping import UInt8
 from dyso import records, terminal
 from dyso.export.cameras import (
     by_step,
-    evaluation_cameras,
     llff_row,
     require_one_focal_length,
     require_several_cameras,
@@ -114,7 +113,7 @@ def notes(spec: Spec) -> list[str]:
 def write(split: Split, index: int, folder: Path) -> None:
     """Writes one scene; see `dyso.export.formats`."""
     spec = split.spec
-    test = evaluation_cameras(spec)
+    test = spec.cameras.testing
     cameras = [test.start, *range(test.start)]
     crop = _crop(spec)
     bounds = np.tile([np.inf, -np.inf], (len(cameras), 1))

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dyso.export.cameras import require_several_poses, square
+from dyso.export.cameras import lens_of, require_several_poses, square
 from dyso.export.images import png
 from dyso.export.soundness import check_record
 from dyso.export.view_synthesis import examples_of
@@ -72,7 +72,7 @@ def write(split: Split, index: int, folder: Path) -> None:
             frames.append(
                 {
                     "image_path": f"scene_{index}/{image}",
-                    "fxfycxcy": [float(k[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))],
+                    "fxfycxcy": lens_of(k).tolist(),
                     "w2c": square(pose).tolist(),
                 }
             )

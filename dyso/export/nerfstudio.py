@@ -32,7 +32,6 @@ import numpy as np
 
 from dyso.export.cameras import (
     by_step,
-    evaluation_cameras,
     opengl_pose,
     require_several_poses,
     z_depth,
@@ -73,7 +72,7 @@ def write(split: Split, index: int, folder: Path) -> None:
         video.finish()
         return
     for step, record in enumerate(by_step(split, index)):
-        capture = _Capture(folder / f"step_{step:03}", spec, evaluation_cameras(spec))
+        capture = _Capture(folder / f"step_{step:03}", spec, spec.cameras.testing)
         for camera in range(spec.cameras.count):
             capture.add(record, camera, f"cam_{camera:03}.png")
         capture.finish()

@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from dyso import terminal
-from dyso.export.cameras import require_several_poses
+from dyso.export.cameras import lens_of, require_several_poses
 from dyso.export.images import png
 from dyso.export.view_synthesis import examples_of
 from dyso.files import replacing
@@ -117,9 +117,7 @@ def _cameras(
     record: Mapping[str, Any], views: Sequence[int]
 ) -> Float32[np.ndarray, "V 18"]:
     height, width = record["color"].shape[1:3]
-    k = record["intrinsics"][views]
-    lens = np.stack([k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2]], axis=-1)
-    lens = lens / [width, height, width, height]
+    lens = lens_of(record["intrinsics"][views]) / [width, height, width, height]
     poses = record["extrinsics"][views].reshape(-1, 12)
-    rows = np.concatenate([lens, np.zeros((len(k), 2)), poses], axis=-1)
+    rows = np.concatenate([lens, np.zeros((len(lens), 2)), poses], axis=-1)
     return rows.astype(np.float32)

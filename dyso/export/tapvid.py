@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from dyso import geometry
 from dyso.export.tracks import require_several_steps, track_points
-from dyso.reading import views_of
+from dyso.reading import view_of, views_of
 from dyso.spec import ResolvedSpec, Spec
 
 ABOUT = "TAP-Vid: pickles of videos with exact point tracks and occlusion"
@@ -59,7 +58,7 @@ def write(
     for record in scenes:
         views = views_of(record)
         for camera in range(cameras):
-            own = geometry.View(*(array[camera::cameras] for array in views))
+            own = view_of(views, slice(camera, None, cameras))
             tracks = track_points(own, POINTS, (int(record["index"]), camera))
             height, width = own.depth.shape[1:]
             name = f"{record['split']}_{record['scene_name']}_cam_{camera:03}"

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from dyso import geometry
-from dyso.export.cameras import require_one_focal_length, square
+from dyso.export.cameras import lens_of, require_one_focal_length, square
 from dyso.export.images import png
 from dyso.export.soundness import check_record
 from dyso.export.tracks import require_several_steps, track_points
@@ -57,7 +57,6 @@ def write(split: Split, index: int, folder: Path) -> None:
         tracks = track_points(views, POINTS, (index, camera))
         local = geometry.transform(views.extrinsics[:, None], tracks.points)
         each = np.arange(len(tracks.source))
-        k = views.intrinsics[0]
         np.savez_compressed(
             folder / f"cam_{camera:03}.npz",
             images_jpeg_bytes=np.array([png(image) for image in record["color"]]),
@@ -66,7 +65,7 @@ def write(split: Split, index: int, folder: Path) -> None:
             queries_xyt=np.concatenate(
                 [tracks.pixels[tracks.source, each], tracks.source[:, None]], axis=-1
             ).astype(np.float32),
-            fx_fy_cx_cy=k[[0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32),
+            fx_fy_cx_cy=lens_of(views.intrinsics[0]).astype(np.float32),
             extrinsics_w2c=np.stack([square(e) for e in views.extrinsics]).astype(
                 np.float32
             ),

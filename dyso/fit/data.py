@@ -81,7 +81,7 @@ class MultiView:
         count = spec.cameras.count
         chosen = tuple(sorted(set(held_out)))
         if not chosen:
-            chosen = tuple(range(count - (spec.cameras.held_out or 1), count))
+            chosen = tuple(spec.cameras.testing)
         if not all(0 <= camera < count for camera in chosen):
             raise UserError(f"held_out: {name} has cameras 0 to {count - 1}")
         if len(chosen) == count:
@@ -110,7 +110,7 @@ class MultiView:
 
     def view(self, step: int, camera: int) -> int:
         """Returns the number of a view in the record."""
-        return step * self.cameras + camera
+        return self.split.spec.layout.view(step, camera)
 
     def read(self, step: int) -> Step:
         """Reads the views of one dynamics step.
@@ -180,12 +180,7 @@ def thinned(whole: Cloud, count: int, rng: np.random.Generator) -> Cloud:
                 low = middle
             else:
                 high, kept = middle, found
-    chosen = order[kept]
-    return Cloud(
-        points=whole.points[chosen],
-        colors=whole.colors[chosen],
-        foreground=whole.foreground[chosen],
-    )
+    return _part(whole, order[kept])
 
 
 def chosen_points(

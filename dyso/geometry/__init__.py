@@ -1,6 +1,7 @@
 """Rigid transforms, cameras, rays, flow and tracks, for numpy and jax arrays alike."""
 
 from dyso.geometry.cameras import (
+    axis_cosines,
     azimuth_elevation,
     intrinsics,
     invert,
@@ -36,6 +37,7 @@ __all__ = [
     "Flow",
     "Tracks",
     "View",
+    "axis_cosines",
     "azimuth_elevation",
     "carry",
     "flow",

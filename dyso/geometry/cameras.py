@@ -147,6 +147,21 @@ def pixel_grid(height: int, width: int, xp: Any) -> Array:
     return xp.stack([x, y], axis=-1)
 
 
+def axis_cosines(intrinsics: Array, height: int, width: int) -> Array:
+    """Returns the cosine of each pixel's ray to the optical axis, [height, width].
+
+    It is the distance along the axis over the Euclidean one.
+
+    Args:
+      intrinsics: [3, 3].
+      height: of the image, in pixels.
+      width: of the image, in pixels.
+    """
+    xp = namespace(intrinsics)
+    grid = pixel_grid(height, width, xp)
+    return rays(intrinsics, xp.eye(3, 4), grid)[1][..., 2]
+
+
 def unproject(depth: Array, intrinsics: Array, extrinsics: Array) -> Array:
     """Returns the world points [..., H, W, 3] of depth images [..., H, W].
 

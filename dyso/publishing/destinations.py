@@ -93,7 +93,7 @@ def _to_hub(files: Sequence[File], name: str, tick: Tick, private: bool) -> None
                     else missing[0].name,
                     repo_type="dataset",
                 )
-                present = _present(api, name, batch)
+                present |= _present(api, name, missing)
             for file in batch:
                 if file.name not in present:
                     raise UserError(

@@ -61,8 +61,8 @@ def steps_of(
     return np.arange(views) * record["objects/positions"].shape[1] // views
 
 
-def view_of(views: geometry.View, index: int) -> geometry.View:
-    """Returns one of several views."""
+def view_of(views: geometry.View, index: int | slice) -> geometry.View:
+    """Returns one or some of several views."""
     return geometry.View(*(array[index] for array in views))
 
 

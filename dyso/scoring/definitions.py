@@ -34,6 +34,14 @@ VIEWS, DEPTH, INPUT_DEPTH = (
 TRACKS_3D, TRACKS_2D, CAMERAS = "3D tracks", "2D tracks", "Camera poses"
 
 
+def _group(group: str, *rows: tuple[str, str, int, bool, str]) -> tuple[Score, ...]:
+    keys = ("name", "title", "digits", "higher", "about")
+    return tuple(
+        Score(group=group, **dict(zip(keys, row, strict=True)))  # type: ignore[arg-type]
+        for row in rows
+    )
+
+
 def _depth(prefix: str, group: str) -> tuple[Score, ...]:
     scaled = "the same, each view scaled by the ratio of the medians"
     rows = [
@@ -43,24 +51,12 @@ def _depth(prefix: str, group: str) -> tuple[Score, ...]:
         ("delta_scaled", "δ < 1.25, scaled", True, scaled),
         ("abs_rel_moving", "AbsRel, moving", False, "of all moving pixels of a scene"),
     ]
-    return tuple(
-        Score(
-            name=f"{prefix}_{name}",
-            group=group,
-            title=title,
-            digits=4,
-            higher=higher,
-            about=about,
-        )
-        for name, title, higher, about in rows
-    )
-
-
-def _group(group: str, *rows: tuple[str, str, int, bool, str]) -> tuple[Score, ...]:
-    keys = ("name", "title", "digits", "higher", "about")
-    return tuple(
-        Score(group=group, **dict(zip(keys, row, strict=True)))  # type: ignore[arg-type]
-        for row in rows
+    return _group(
+        group,
+        *(
+            (f"{prefix}_{name}", title, 4, higher, about)
+            for name, title, higher, about in rows
+        ),
     )
 
 

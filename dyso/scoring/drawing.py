@@ -14,7 +14,6 @@ from dyso.reading import MOTION_FIELDS, Split, motion_masks
 from dyso.report_page import heat
 from dyso.scoring.predictions import Predictions, ScenePredictions
 from dyso.scoring.queries import queries_of, true_tracks
-from dyso.scoring.scenes import cosines
 from dyso.visualization.pictures import picture
 
 Pictures = list[tuple[str, np.ndarray]]
@@ -56,11 +55,13 @@ def depth_pictures(
     fields = ("color", "depth", "intrinsics")
     record = split.read(index, fields=fields, views=[view])
     true = record["depth"][0, ..., 0].astype(np.float64)
+    lens = record["intrinsics"][0].astype(np.float64)
+    cosines = geometry.axis_cosines(lens, *true.shape)
     names, depths = [], []
     for method, own in _scene_of(methods, index, split):
         if view in own.views("depth"):
             names.append(method)
-            depths.append(own.depth(view, cosines(record["intrinsics"][0], true.shape)))
+            depths.append(own.depth(view, cosines))
     if not names:
         return []
     stack = np.stack([true, *depths])

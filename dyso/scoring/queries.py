@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from dyso import geometry
-from dyso.files import replacing
+from dyso.files import writing
 from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
 from dyso.spec import UserError
 
@@ -172,11 +172,7 @@ def write_queries(
     for index in indices:
         queries = queries_of(split, index, cameras)
         path = folder / f"scene_{index}.npz"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, **vars(queries))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        with writing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **vars(queries))
         written.append(path)
     return written

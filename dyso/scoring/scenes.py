@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool
 
 from dyso import geometry
 from dyso.reading import MOTION_FIELDS, Split, motion_masks
@@ -145,7 +145,8 @@ def _depth(
     means = _Means()
     for view, record, moving in _by_step(split, index, views, []):
         true = record["depth"][..., 0].astype(np.float64)
-        guess = predicted.depth(view, cosines(record["intrinsics"], true.shape))
+        lens = record["intrinsics"].astype(np.float64)
+        guess = predicted.depth(view, geometry.axis_cosines(lens, *true.shape))
         finite = np.isfinite(true)
         if not finite.any():
             continue
@@ -160,17 +161,6 @@ def _depth(
             abs_rel_moving=error[moving[finite]],
         )
     return means.items()
-
-
-def cosines(
-    intrinsics: np.ndarray, shape: tuple[int, ...]
-) -> Float64[np.ndarray, "H W"]:
-    """Returns the cosine between each pixel's ray and the optical axis."""
-    height, width = shape
-    pixels = geometry.pixel_grid(height, width, np)
-    _, directions = geometry.rays(intrinsics.astype(np.float64), np.eye(3, 4), pixels)
-    z: np.ndarray = directions[..., 2]
-    return z
 
 
 def _tracks(

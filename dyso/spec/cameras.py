@@ -244,3 +244,8 @@ class Cameras:
     min_height: PositiveMetres = 0.3
     patterns: Annotated[Patterns, Predicate(_has_weight), PatternNames()] = Patterns()
     __pydantic_config__ = STRICT
+
+    @property
+    def testing(self) -> range:
+        """The test cameras: those held out, or the last one if none is."""
+        return range(self.count - (self.held_out or 1), self.count)

@@ -19,7 +19,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from dyso.errors import UserError
-from dyso.files import replacing
+from dyso.files import writing
 from dyso.train import checkpoints
 from dyso.train.config import Config
 from dyso.train.step import init_params
@@ -95,14 +95,17 @@ def load(model: Path, step: int | None = None) -> Trained:
 
 
 def save(path: Path, trained: Trained) -> None:
-    """Writes a file of weights, with parameters rounded to float16."""
+    """Writes a file of weights, with parameters rounded to float16.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
     settings = json.dumps(dataclasses.asdict(trained.config))
     params = {
         _PARAMS + name: np.asarray(values, np.float16)
         for name, values in flatten_dict(trained.params, sep="/").items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with writing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file, config=np.array(settings), step=np.array(trained.step), **params
         )

@@ -33,18 +33,22 @@ def walk(scenes: Sequence[SceneView]) -> list[UInt8[np.ndarray, "H W 3"]]:
     camera does not jump between steps. Videos are shown frame by frame.
     """
     colors = [fitted(scene.layers["color"], SIDE) for scene in scenes[:SCENES]]
-    across = min(ACROSS, len(colors))
-    rows = -(-len(colors) // across)
     steps, cameras = colors[0].shape[:2]
-    blank = np.zeros_like(colors[0][0, 0])
     frames = []
     for step in range(steps):
         order = range(cameras) if step % 2 == 0 else range(cameras)[::-1]
         for camera in order:
-            views = [color[step, camera] for color in colors]
-            views += [blank] * (rows * across - len(views))
-            frames.append(tiled(np.stack(views).reshape(rows, across, *blank.shape), 2))
+            frames.append(side_by_side([color[step, camera] for color in colors]))
     return frames
+
+
+def side_by_side(
+    views: Sequence[UInt8[np.ndarray, "h w 3"]],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Returns images of one size as one, `ACROSS` in a row, the last filled up."""
+    across = min(ACROSS, len(views))
+    blanks = [np.zeros_like(views[0])] * (-len(views) % across)
+    return tiled(np.stack([*views, *blanks]).reshape(-1, across, *views[0].shape), 2)
 
 
 def write_gif(

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dyso.records.clips import Clip
-from dyso.visualization.animation import ACROSS, SCENES, SIDE
+from dyso.visualization.animation import SCENES, SIDE, side_by_side
 from dyso.visualization.scenes import FRAMES, MOST, evenly, fitted, tiled
 from dyso.visualization.sheets import captioned
 
@@ -30,19 +30,16 @@ def sheet(clips: Sequence[tuple[str, Clip]]) -> Image.Image:
     return captioned(rows)
 
 
-def side_by_side(clips: Sequence[Clip]) -> list[UInt8[np.ndarray, "H W 3"]]:
+def walk(clips: Sequence[Clip]) -> list[UInt8[np.ndarray, "H W 3"]]:
     """Returns frames that show at most `SCENES` clips; shorter ones are shown again.
 
     Raises:
       RecordError: a clip is damaged.
     """
-    shown = [fitted(clip.decode(evenly(len(clip), FRAMES)), SIDE) for clip in clips]
-    shown = shown[:SCENES]
-    across = min(ACROSS, len(shown))
-    blank = np.zeros_like(shown[0][0])
-    frames = []
-    for time in range(max(map(len, shown))):
-        views = [clip[time % len(clip)] for clip in shown]
-        views += [blank] * (-len(views) % across)
-        frames.append(tiled(np.stack(views).reshape(-1, across, *blank.shape), 2))
-    return frames
+    shown = [
+        fitted(clip.decode(evenly(len(clip), FRAMES)), SIDE) for clip in clips[:SCENES]
+    ]
+    return [
+        side_by_side([frames[time % len(frames)] for frames in shown])
+        for time in range(max(map(len, shown)))
+    ]

@@ -11,6 +11,34 @@ from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec
 
 
+def write_shards(
+    folder: Path,
+    resolved: ResolvedSpec,
+    lengths: dict[str, tuple[int, ...]],
+    render: Callable[[Scene], Views],
+) -> Path:
+    """Writes a dataset's shards, and metadata that names no job.
+
+    Args:
+      folder: exists.
+      resolved: the dataset.
+      lengths: the number of scenes in each shard of each split.
+      render: gives a scene's views.
+    """
+    name = resolved.spec.name
+    for split, counts in lengths.items():
+        for shard, count in enumerate(counts):
+            first = sum(counts[:shard])
+            scenes = [sample_scene(resolved, split, first + i) for i in range(count)]
+            records.write_shard(
+                folder / records.shard_name(name, split, shard, len(counts)),
+                [records.encode(scene, render(scene)) for scene in scenes],
+            )
+    rendered = sum(map(sum, lengths.values()))
+    records.write_metadata(folder, resolved, lengths, {"rendered": rendered})
+    return folder
+
+
 def write_dataset(
     folder: Path,
     resolved: ResolvedSpec,

@@ -13,9 +13,9 @@ from dyso import records
 from dyso.cli import publish as command
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.sampling import sample_scene
 from dyso.spec import UserError
 from helpers import emulators
+from helpers.dataset_writer import write_shards
 from helpers.hub import hub
 
 
@@ -24,16 +24,7 @@ def folder(make_resolved, tmp_path_factory):
     """A finished dataset with what jobs and previews leave beside it."""
     path = tmp_path_factory.mktemp("dataset")
     resolved = make_resolved(splits={"train": 6, "test": 2}, resolution=(48, 64))
-    lengths = {"train": (3, 3), "test": (2,)}
-    for split, counts in lengths.items():
-        for shard, count in enumerate(counts):
-            first = sum(counts[:shard])
-            scenes = [sample_scene(resolved, split, first + i) for i in range(count)]
-            records.write_shard(
-                path / records.shard_name("test", split, shard, len(counts)),
-                [records.encode(scene, synthetic_views(scene)) for scene in scenes],
-            )
-    records.write_metadata(path, resolved, lengths, {"rendered": 8})
+    write_shards(path, resolved, {"train": (3, 3), "test": (2,)}, synthetic_views)
     (path / ".work").mkdir()
     (path / ".work" / "lock").write_text("")
     (path / "preview" / "scenes").mkdir(parents=True)

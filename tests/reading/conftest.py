@@ -2,11 +2,10 @@
 
 import pytest
 
-from dyso import records
 from dyso.reading import Dataset
 from dyso.records.synthetic import synthetic_views
-from dyso.sampling import sample_scene
 from dyso.spec import Cameras, Dynamics, Objects
+from helpers.dataset_writer import write_shards
 
 SHARDS = {"train": (4, 1, 5), "test": (2,)}
 
@@ -22,17 +21,7 @@ def folder(make_resolved, tmp_path_factory):
         cameras=Cameras(count=3),
         objects=Objects(count=(1, 2)),
     )
-    for split, lengths in SHARDS.items():
-        index = 0
-        for shard, length in enumerate(lengths):
-            scenes = [sample_scene(resolved, split, index + i) for i in range(length)]
-            records.write_shard(
-                path / records.shard_name("test", split, shard, len(lengths)),
-                [records.encode(scene, synthetic_views(scene)) for scene in scenes],
-            )
-            index += length
-    records.write_metadata(path, resolved, SHARDS, {"rendered": 12})
-    return path
+    return write_shards(path, resolved, SHARDS, synthetic_views)
 
 
 @pytest.fixture

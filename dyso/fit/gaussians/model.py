@@ -42,7 +42,6 @@ class Gaussians(NamedTuple):
 PER_CAMERA = ("gains", "offsets")
 EMPTY = -30.0
 """Logit of the opacity of an empty slot."""
-CHANNELS = ("red", "green", "blue", "foreground", "background", "distance")
 
 
 def initial(cloud: Cloud, slots: int, cameras: int) -> Gaussians:

@@ -5,9 +5,11 @@ The files are those of docs/scoring.md, so `dyso score` reads them.
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import jax
 import jax.numpy as jnp
@@ -56,9 +58,8 @@ def write_manifest(folder: Path, method: str, scene: MultiView, dataset: str) ->
                 "choose another --out"
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+    with _file(path) as file:
+        file.write(f"{json.dumps(manifest, indent=1)}\n".encode())
 
 
 def scene_folder(folder: Path, scene: MultiView) -> Path:
@@ -76,9 +77,9 @@ def render_view(
     of the view.
     """
     rendering = view(gaussians, camera, size=size, capacity=capacity, distance=True)
-    covered = rendering.opacity
-    depth = rendering.image[..., -1] / jnp.maximum(covered, 1e-6)
-    depth = jnp.where(covered > 1e-3, depth, jnp.where(covered > 1e-3, depth, 0).max())
+    depth = rendering.image[..., -1] / jnp.maximum(rendering.opacity, 1e-6)
+    covered = rendering.opacity > 1e-3
+    depth = jnp.where(covered, depth, jnp.where(covered, depth, 0).max())
     return jnp.clip(rendering.image[..., :3], 0, 1), depth
 
 
@@ -89,19 +90,11 @@ def write_view(
     depth: Float[np.ndarray, "H W"],
 ) -> None:
     """Writes one view's colour and depth, each in one piece."""
-    pixels = np.rint(np.asarray(color) * 255).astype(np.uint8)
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, format="PNG")
-    distances = io.BytesIO()
-    np.savez_compressed(distances, depth=np.asarray(depth, np.float32))
-    for name, data in (
-        (f"color/{number:05}.png", encoded),
-        (f"depth/{number:05}.npz", distances),
-    ):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(data.getvalue())
+    with _file(folder / f"color/{number:05}.png") as file:
+        pixels = np.rint(color * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(file, format="PNG")
+    with _file(folder / f"depth/{number:05}.npz") as file:
+        np.savez_compressed(file, depth=depth.astype(np.float32))
 
 
 def follow(
@@ -144,8 +137,13 @@ def follow(
 
 def write_tracks(folder: Path, tracks: Float64[np.ndarray, "T Q 3"]) -> None:
     """Writes tracks_3d.npz."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data = io.BytesIO()
-    np.savez_compressed(data, points=tracks)
-    with replacing(folder / "tracks_3d.npz") as temporary:
-        temporary.write_bytes(data.getvalue())
+    with _file(folder / "tracks_3d.npz") as file:
+        np.savez_compressed(file, points=tracks)
+
+
+@contextlib.contextmanager
+def _file(path: Path) -> Iterator[BinaryIO]:
+    """Yields a file to write to, which appears at `path` when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        yield file
