@@ -1,6 +1,6 @@
 """Measures procedural assets: their cost, and their diversity beside the starter set's.
 
-`python benchmarks/procedural.py` takes about seven minutes of one core. Times are CPU
+`python benchmarks/procedural.py` takes several minutes of one core. Times are CPU
 seconds. The starter's and as many random procedural assets are compared in
 
 - colour: standard deviations in Oklab, whose lightness is 0 for black and 1 for white,
