@@ -41,7 +41,7 @@ class Failure:
 
 
 class StartError(Exception):
-    """A child could not be started; the message is its last line on standard error."""
+    """A child could not be started; the message says how it ended."""
 
 
 def answer_all(
@@ -114,13 +114,7 @@ class _Child(Generic[_T]):
             failure = Failure(reason="timeout", message=str(error))
         except (EOFError, ValueError, LookupError, TypeError, RecursionError):
             # After an invalid answer, the process may still run.
-            process.wait(1)
-            process.kill()
-            status = process.wait(1) or 0
-            how = f"status {status}: {process.last_words[:MAX_MESSAGE]}"
-            if status < 0:
-                how = signal_name(status)
-            failure = Failure(reason="crash", message=f"the process ended with {how}")
+            failure = Failure(reason="crash", message=_ending(process))
         except BaseException:
             process.kill()  # its answer must not be taken for the next one
             raise
@@ -138,8 +132,8 @@ class _Child(Generic[_T]):
         except TimeoutError as error:
             raise StartError(str(error)) from error
         except EOFError:
-            process.wait(1)
-        raise StartError(process.last_words[:MAX_MESSAGE])
+            pass
+        raise StartError(_ending(process))
 
     def stop(self) -> None:
         """Kills the process and prevents further ones; any thread may call this."""
@@ -152,3 +146,13 @@ class _Child(Generic[_T]):
         """Ends the process and closes its pipes."""
         if self._process is not None:
             self._process.close()
+
+
+def _ending(process: ChildProcess) -> str:
+    """Kills the process if it still runs, and says how it ended."""
+    process.wait(1)
+    process.kill()
+    status = process.wait(1) or 0
+    if status < 0:
+        return f"the process ended with {signal_name(status)}"
+    return f"the process ended with status {status}: {process.last_words[:MAX_MESSAGE]}"

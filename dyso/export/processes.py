@@ -60,18 +60,19 @@ def share_out(
 
     arguments = ("-m", "dyso.export.worker", *arguments)
     answers = answer_all(arguments, units, ask, workers=workers)
+    advice = "; if memory ran out, use fewer --workers"
     with contextlib.closing(answers):
         try:
             for answer in answers:
                 if isinstance(answer, Failure):
-                    advice = "; if memory ran out, use fewer --workers"
                     if answer.reason == "timeout":
                         advice = ""
                     raise UserError(f"export: {answer.message}{advice}; {RESUME}")
                 if answer is not None:
                     raise answer
         except StartError as error:
-            raise UserError(f"export: a process does not start: {error}") from error
+            message = f"export: a process does not start: {error}{advice}; {RESUME}"
+            raise UserError(message) from error
 
 
 def _error(kind: str, values: list[Any]) -> Exception:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -112,16 +113,39 @@ def test_processes_die_with_a_killed_export_which_resumes_to_the_same_bytes(
     assert tree(out) == whole
 
 
+def kill_helpers():
+    for helper in helpers_of(os.getpid()):
+        os.kill(helper, signal.SIGKILL)
+
+
+def check_killed(export, tick):
+    with pytest.raises(UserError, match=r"ended with SIGKILL; if memory .* --workers"):
+        export.run(2, tick)
+    assert not (export.out / ".scratch").exists()
+
+
 def test_a_killed_process_is_a_one_line_error(folder, small_shards, tmp_path):
-    export = Export.of(folder, format="webdataset", out=tmp_path / "out")
+    check_killed(
+        Export.of(folder, format="webdataset", out=tmp_path / "out"), kill_helpers
+    )
+
+
+def test_a_process_killed_while_it_starts_is_a_one_line_error(folder, tmp_path):
+    ended = threading.Event()
 
     def kill():
-        for helper in helpers_of(os.getpid()):
-            os.kill(helper, signal.SIGKILL)
+        while not ended.wait(0.01):
+            kill_helpers()
 
-    with pytest.raises(UserError, match=r"ended with SIGKILL; if memory .* --workers"):
-        export.run(2, kill)
-    assert not (export.out / ".scratch").exists()
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        check_killed(
+            Export.of(folder, format="webdataset", out=tmp_path / "out"), nothing
+        )
+    finally:
+        ended.set()
+        killer.join(60)
 
 
 def test_scenes_and_splits_are_chosen(folder, exported, tmp_path):
