@@ -54,7 +54,7 @@ def write(split: Split, index: int, folder: Path) -> None:
         for step, record in enumerate(by_step(split, index, fields, first=True)):
             frames.append(view_of(views_of(record, steps=[step]), 0))
             colors.append(record["color"][0])
-        video = geometry.View(*map(np.stack, zip(*frames, strict=True)))
+        video = geometry.View.stack(frames)
         _write_model(folder, names, video, np.stack(colors), static=True)
         return
     held_out = spec.cameras.held_out

@@ -1,4 +1,4 @@
-"""Rigid transforms, cameras, rays, flow and tracks, for numpy and jax arrays alike."""
+"""Transforms, cameras, rays, surfaces, flow and tracks, for numpy and jax arrays."""
 
 from dyso.geometry.cameras import (
     axis_cosines,
@@ -20,6 +20,7 @@ from dyso.geometry.motion import (
     View,
     carry,
     flow,
+    follow,
     instance_poses,
     tracks,
     visibility_of,
@@ -31,16 +32,20 @@ from dyso.geometry.rotations import (
     quaternion_to_matrix,
     rotation_angle,
 )
+from dyso.geometry.surfaces import Mesh, barycentric, surface_points
 
 __all__ = [
     "DEPTH_TOLERANCE",
     "Flow",
+    "Mesh",
     "Tracks",
     "View",
     "axis_cosines",
     "azimuth_elevation",
+    "barycentric",
     "carry",
     "flow",
+    "follow",
     "instance_poses",
     "intrinsics",
     "invert",
@@ -54,6 +59,7 @@ __all__ = [
     "quaternion_to_matrix",
     "rays",
     "rotation_angle",
+    "surface_points",
     "tracks",
     "transform",
     "unproject",

@@ -1,15 +1,17 @@
 """Scene flow, optical flow with occlusion, and point tracks, from depth and poses.
 
-A pixel shows a point of the still background or of a rigid object, which moves by its
-pose from one dynamics step to another. The point's position is known in every view, so
-the flow between any two views is exact; no images are compared. A pixel of infinite
-depth shows a direction, which moves only with the camera's rotation.
+A pixel shows a point of the still background, of a rigid object, which moves by its
+pose from one dynamics step to another, or of a mesh that may deform, see `surfaces`.
+The point's position is known in every view, so the flow between any two views is exact;
+no images are compared. A pixel of infinite depth shows a direction, which moves only
+with the camera's rotation.
 
 Whether a view sees a point follows from the view's depth, see `visibility_of`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dyso.geometry.arrays import namespace
@@ -21,6 +23,7 @@ from dyso.geometry.cameras import (
     rays,
     transform,
 )
+from dyso.geometry.surfaces import Mesh, barycentric, surface_points
 
 Array = Any
 
@@ -38,6 +41,8 @@ class View(NamedTuple):
       extrinsics: [3, 4], world to camera.
       poses: [I, 3, 4], each instance's to-world transform at the view's dynamics
         step, the background's first; see `instance_poses`.
+      mesh: the objects' mesh at the view's dynamics step, if they deform. Points on it
+        follow its faces instead of the poses.
     """
 
     depth: Array
@@ -45,6 +50,31 @@ class View(NamedTuple):
     intrinsics: Array
     extrinsics: Array
     poses: Array
+    mesh: Mesh | None = None
+
+    def at(self, index: Any) -> View:
+        """Returns one or some of V views; `None` as index adds the axis [V] to one."""
+        arrays = {k: v[index] for k, v in self._asdict().items() if k != "mesh"}
+        mesh = self.mesh and self.mesh._replace(
+            surface=self.mesh.surface[index], vertices=self.mesh.vertices[index]
+        )
+        return View(**arrays, mesh=mesh)
+
+    @classmethod
+    def stack(cls, views: Sequence[View]) -> View:
+        """Returns single views of one scene as V views."""
+        xp, first = namespace(views[0].depth), views[0].mesh
+
+        def stacked(values: Sequence[Any], name: str) -> Array:
+            return xp.stack([getattr(value, name) for value in values])
+
+        arrays = {name: stacked(views, name) for name in cls._fields if name != "mesh"}
+        mesh = first and Mesh(
+            surface=stacked([view.mesh for view in views], "surface"),
+            faces=first.faces,
+            vertices=stacked([view.mesh for view in views], "vertices"),
+        )
+        return cls(**arrays, mesh=mesh)
 
 
 class Flow(NamedTuple):
@@ -157,11 +187,10 @@ def flow(source: View, target: View) -> Flow:
     `visibility_of` sees it and the pixel that it falls in shows its instance.
     """
     xp = namespace(source.depth, target.depth)
-    points, finite, grid = _surface(source)
-    moved = carry(points, source.instance, source.poses, target.poses)
-    stacked = View(*(array[None] for array in target))
+    _, finite, grid = _surface(source)
+    points, moved = follow(source, ..., target)
     pixels, front, in_frame, visible = _project_visible(
-        moved, finite, source.instance, stacked
+        moved, finite, source.instance, target.at(None)
     )
     return Flow(
         scene=moved - points,
@@ -182,17 +211,49 @@ def tracks(source: View, rows: Array, columns: Array, targets: View) -> Tracks:
     """
     xp = namespace(source.depth, targets.depth)
     ids = source.instance[rows, columns]
-    points, finite, _ = _surface(source)
-    start = points[rows, columns]
-    moved = carry(start, ids, source.poses, targets.poses)
-    pixels, front, _, visible = _project_visible(
-        moved, finite[rows, columns], ids, targets
-    )
+    _, moved = follow(source, (rows, columns), targets)
+    finite = xp.isfinite(source.depth[rows, columns])
+    pixels, front, _, visible = _project_visible(moved, finite, ids, targets)
     return Tracks(
         points=moved,
         pixels=xp.where(front[..., None], pixels, 0),
         visible=visible,
     )
+
+
+def follow(source: View, at: Any, targets: View) -> tuple[Array, Array]:
+    """Returns the points that pixels of one view show, there and in other views.
+
+    Args:
+      source: one view.
+      at: an index of the pixels [H, W]: rows and columns [P], or `...` for all.
+      targets: one view or V views of the same scene.
+
+    Returns:
+      The points [P, 3] or [H, W, 3], metres in the world, and the same points in the
+      targets, with a leading [V] if these have one. Where the depth is infinite, both
+      are directions.
+    """
+    xp = namespace(source.depth, targets.depth)
+    shown, _, grid = _surface(source)
+    points, ids = shown[at], source.instance[at]
+    moved = carry(points, ids, source.poses, targets.poses)
+    if source.mesh is None or targets.mesh is None:
+        return points, moved
+    surface, faces, vertices = source.mesh
+    on = surface[at] > 0
+    depth = xp.where(on, source.depth[at], 0)
+    weights = barycentric(
+        vertices[faces[xp.maximum(surface[at], 1) - 1]],
+        *rays(source.intrinsics, source.extrinsics, grid[at]),
+        depth,
+    )
+    start, end = (
+        surface_points(surface[at], weights, faces, each)
+        for each in (vertices, targets.mesh.vertices)
+    )
+    on = on[..., None]
+    return xp.where(on, start, points), xp.where(on, end, moved)
 
 
 def _surface(view: View) -> tuple[Array, Array, Array]:

@@ -63,7 +63,7 @@ def steps_of(
 
 def view_of(views: geometry.View, index: int | slice) -> geometry.View:
     """Returns one or some of several views."""
-    return geometry.View(*(array[index] for array in views))
+    return views.at(index)
 
 
 def flow(record: Mapping[str, Any], source: int, target: int) -> geometry.Flow:
@@ -112,7 +112,8 @@ def motion_masks(
     if others is not None:
         poses = poses[:, list(others)]
     moves = np.zeros(views.depth.shape, bool)
-    for mask, view in zip(moves, map(geometry.View, *views), strict=True):
+    for index, mask in enumerate(moves):
+        view = views.at(index)
         for instance in np.unique(view.instance[view.instance > 0]):
             row, column = np.nonzero(view.instance == instance)
             pixels = np.stack([column, row], axis=-1) + 0.5

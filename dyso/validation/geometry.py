@@ -86,19 +86,16 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
     # At random: every n-th view might belong to the same camera.
     rng = np.random.default_rng(0)
     compared = np.sort(rng.choice(total, min(total, VIEWS), replace=False))
-    depth, instance, intrinsics, extrinsics, poses = (
-        of_view[compared] for of_view in views_of(record)
-    )
+    all_views = views_of(record).at(compared)
+    depth, instance, intrinsics, extrinsics, poses, _ = all_views
     views, instances = poses.shape[:2]
     counts = np.zeros((3, instances, views, views), np.int64)
     for view in range(views):
         rows, columns = _chosen(instance[view], depth[view], points)
         ids = instance[view, rows, columns]
-        world = geometry.unproject(depth[view], intrinsics[view], extrinsics[view])
+        _, moved = geometry.follow(all_views.at(view), (rows, columns), all_views)
         pixels, expected, z = geometry.project(
-            geometry.carry(world[rows, columns], ids, poses[view], poses),
-            intrinsics[:, None],
-            extrinsics[:, None],
+            moved, intrinsics[:, None], extrinsics[:, None]
         )
         size = depth.shape[:0:-1]
         inside = (z > 0) & ((pixels >= 0) & (pixels < size)).all(-1)

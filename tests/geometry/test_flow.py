@@ -319,8 +319,8 @@ def test_numpy_and_jax_agree(record):
     rows, columns = np.mgrid[3:HEIGHT:9, 2:WIDTH:9].reshape(2, -1)
 
     def single(view):
-        floats = [np.asarray(a, np.float32) for a in view]
-        return geometry.View(*floats)._replace(instance=view.instance)
+        floats = jax.tree.map(lambda array: np.asarray(array, np.float32), view)
+        return floats._replace(instance=view.instance)
 
     moved = jax.jit(geometry.flow)(single(source), single(target))
     followed = jax.jit(geometry.tracks)(single(source), rows, columns, single(views))
