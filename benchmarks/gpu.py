@@ -220,6 +220,13 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{time.monotonic() - begin:.0f} s: {name} {values}", flush=True)
 
     full = PRESETS[arguments.full_preset].config
+    if arguments.full_batch_size:
+        full = dataclasses.replace(
+            full,
+            training=dataclasses.replace(
+                full.training, batch_size=arguments.full_batch_size
+            ),
+        )
     note("full_size", full_size.measure(full, arguments.full_steps))
 
     tiny = PRESETS["dyst-tiny"].config
@@ -268,6 +275,7 @@ def main() -> None:
     running.add_argument("--batch-size", type=int, default=128)
     running.add_argument("--width", type=int, default=256)
     running.add_argument("--full-preset", default="dyst")
+    running.add_argument("--full-batch-size", type=int)
     running.add_argument("--full-steps", type=int, default=30)
     arguments = parser.parse_args()
     if arguments.command == "pack":

@@ -1,8 +1,7 @@
-"""A small dataset of several cameras, and compiled programs that tests share."""
+"""A small dataset of several cameras."""
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
@@ -10,19 +9,6 @@ from dyso import geometry
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import LAYERS, Cameras, Dynamics, Objects, Patterns, Render
 from helpers.dataset_writer import write_dataset
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Most of these tests' time is compilation, often of the same programs."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    for name, value in settings.items():
-        jax.config.update(name, value)
-
 
 GLIDE = np.array([0.12, -0.16, 0.0])  # metres from step to step
 

@@ -153,10 +153,17 @@ class AtStep:
 
     Changes are files renamed into it, files and folders removed, and folders made; what
     is made in its scratch folders counts for nothing until it is renamed.
+
+    Args:
+      folder: the folder.
+      number: n, from 1 on; 0 for never.
+      sent: the signal.
+      log: gets a line for each change.
     """
 
-    def __init__(self, folder, number, sent=signal.SIGKILL):
+    def __init__(self, folder, number, sent=signal.SIGKILL, log=None):
         self._folder, self._left, self._sent = str(folder), number, sent
+        self._log = log
 
     def __call__(self):
         sys.addaudithook(self._heard)
@@ -172,6 +179,9 @@ class AtStep:
             return
         path = os.fspath(path)
         if path.startswith(self._folder) and ".scratch" not in path:
+            if self._log:
+                with self._log.open("a") as file:
+                    print(event, path.removeprefix(self._folder), file=file)
             self._left -= 1
             if self._left == 0:
                 os.kill(os.getpid(), self._sent)

@@ -1,10 +1,8 @@
 """A small dataset and a smaller model."""
 
 import dataclasses
-import os
 import sys
 
-import jax
 import pytest
 
 from dyso.records.synthetic import synthetic_views
@@ -34,23 +32,6 @@ SMALL = Config(
     save_every=2,
     sample_every=6,
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Most of these tests' time is compilation, often of the same programs."""
-    folder = str(tmp_path_factory.mktemp("compiled"))
-    settings = {
-        "jax_compilation_cache_dir": folder,
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    for name, value in settings.items():
-        os.environ[name.upper()] = str(value)  # for processes that tests start
-        jax.config.update(name, value)
-    yield
-    for name in settings:
-        del os.environ[name.upper()]
 
 
 @pytest.fixture(scope="session")
