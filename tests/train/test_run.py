@@ -248,7 +248,7 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(undisturbed, small, tmp_pat
     shutil.copytree(undisturbed / "checkpoints" / "6", workdir / "checkpoints" / "6")
     files = [path for path in workdir.rglob("*") if path.is_file()]
     sizes = np.array([path.stat().st_size for path in files])
-    for _ in range(40):
+    for _ in range(20):
         # Half of them in any file, half in proportion to the files' sizes.
         weights = rng.choice([sizes / sizes.sum(), (sizes > 0) / (sizes > 0).sum()])
         at = rng.choice(len(files), p=weights)
@@ -264,7 +264,7 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(undisturbed, small, tmp_pat
             for one, other in zip(jax.tree.leaves(params), whole, strict=True):
                 np.testing.assert_array_equal(one, other)
         flip(files[at], bit)
-    assert noticed > 15
+    assert noticed > 7
     assert params_of(workdir, small)[0] == 6
 
 
@@ -368,7 +368,7 @@ def batch(small, trained_on):
 def test_portions_of_a_batch_give_the_same_step(changed, batch):
     mesh = devices_mesh()
     results = []
-    for micro_batch in (0, 2, 1):
+    for micro_batch in (0, 2):
         config = changed(micro_batch=micro_batch)
         step = make_step(config, mesh, video=False)
         state, metrics = step(init_state(config), place(batch, mesh), None)
