@@ -35,6 +35,7 @@ ABSENT = {
     # As on a machine with JAX alone; see benchmarks/gpu.py.
     "dyso.train.run": RENDERERS | TENSORFLOW | BEAM | DATA | {"pydantic", "PIL"},
     "dyso.fit.gaussians.run": RENDERERS | TENSORFLOW | BEAM | {"flax", "orbax"},
+    "dyso.fit.motion.run": RENDERERS | TENSORFLOW | BEAM | {"flax", "orbax"},
     "dyso.cli": HEAVY | DATA | {"PIL", "dyso.pipeline", "dyso.records"},
 }
 

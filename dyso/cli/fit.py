@@ -6,15 +6,20 @@ import functools
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
-from dyso.fit.gaussians.config import Config
-from dyso.fit.gaussians.presets import PRESETS
+from dyso.fit.gaussians.config import Config as GaussiansConfig
+from dyso.fit.gaussians.presets import PRESETS as GAUSSIANS
+from dyso.fit.motion.config import Config as MotionConfig
+from dyso.fit.motion.presets import PRESETS as MOTION
+from dyso.fit.presets import Preset
 from dyso.terminal import say, stopped, to_stderr
+
+PRESETS: dict[str, Preset[Any]] = {**GAUSSIANS, **MOTION}
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
@@ -26,16 +31,17 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         config = PRESETS["dynamic-gaussians"].config
-        return "fit METHOD", functools.partial(main, config=config), [name]
+        return "fit METHOD", functools.partial(gaussians, config=config), [name]
     if name not in PRESETS:
         raise refusal("dyso fit", "method", name, PRESETS)
-    return f"fit {name}", functools.partial(main, config=PRESETS[name].config), rest
+    command = gaussians if name in GAUSSIANS else small_motion
+    return f"fit {name}", functools.partial(command, config=PRESETS[name].config), rest
 
 
-def main(
+def gaussians(
     dataset: tyro.conf.Positional[Path],
     *,
-    config: Annotated[Config, tyro.conf.arg(name="")],
+    config: Annotated[GaussiansConfig, tyro.conf.arg(name="")],
     out: Path,
     split: str | None = None,
     scene: int = 0,
@@ -93,6 +99,71 @@ def main(
     return 0
 
 
+def small_motion(
+    dataset: tyro.conf.Positional[Path],
+    *,
+    config: Annotated[MotionConfig, tyro.conf.arg(name="")],
+    out: Path,
+    split: str | None = None,
+    scene: int = 0,
+    name: str | None = None,
+) -> int:
+    """Fit one monocular video of a dataset; run the same command to resume.
+
+    One camera must move from step to step, as in specs/small_motion.yaml; other cameras
+    are held out. Every setting can be changed, as in `--depth.loss expectation`.
+
+    {methods}
+
+    Args:
+      dataset: the folder of a dataset.
+      config: the settings.
+      out: where the predictions go, in OUT/scene_<i>, which `dyso score` reads; other
+        scenes of the split may go to the same folder.
+      split: the split that the scene is in; default: the first split.
+      scene: the scene's position in the split.
+      name: of the method, in the scores; default: the field, and its `depth.loss`.
+    """
+    to_stderr(f"dyso fit: loading JAX and {dataset}")
+    from dyso.fit.motion.run import fit
+    from dyso.fit.motion.video import Video
+    from dyso.reading import Dataset
+
+    data = Dataset(dataset)
+    chosen = data[split or next(iter(data.splits))]
+    video = Video.read(chosen, scene)
+    steps, held_out = video.held_out.color.shape[:2]
+    to_stderr(
+        f"scene {scene} of {chosen.name}: {steps} frames, {held_out} held-out cameras"
+    )
+    try:
+        with Bar("iterations") as bar:
+            report = fit(
+                config,
+                video,
+                out,
+                dataset=data.resolved.hash,
+                method=name or f"dynamic field, depth: {config.depth.loss}",
+                tell=to_stderr,
+                show=bar.show,
+            )
+    except KeyboardInterrupt:
+        return stopped()
+    say(f"frames: PSNR {report['psnr']:.2f} dB")
+    if "held_out_psnr" in report:
+        say(f"held-out cameras: PSNR {report['held_out_psnr']:.2f} dB")
+    if config.cameras.learn:
+        say(
+            f"poses: error {report['rotation_start']:.3f} to "
+            f"{report['rotation_end']:.3f} degrees and "
+            f"{report['translation_start']:.4f} to {report['translation_end']:.4f} m"
+        )
+    weights = out / f"scene_{scene}" / "fit/weights.png"
+    say(f"rays with unimodal weights: {100 * report['unimodal']:.1f} %, see {weights}")
+    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
+    return 0
+
+
 _WIDTH = max(map(len, PRESETS))
 _METHODS = "\n    ".join(
     [
@@ -100,4 +171,5 @@ _METHODS = "\n    ".join(
         *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
     ]
 )
-main.__doc__ = str(main.__doc__).replace("{methods}", _METHODS)
+for _command in (gaussians, small_motion):
+    _command.__doc__ = str(_command.__doc__).replace("{methods}", _METHODS)

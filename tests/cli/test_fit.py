@@ -3,7 +3,7 @@
 import pytest
 
 from dyso.cli import arguments, fit
-from dyso.fit.gaussians.presets import PRESETS
+from dyso.cli.fit import PRESETS
 from dyso.spec import UserError
 
 
@@ -27,6 +27,16 @@ def test_settings_replace_those_of_the_method():
     assert config.gaussians == PRESETS["dynamic-gaussians-tiny"].config.gaussians
 
 
+def test_a_video_has_settings_of_its_own():
+    words = "small-motion-tiny DATA --out W --depth.loss expectation --cameras.no-learn"
+    name, command, rest = fit.select(words.split())
+    bound = arguments.parse(command, f"dyso {name}", rest)
+    config = bound.keywords["config"]
+    assert config.depth.loss == "expectation" and config.depth.draws == 8
+    assert not config.cameras.learn
+    assert config.rays == PRESETS["small-motion-tiny"].config.rays
+
+
 def test_unknown_method_and_wrong_setting():
     with pytest.raises(UserError, match="did you mean 'dynamic-gaussians'"):
         fit.select(["dynamic-gausians"])
@@ -34,4 +44,9 @@ def test_unknown_method_and_wrong_setting():
         ["dynamic-gaussians", "DATA", "--out", "W", "--initial", "2"]
     )
     with pytest.raises(UserError, match="initial: must be above 0 and at most 1"):
+        arguments.parse(command, f"dyso {name}", rest)
+    name, command, rest = fit.select(
+        ["small-motion", "DATA", "--out", "W", "--depth.temperature", "0"]
+    )
+    with pytest.raises(UserError, match=r"depth\.temperature and .* above 0"):
         arguments.parse(command, f"dyso {name}", rest)

@@ -66,3 +66,29 @@ def multi_view(make_resolved, tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("fit") / "data"
     return write_dataset(folder, resolved, painted)
+
+
+@pytest.fixture(scope="session")
+def video(make_resolved, tmp_path_factory):
+    """The folder of a dataset: videos of 4 frames of 12 x 16 pixels, and one camera."""
+    weights = dict.fromkeys(Patterns().weights(), 0.0) | {"handheld": 1.0}
+    patterns = {
+        name: dataclasses.replace(getattr(Patterns(), name), weight=weight)
+        for name, weight in weights.items()
+    }
+    resolved = make_resolved(
+        splits={"videos": 2},
+        resolution=(12, 16),
+        objects=Objects(size=1.6, held_out=0.0),
+        dynamics=Dynamics(steps=4, motion="smooth"),
+        render=Render(layers=LAYERS),
+        cameras=Cameras(
+            count=5,
+            paired=True,
+            held_out=1,
+            distance=(4.0, 4.0),
+            patterns=Patterns(**patterns),
+        ),
+    )
+    folder = tmp_path_factory.mktemp("video") / "data"
+    return write_dataset(folder, resolved, painted)

@@ -1,70 +1,18 @@
-"""What a fitted scene predicts: held-out views, their depth, and tracks of points.
-
-The files are those of docs/scoring.md, so `dyso score` reads them.
-"""
+"""What fitted Gaussians predict: views, their depth, and tracks of points."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
-from PIL import Image
 
 from dyso import geometry
-from dyso.errors import UserError
-from dyso.files import replacing
-from dyso.fit.data import MultiView
 from dyso.fit.gaussians.model import EMPTY, Gaussians, view
 from dyso.fit.gaussians.projection import Camera
-
-
-def write_manifest(folder: Path, method: str, scene: MultiView, dataset: str) -> None:
-    """Writes predictions.json, or checks that it is of the same method and dataset.
-
-    Args:
-      folder: of the predictions of all scenes.
-      method: the method's name.
-      scene: any of the scenes.
-      dataset: the dataset's hash.
-
-    Raises:
-      UserError: the folder has other predictions.
-    """
-    manifest = {
-        "method": method,
-        "dataset": dataset,
-        "split": scene.split.name,
-        "inputs": {
-            "cameras": list(scene.training),
-            "steps": list(range(scene.steps)),
-        },
-    }
-    path = folder / "predictions.json"
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError:
-            found = None
-        if found != manifest:
-            raise UserError(
-                f"{path}: of another method, dataset, split or choice of cameras; "
-                "choose another --out"
-            )
-        return
-    with _file(path) as file:
-        file.write(f"{json.dumps(manifest, indent=1)}\n".encode())
-
-
-def scene_folder(folder: Path, scene: MultiView) -> Path:
-    """Returns the folder of one scene's predictions."""
-    return folder / f"scene_{scene.scene}"
+from dyso.fit.predictions import new_file
 
 
 def render_view(
@@ -81,20 +29,6 @@ def render_view(
     covered = rendering.opacity > 1e-3
     depth = jnp.where(covered, depth, jnp.where(covered, depth, 0).max())
     return jnp.clip(rendering.image[..., :3], 0, 1), depth
-
-
-def write_view(
-    folder: Path,
-    number: int,
-    color: Float[np.ndarray, "H W 3"],
-    depth: Float[np.ndarray, "H W"],
-) -> None:
-    """Writes one view's colour and depth, each in one piece."""
-    with _file(folder / f"color/{number:05}.png") as file:
-        pixels = np.rint(color * 255).astype(np.uint8)
-        Image.fromarray(pixels).save(file, format="PNG")
-    with _file(folder / f"depth/{number:05}.npz") as file:
-        np.savez_compressed(file, depth=depth.astype(np.float32))
 
 
 def follow(
@@ -137,13 +71,5 @@ def follow(
 
 def write_tracks(folder: Path, tracks: Float64[np.ndarray, "T Q 3"]) -> None:
     """Writes tracks_3d.npz."""
-    with _file(folder / "tracks_3d.npz") as file:
+    with new_file(folder / "tracks_3d.npz") as file:
         np.savez_compressed(file, points=tracks)
-
-
-@contextlib.contextmanager
-def _file(path: Path) -> Iterator[BinaryIO]:
-    """Yields a file to write to, which appears at `path` when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        yield file

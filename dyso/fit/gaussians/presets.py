@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from dyso.fit.gaussians.config import Config, Densification, Neighbors, Rates
-
-
-class Preset(NamedTuple):
-    """Settings, and a line about them for the help."""
-
-    about: str
-    config: Config
-
+from dyso.fit.presets import Preset
 
 PRESETS = {
     "dynamic-gaussians": Preset(

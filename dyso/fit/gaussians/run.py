@@ -32,6 +32,7 @@ from dyso.fit.gaussians.optimization import FIRST, LATER, Target, camera_of
 from dyso.fit.gaussians.projection import project
 from dyso.fit.gaussians.tiles import count_entries
 from dyso.fit.images import psnr
+from dyso.fit.predictions import scene_folder, write_manifest, write_view
 from dyso.sampling.rng import Streams
 from dyso.storage import open_folder
 from dyso.storage.resumable import Journal, resume
@@ -105,8 +106,15 @@ def fit(
       RecordError: the scene is damaged.
     """
     config = replace(config, held_out=scene.held_out)
-    predictions.write_manifest(out, method, scene, dataset)
-    folder = predictions.scene_folder(out, scene)
+    write_manifest(
+        out,
+        method=method,
+        dataset=dataset,
+        split=scene.split.name,
+        cameras=scene.training,
+        steps=scene.steps,
+    )
+    folder = scene_folder(out, scene.scene)
     identity = {
         "fit": method,
         "dataset": dataset,
@@ -351,7 +359,7 @@ class _Run:
             )
             true = target.color[number].astype(jnp.float32) / 255
             scores.append(float(psnr(true, color)))
-            predictions.write_view(
+            write_view(
                 self._folder,
                 self._scene.view(step, number),
                 np.asarray(color),

@@ -1,0 +1,1 @@
+"""Dynamic fields for monocular videos of small camera motion."""
