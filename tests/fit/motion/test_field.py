@@ -10,6 +10,7 @@ from dyso.fit.motion import field as fields
 from dyso.fit.motion.config import Grid
 from dyso.fit.volume import Bounds
 
+evaluate = jax.jit(fields.evaluate)
 GRID = Grid(cells=(6, 5, 4), levels=2, channels=2, hidden=4)
 
 
@@ -34,7 +35,7 @@ def test_both_parts_are_blended_by_their_densities(field):
         static=with_outputs(field.static, [np.log(2.0), *white]),
         dynamic=with_outputs(field.dynamic, [np.log(10.0), *black, logit]),
     )
-    got = fields.evaluate(blended, jnp.zeros((1, 3)), jnp.zeros(1))
+    got = evaluate(blended, jnp.zeros((1, 3)), jnp.zeros(1))
     still, moving = 0.75 * 2, 0.25 * 10
     assert got.density[0] == pytest.approx(still + moving, rel=1e-5)
     assert got.dynamic[0] == pytest.approx(moving / (still + moving), rel=1e-5)
@@ -48,15 +49,15 @@ def test_only_the_dynamic_part_varies_over_time(field):
     points, times = jnp.full((3, 3), 0.3), jnp.array([-1.0, 0.2, 1.0])
     without = [*field.dynamic.network.outer_bias[:4], -50.0]
     still = field._replace(dynamic=with_outputs(dynamic, without))
-    densities = fields.evaluate(still, points, times).density
+    densities = evaluate(still, points, times).density
     assert np.allclose(densities, densities[0])
-    densities = fields.evaluate(field._replace(dynamic=dynamic), points, times).density
+    densities = evaluate(field._replace(dynamic=dynamic), points, times).density
     assert np.ptp(densities) > 0.01
 
 
 def test_a_field_begins_as_a_thin_fog(field):
     points = jax.random.uniform(jax.random.key(2), (50, 3), minval=-1.0)
-    got = fields.evaluate(field, points, jnp.zeros(50))
+    got = evaluate(field, points, jnp.zeros(50))
     assert (jnp.abs(got.density - 1) < 0.3).all()
     assert (jnp.abs(got.dynamic - 0.5) < 0.1).all()
 

@@ -104,7 +104,8 @@ def test_rendering_weights_are_kept_and_drawn(whole, read):
     kept = np.load(folder / "weights.npz")
     assert kept["weights"].shape == (16, 128)
     assert ((kept["weights"] >= 0) & (kept["weights"] <= 1)).all()
-    assert Image.open(folder / "weights.png").size == (16 * 4, 12 * 4 + 128 * 2)
+    with Image.open(folder / "weights.png") as image:
+        assert image.size == (16 * 4, 12 * 4 + 128 * 2)
 
 
 def test_a_stopped_fit_resumes_to_the_same_result(whole, fit, tmp_path):
