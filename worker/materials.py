@@ -7,7 +7,9 @@ import bpy
 from dyso.sampling.scene import Color, Material
 
 
-def apply(material: Material, target: bpy.types.Object, size: float) -> None:
+def apply(
+    material: Material, target: bpy.types.Object, size: float, rest: str | None = None
+) -> None:
     """Replaces the object's materials with a sampled one.
 
     The pattern lies in object space, so that it needs no texture coordinates and moves
@@ -17,6 +19,8 @@ def apply(material: Material, target: bpy.types.Object, size: float) -> None:
       material: what was sampled.
       target: the Blender object.
       size: metres, the object's size.
+      rest: the mesh's attribute that has the positions in object space, if the vertices
+        move.
     """
     created = bpy.data.materials.new(material.texture)
     created.use_nodes = True
@@ -26,11 +30,16 @@ def apply(material: Material, target: bpy.types.Object, size: float) -> None:
     shader = tree.nodes["Principled BSDF"]
     shader.inputs["Roughness"].default_value = material.roughness
     shader.inputs["Metallic"].default_value = material.metallic
-    coordinates = tree.nodes.new("ShaderNodeTexCoord")
+    if rest is None:
+        position = tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
+    else:
+        attribute = tree.nodes.new("ShaderNodeAttribute")
+        attribute.attribute_name = rest
+        position = attribute.outputs["Vector"]
     mapping = tree.nodes.new("ShaderNodeMapping")
     mapping.inputs["Scale"].default_value = (material.scale / size,) * 3
     mapping.inputs["Location"].default_value = material.offset
-    tree.links.new(coordinates.outputs["Object"], mapping.inputs["Vector"])
+    tree.links.new(position, mapping.inputs["Vector"])
     pattern = _pattern(material.texture, tree)
     tree.links.new(mapping.outputs[0], pattern.node.inputs["Vector"])
     mix = tree.nodes.new("ShaderNodeMix")

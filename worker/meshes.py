@@ -25,13 +25,20 @@ class ObjectMesh:
       vertices: [n, 3].
       triangles: [m, 3], vertex indices.
       normals: [m, 3, 3], the unit shading normal at each triangle's corners.
-      sizes: [3], sides of the bounding box, which is centred at the origin.
+      sizes: [3], sides of the rest shape's bounding box, centred at the origin.
+      rest: [n, 3], the vertices in the rest shape; None if these are.
     """
 
     vertices: np.ndarray
     triangles: np.ndarray
     normals: np.ndarray
     sizes: np.ndarray
+    rest: np.ndarray | None = None
+
+    @cached_property
+    def box(self) -> np.ndarray:
+        """The sides [3] of a box around the origin that holds the mesh."""
+        return self.sizes if self.rest is None else 2 * abs(self.points).max(0)
 
     @cached_property
     def rays(self) -> trimesh.ray.ray_pyembree.RayMeshIntersector:
@@ -91,14 +98,19 @@ def normalize(
     mesh.transform(
         mathutils.Matrix.Scale(scale, 4) @ mathutils.Matrix.Translation(-center)
     )
-    corners = _array(mesh.loop_triangles, "loops", np.int32, 3)
-    normals = _array(mesh.corner_normals, "vector", np.float32, 3)
     return ObjectMesh(
         vertices=_array(mesh.vertices, "co", np.float32, 3).astype(float),
         triangles=triangles,
-        normals=normals[corners].astype(float),
+        normals=corner_normals(mesh),
         sizes=(high - low) * scale,
     )
+
+
+def corner_normals(mesh: bpy.types.Mesh) -> np.ndarray:
+    """Returns the unit shading normals [m, 3, 3] at the corners of all triangles."""
+    corners = _array(mesh.loop_triangles, "loops", np.int32, 3)
+    normals = _array(mesh.corner_normals, "vector", np.float32, 3)
+    return normals[corners].astype(float)
 
 
 def _array(items: Any, name: str, dtype: Any, width: int) -> np.ndarray:

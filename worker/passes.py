@@ -26,12 +26,15 @@ class Passes:
       instance: [H, W] uint8.
       normal: [H, W, 3], unit, world frame, towards the camera; 0 where nothing is hit.
       object_coordinates: [H, W, 3] from 0 to 1; 0 on the background.
+      surface: [H, W] int32, one plus the triangle, counted through all meshes; 0 on the
+        background.
     """
 
     depth: np.ndarray
     instance: np.ndarray
     normal: np.ndarray
     object_coordinates: np.ndarray
+    surface: np.ndarray
 
 
 def cast(
@@ -47,9 +50,12 @@ def cast(
     directions, resolution = empty.directions, empty.depth.shape
     depth, normal = empty.depth.copy(), empty.normal.copy()
     instance = np.zeros(resolution, np.uint8)
+    surface = np.zeros(resolution, np.int32)
     coordinates = np.zeros_like(directions)
+    first = 1
     for i, (mesh, pose) in enumerate(zip(meshes, object_to_world, strict=True)):
-        near = _window(mesh.sizes, pose, empty)
+        offset, first = first, first + len(mesh.triangles)
+        near = _window(mesh.box, pose, empty)
         inverse = geometry.invert(pose)
         local_directions = directions[near].reshape(-1, 3) @ inverse[:, :3].T
         if not len(local_directions):
@@ -67,7 +73,19 @@ def cast(
         points, triangle = points[nearer], triangle[nearer]
         depth[at] = distance[nearer]
         instance[at] = i + 1
-        coordinates[at] = points / np.maximum(mesh.sizes, 1e-9) + 0.5
+        surface[at] = offset + triangle
+        if mesh.rest is not None:
+            corners = mesh.triangles[triangle]
+            weights = geometry.barycentric(
+                mesh.vertices[corners],
+                local_origins[ray[nearer]],
+                local_directions[ray[nearer]],
+                distance[nearer],
+            )
+            resting = (weights[..., None] * mesh.rest[corners]).sum(1)
+        else:
+            resting = points
+        coordinates[at] = resting / np.maximum(mesh.sizes, 1e-9) + 0.5
         world = _shading_normals(mesh, triangle, points) @ pose[:, :3].T
         away = (world * directions[at]).sum(-1) > 0
         normal[at] = np.where(away[:, None], -world, world)
@@ -76,6 +94,7 @@ def cast(
         instance=instance,
         normal=normal,
         object_coordinates=np.clip(coordinates, 0, 1),
+        surface=surface,
     )
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dyso.geometry import quaternion_multiply, quaternion_to_matrix
+from dyso.geometry import quaternion_multiply
 from dyso.sampling.dynamics import Motion
 from dyso.sampling.scene import Physics, Scene
 from dyso.sampling.visibility import moved_fault
 
+from .bodies import Body
 from .errors import UnseenError
 from .meshes import ObjectMesh
 
@@ -18,13 +19,13 @@ _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def true_poses(
-    scene: Scene, meshes: list[ObjectMesh], scratch: Path
+    scene: Scene, bodies: list[Body], scratch: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns positions [N, T, 3] and quaternions [N, T, 4] with contact applied.
 
     Args:
       scene: its poses are exact, except where they depend on the mesh.
-      meshes: one per object.
+      bodies: one per object.
       scratch: a folder for the physics' files.
 
     Raises:
@@ -32,8 +33,9 @@ def true_poses(
     """
     positions = np.array([[p.position for p in o.poses] for o in scene.objects])
     quaternions = np.array([[p.quaternion for p in o.poses] for o in scene.objects])
+    meshes = [body.rest for body in bodies]
     if scene.physics is not None:
-        return _fall(scene, scene.physics, meshes, scratch, positions, quaternions)
+        return _fall(scene, scene.physics, bodies, scratch, positions, quaternions)
     settled = {"settle": 1, "stable": scene.steps}.get(scene.contact, 0)
     if scene.contact == "settle":
         _settle(scene, meshes, scratch, positions, quaternions)
@@ -41,26 +43,23 @@ def true_poses(
         _settle_each(scene, meshes, scratch, positions, quaternions)
     # Objects in a heap stay as physics left them; a single one touches exactly.
     first = 0 if len(meshes) == 1 else settled
-    for mesh, position, quaternion in zip(meshes, positions, quaternions, strict=True):
+    for body, position, quaternion in zip(bodies, positions, quaternions, strict=True):
         start = position[0, 2]
-        heights = -_lowest(mesh, quaternion)
+        heights = -body.lowest(quaternion)
         position[first:, 2] = (
             heights[0] + position[first:, 2] - start
             if scene.contact == "free"
             else heights[first:]
         )
+        if body.deforms and first:
+            position[:first, 2] = np.maximum(position[:first, 2], heights[:first])
     return positions, quaternions
-
-
-def _lowest(mesh: ObjectMesh, quaternions: np.ndarray) -> np.ndarray:
-    """Returns the lowest z [T] of a mesh at the origin, rotated by each of [T, 4]."""
-    return (quaternion_to_matrix(quaternions)[:, 2] @ mesh.points.T).min(-1)
 
 
 def _fall(
     scene: Scene,
     physics: Physics,
-    meshes: list[ObjectMesh],
+    bodies: list[Body],
     scratch: Path,
     positions: np.ndarray,
     quaternions: np.ndarray,
@@ -69,11 +68,15 @@ def _fall(
     from .physics import fall
 
     start = positions[:, 0], quaternions[:, 0]
+    meshes = [body.rest for body in bodies]
     moved, turned = fall(meshes, *start, scene.steps, physics, scratch)
+    for body, position, quaternion in zip(bodies, moved, turned, strict=True):
+        if body.deforms:
+            position[:, 2] = np.maximum(position[:, 2], -body.lowest(quaternion))
     wrong = moved_fault(
         scene,
         Motion(positions=moved, quaternions=turned),
-        np.array([mesh.sizes for mesh in meshes]),
+        np.array([body.reach(scene.steps) for body in bodies]),
     )
     if wrong:
         raise UnseenError(f"after physics, {wrong}")

@@ -242,7 +242,7 @@ def _blocked(
         inverse = geometry.invert(pose)
         origins = geometry.transform(inverse, starts)
         slopes = lights.directions @ inverse[:, :3].T
-        near, light = np.nonzero(_meets_box(origins, slopes, mesh.sizes / 2) & ~hit)
+        near, light = np.nonzero(_meets_box(origins, slopes, mesh.box / 2) & ~hit)
         hit[near, light] = mesh.occludes(origins.take(near, 0), slopes.take(light, 0))
     # Not with BLAS, whose summation order may depend on the number of CPUs.
     return np.einsum("nk,ck->nc", hit.astype(float), lights.weights.T.copy())

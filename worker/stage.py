@@ -20,10 +20,12 @@ from kubric.utils import next_global_count
 
 from dyso import geometry
 from dyso.render import Device, Views
+from dyso.render.views import OPTIONAL
 from dyso.sampling.scene import Camera, Pose, Scene
 
 from . import backdrop, device, materials, meshes, passes, shadows, view_transform
 from .assets import Assets
+from .bodies import REST, Body, refine, scene_mesh
 from .empty_view import FloorDetail, empty_view
 from .ground import floor_detail, pixel_size
 from .placement import true_poses
@@ -81,13 +83,13 @@ class Stage:
             view = CyclesView(kubric_scene, scene.render, self._scratch)
             rendered_by = device.select(self._device)
             pixels, detail, lights = self._surround(scene, view)
-            items, object_meshes = self._place(scene, kubric_scene, view)
+            items, bodies = self._place(scene, kubric_scene, view)
             camera = kb.PerspectiveCamera()
             kubric_scene += camera
             kubric_scene.camera = camera
         with clock("contact"):
             files = self._scratch / "physics"
-            positions, quaternions = true_poses(scene, object_meshes, files)
+            positions, quaternions = true_poses(scene, bodies, files)
             shutil.rmtree(files, ignore_errors=True)
         layout = scene.layout
         layers = _empty_layers(scene)
@@ -107,6 +109,7 @@ class Stage:
                 _move(items, positions[:, step], quaternions[:, step])
                 pose = poses[:, step]
                 with clock("passes"):
+                    object_meshes = [body.show(step) for body in bodies]
                     seen = passes.cast(empty, object_meshes, pose)
                 seed, gap = scene.render_seed + index, math.inf
                 if scene.render.shortcut:
@@ -136,15 +139,17 @@ class Stage:
         categories = np.array([0, *(o.category_id for o in scene.objects)], np.uint8)
         layers["category"] = categories[layers["instance"]]
 
-        shaped: dict[str, Any] = {
+        shaped: dict[str, Any] = dict.fromkeys(OPTIONAL) | {
             name: images.reshape(*layout.shape, *images.shape[1:])
             for name, images in layers.items()
         }
+        if "surface" in layers:
+            shaped |= scene_mesh(bodies, scene.steps)
         return Views(
-            **{"normal": None, "object_coordinates": None} | shaped,
+            **shaped,
             positions=positions,
             quaternions=quaternions,
-            sizes=np.array([mesh.sizes for mesh in object_meshes]),
+            sizes=np.array([body.rest.sizes for body in bodies]),
             timings=clock.seconds,
             versions={
                 "bpy": bpy.app.version_string,
@@ -189,18 +194,26 @@ class Stage:
 
     def _place(
         self, scene: Scene, kubric_scene: kb.Scene, view: CyclesView
-    ) -> tuple[list[kb.FileBasedObject], list[meshes.ObjectMesh]]:
-        items, object_meshes = [], []
+    ) -> tuple[list[kb.FileBasedObject], list[Body]]:
+        items, bodies = [], []
         for number, described in enumerate(scene.objects, start=1):
             item = self._objects.create(described.asset_id, name=f"object_{number}")
             kubric_scene += item
             blender_object = item.linked_objects[view]
+            deforms = described.deformation is not None
+            if deforms:
+                refine(blender_object, described.asset_id)
             mesh = meshes.normalize(blender_object, described.asset_id, described.size)
             if described.material is not None:
-                materials.apply(described.material, blender_object, described.size)
+                materials.apply(
+                    described.material,
+                    blender_object,
+                    described.size,
+                    REST if deforms else None,
+                )
             items.append(item)
-            object_meshes.append(mesh)
-        return items, object_meshes
+            bodies.append(Body(blender_object, mesh, described.deformation))
+        return items, bodies
 
 
 def _empty_layers(scene: Scene) -> dict[str, np.ndarray]:
@@ -215,6 +228,7 @@ def _empty_layers(scene: Scene) -> dict[str, np.ndarray]:
         "instance": (pixels, np.uint8),
         "normal": ((*pixels, 3), np.float32),
         "object_coordinates": ((*pixels, 3), np.float32),
+        "surface": (pixels, np.int32),
     }
     return {
         name: np.empty(shape, dtype)

@@ -90,13 +90,20 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
     values = {
         name: np.asarray(value).tolist()
         for name, value in record.items()
-        if name not in LAYERS
+        if name not in LAYERS and not name.startswith("mesh/")
     }
     for name in ("scene", "versions"):
         values[name] = _parsed(values[name])
     images = {name: list(record[name].shape) for name in LAYERS if name in record}
+    meshes = {
+        name: list(value.shape)
+        for name, value in record.items()
+        if name.startswith("mesh/")
+    }
     near, far = _depth_range(record)
-    extra = {"images": images, "depth_range": [near, far]}
+    extra: dict[str, Any] = {"images": images, "depth_range": [near, far]}
+    if meshes:
+        extra["meshes"] = meshes
     return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
 
 

@@ -33,7 +33,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt16
 
 from dyso import geometry
-from dyso.export.cameras import by_step, square, z_depth
+from dyso.export.cameras import by_step, require_rigid, square, z_depth
 from dyso.export.images import png
 from dyso.reading import OBJECT_FIELDS, Split, silhouettes, surfaces
 from dyso.reading.objects import merged_surfaces, spacings
@@ -49,7 +49,12 @@ NO_BOX = [-1, -1, -1, -1]
 
 
 def check(spec: Spec) -> None:
-    """Accepts every dataset."""
+    """Checks that the format can hold the dataset.
+
+    Raises:
+      UserError: objects change their shapes.
+    """
+    require_rigid(spec, "bop")
 
 
 def folder_of(split: str, index: int) -> str:

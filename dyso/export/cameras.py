@@ -109,6 +109,18 @@ def require_several_cameras(spec: Spec, name: str) -> None:
     require_several_poses(spec, name)
 
 
+def require_rigid(spec: Spec, name: str) -> None:
+    """Checks that objects keep their shapes.
+
+    Raises:
+      UserError: they do not; the message names the format.
+    """
+    if spec.dynamics.deform.any:
+        raise UserError(
+            f"{name}: has one shape of each object, but dynamics.deform changes shapes"
+        )
+
+
 def require_several_poses(spec: Spec, name: str) -> None:
     """Checks that the scene is seen from several places, so that there is parallax.
 

@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from dyso import geometry
+from dyso.export.cameras import require_rigid
 from dyso.export.images import png
 from dyso.files import replacing
 from dyso.reading import (
@@ -50,7 +51,12 @@ MOST_INSTANCES = 256
 
 
 def check(spec: Spec) -> None:
-    """Accepts every dataset."""
+    """Checks that the format can hold the dataset.
+
+    Raises:
+      UserError: objects change their shapes.
+    """
+    require_rigid(spec, "coco")
 
 
 def paths(

@@ -28,7 +28,7 @@ from dyso import geometry
 from dyso.assets import procedural
 from dyso.assets.manifest import read_manifest
 from dyso.assets.resolve import object_manifest
-from dyso.export.cameras import opengl_pose, square
+from dyso.export.cameras import opengl_pose, require_rigid, square
 from dyso.reading import Split
 from dyso.sampling.scene import Material
 from dyso.spec import ProceduralCatalog, ResolvedSpec, Spec, UserError
@@ -47,8 +47,10 @@ def check(spec: Spec) -> None:
     """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: the meshes are in archives that only the worker opens.
+      UserError: the meshes are in archives that only the worker opens, or objects
+        change their shapes.
     """
+    require_rigid(spec, "gltf")
     if spec.objects.catalog not in ("procedural", "starter"):
         raise UserError(
             "gltf: has the meshes of procedural and starter objects only, but "

@@ -87,7 +87,11 @@ def write(split: Split, index: int, folder: Path) -> None:
 def _moving(split: Split, index: int) -> Bool[np.ndarray, " I"]:
     """Returns which instances move at any time; the background, first, does not."""
     record = split.read(
-        index, fields=("objects/positions", "objects/quaternions", "objects/sizes")
+        index,
+        fields=(
+            *("objects/positions", "objects/quaternions", "objects/sizes"),
+            *("mesh/instance?", "mesh/vertices?"),
+        ),
     )
     distances = np.linalg.norm(np.diff(box_corners(record), axis=1), axis=-1).max(
         (1, 2)

@@ -128,7 +128,9 @@ def _column(field: records.Field) -> str:
 
 
 def _fields(spec: Spec) -> tuple[records.Field, ...]:
-    return records.fields_of(spec.render.layers)
+    # A mesh would be repeated in every view's row.
+    fields = records.fields_of(spec.render.layers)
+    return tuple(field for field in fields if field.encoding != "packed")
 
 
 def _rows(record: Mapping[str, Any], spec: Spec) -> Iterator[dict[str, Any]]:

@@ -37,6 +37,10 @@ def check_record(
         shape = record[field.name].shape if field.name in record else None
         if shape and field.shape[:1] == ("N",):
             sizes.setdefault("N", shape[0])
+        if shape and field.encoding == "packed" and len(shape) == len(field.shape):
+            for axis, size in zip(field.shape, shape, strict=True):
+                if axis in ("F", "K"):
+                    sizes.setdefault(axis, size)
         expected = tuple(sizes.get(axis, axis) for axis in field.shape)
         if shape != expected:
             raise records.RecordError(

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dyso.export.examples import mapped, shard_path, write_examples, write_info
-from dyso.records.features import ColorImage, DepthImage, tfds_features
+from dyso.records.features import ColorImage, DepthImage, PackedNumbers, tfds_features
 from dyso.spec import ResolvedSpec, Spec
 
 ABOUT = "all fields, for tfds (tfds.load) without this package"
@@ -59,6 +59,8 @@ def _plain(feature: Any) -> Any:
         return tfds.features.Image(
             shape=feature.shape, dtype=dtype, encoding_format="png"
         )
+    if isinstance(feature, PackedNumbers):
+        return tfds.features.Tensor(shape=feature.shape, dtype=feature.np_dtype)
     return feature
 
 

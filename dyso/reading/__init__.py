@@ -6,9 +6,11 @@ from dyso.reading.motion import (
     MOTION_FIELDS,
     flow,
     motion_masks,
+    surface_faces,
     tracks,
     view_of,
     views_of,
+    world_vertices,
 )
 from dyso.reading.objects import (
     OBJECT_FIELDS,
@@ -38,10 +40,12 @@ __all__ = [
     "loader",
     "motion_masks",
     "silhouettes",
+    "surface_faces",
     "surfaces",
     "tracks",
     "velocities",
     "view_of",
     "views_of",
     "visible_fractions",
+    "world_vertices",
 ]

@@ -60,7 +60,7 @@ class Source:
         spec = self.split.spec
         known = [field.name for field in records.fields_of(spec.render.layers)]
         for name in self.fields or ():
-            if name not in known:
+            if name not in known and not name.endswith("?"):
                 raise UserError(f"no field {name!r}; the fields are {', '.join(known)}")
         if isinstance(self.views, int) and not 1 <= self.views <= spec.views:
             raise UserError(f"views must be 1 to {spec.views}, got {self.views}")

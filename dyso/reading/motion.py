@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float64, Int, Int32
 
 from dyso import geometry
 
@@ -17,8 +17,12 @@ MOTION_FIELDS = (
     "extrinsics",
     "objects/positions",
     "objects/quaternions",
+    "surface?",
+    "mesh/faces?",
+    "mesh/instance?",
+    "mesh/vertices?",
 )
-"""The fields that a record must hold."""
+"""The fields that a record must hold; those with `?` if the dataset has them."""
 MOVED = 1e-3
 """Metres; a point moves if it is farther than this from where it was."""
 
@@ -32,16 +36,55 @@ def views_of(
       record: with `MOTION_FIELDS`.
       steps: the dynamics step of each view; None if the record has all its views.
     """
-    poses = geometry.instance_poses(
-        record["objects/positions"].astype(np.float64),
-        record["objects/quaternions"].astype(np.float64),
-    )
+    poses, at = _poses(record), steps_of(record, steps)
+    mesh = None
+    if "surface" in record:
+        mesh = geometry.Mesh(
+            surface=surface_faces(record),
+            faces=record["mesh/faces"],
+            vertices=world_vertices(record)[at],
+        )
     return geometry.View(
         depth=record["depth"][..., 0].astype(np.float64),
         instance=record["instance"][..., 0],
         intrinsics=record["intrinsics"].astype(np.float64),
         extrinsics=record["extrinsics"].astype(np.float64),
-        poses=poses[:, steps_of(record, steps)].swapaxes(0, 1),
+        poses=poses[:, at].swapaxes(0, 1),
+        mesh=mesh,
+    )
+
+
+def surface_faces(record: Mapping[str, Any]) -> Int32[np.ndarray, "V H W"]:
+    """Returns one plus the row of `mesh/faces` that each pixel shows, 0 for none.
+
+    Args:
+      record: with `surface`.
+    """
+    digits = record["surface"].astype(np.int32)
+    return digits[..., 0] + (digits[..., 1] << 8) + (digits[..., 2] << 16)
+
+
+def world_vertices(record: Mapping[str, Any]) -> Float64[np.ndarray, "T K 3"]:
+    """Returns the vertices of the objects' meshes at each dynamics step, metres.
+
+    Args:
+      record: with `mesh/instance`, `mesh/vertices`, `objects/positions` and
+        `objects/quaternions`.
+    """
+    poses = _poses(record)[record["mesh/instance"]].swapaxes(0, 1)
+    return geometry.transform(poses, record["mesh/vertices"].astype(np.float64))
+
+
+def deforms(record: Mapping[str, Any]) -> bool:
+    """Returns whether an object changes its shape, if the record has the meshes."""
+    vertices = record.get("mesh/vertices")
+    return vertices is not None and bool((vertices != vertices[:1]).any())
+
+
+def _poses(record: Mapping[str, Any]) -> Float64[np.ndarray, "I T 3 4"]:
+    return geometry.instance_poses(
+        record["objects/positions"].astype(np.float64),
+        record["objects/quaternions"].astype(np.float64),
     )
 
 
@@ -105,15 +148,24 @@ def motion_masks(
       others: the dynamics steps to compare with; None means all steps of the scene.
     """
     views = views_of(record, steps)
-    poses = geometry.instance_poses(
-        record["objects/positions"].astype(np.float64),
-        record["objects/quaternions"].astype(np.float64),
-    )
+    poses = _poses(record)
     if others is not None:
         poses = poses[:, list(others)]
+    vertices = None
+    if views.mesh is not None:
+        vertices = world_vertices(record)
+        vertices = vertices if others is None else vertices[list(others)]
     moves = np.zeros(views.depth.shape, bool)
     for index, mask in enumerate(moves):
         view = views.at(index)
+        if view.mesh is not None:
+            shown = np.nonzero(view.instance)
+            at_steps = view._replace(
+                poses=poses.swapaxes(0, 1), mesh=view.mesh._replace(vertices=vertices)
+            )
+            points, moved = geometry.follow(view, shown, at_steps)
+            mask[shown] = (np.linalg.norm(moved - points, axis=-1) > MOVED).any(0)
+            continue
         for instance in np.unique(view.instance[view.instance > 0]):
             row, column = np.nonzero(view.instance == instance)
             pixels = np.stack([column, row], axis=-1) + 0.5

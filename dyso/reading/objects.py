@@ -15,7 +15,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
 from dyso import geometry
-from dyso.reading.motion import MOTION_FIELDS, steps_of, view_of, views_of
+from dyso.reading.motion import (
+    MOTION_FIELDS,
+    deforms,
+    steps_of,
+    view_of,
+    views_of,
+)
+from dyso.spec import UserError
 
 OBJECT_FIELDS = (*MOTION_FIELDS, "objects/sizes")
 """The fields that a record must hold."""
@@ -57,6 +64,9 @@ class Velocities(NamedTuple):
 def box_corners(record: Mapping[str, Any]) -> Float64[np.ndarray, "N T 8 3"]:
     """Returns the corners of the objects' 3D boxes, metres in the world.
 
+    The box of an object that deforms holds its mesh at each step; for it, the record
+    must have `mesh/vertices` and `mesh/instance`.
+
     Corner 4 i + 2 j + k is at the upper end of the object's own x axis if i is 1, of
     its y axis if j is 1, and of its z axis if k is 1; otherwise at the lower end.
 
@@ -64,6 +74,15 @@ def box_corners(record: Mapping[str, Any]) -> Float64[np.ndarray, "N T 8 3"]:
       record: with `objects/sizes`, `objects/positions` and `objects/quaternions`.
     """
     poses = _poses(record)
+    if deforms(record):
+        corners = np.stack(
+            [
+                vertices.min(1)[:, None]
+                + (_SIGNS + 0.5) * np.ptp(vertices, axis=1)[:, None]
+                for vertices in _vertices(record)
+            ]
+        )
+        return geometry.transform(poses[:, :, None], corners)
     corners = record["objects/sizes"].astype(np.float64)[:, None] * _SIGNS
     return geometry.transform(poses[:, :, None], corners[:, None])
 
@@ -215,7 +234,15 @@ def surfaces(
       record: with `OBJECT_FIELDS`.
       steps: the dynamics step of each view; None if the record has all its views.
       spacing: metres between points, about; None: `spacings` of these views.
+
+    Raises:
+      UserError: objects change their shapes, so no surface serves all steps.
     """
+    if deforms(record):
+        raise UserError(
+            "surfaces, silhouettes and visible fractions are known only of objects "
+            "that keep their shapes, but dynamics.deform changes them"
+        )
     if spacing is None:
         spacing = spacings(record, steps)
     views = views_of(record, steps)
@@ -315,6 +342,13 @@ def visible_fractions(
         seen = (instance == ids[:, None, None]).sum((1, 2))
         fractions.append(seen / np.maximum(masks.sum((1, 2)), 1))
     return np.array(fractions).T
+
+
+def _vertices(record: Mapping[str, Any]) -> Iterator[Float64[np.ndarray, "T K 3"]]:
+    """Yields the vertices of each object's mesh in its own frame, at each step."""
+    for number in range(len(record["objects/sizes"])):
+        own = record["mesh/instance"] == number + 1
+        yield record["mesh/vertices"][:, own].astype(np.float64)
 
 
 def _poses(record: Mapping[str, Any]) -> Float64[np.ndarray, "N T 3 4"]:

@@ -46,7 +46,7 @@ class Scenes(torch.utils.data.Dataset):
         self._ragged = frozenset(
             field.name
             for field in records.fields_of(spec.render.layers)
-            if "N" in field.shape and fewest != most
+            if ("N" in field.shape and fewest != most) or field.encoding == "packed"
         )
 
     def set_epoch(self, epoch: int) -> None:

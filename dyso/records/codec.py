@@ -14,6 +14,7 @@ from dyso.records.depth import decode_depth, encode_depth
 from dyso.records.errors import RecordError
 from dyso.records.fields import FIELDS, Field, fields_of
 from dyso.records.images import decode_image, encode_image
+from dyso.records.packed import MESH_STEP, pack, unpack
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import REQUIRED_LAYERS, Spec, UserError
@@ -31,6 +32,8 @@ def stored_keys(field: Field) -> tuple[str, ...]:
     """Returns the keys of the Example that hold a field."""
     if field.encoding == "depth":
         return (f"{field.name}/code", f"{field.name}/focal_length")
+    if field.encoding == "packed":
+        return tuple(f"{field.name}/{part}" for part in ("code", "shape", "unit"))
     return (field.name,)
 
 
@@ -54,6 +57,15 @@ def encode(scene: Scene, views: Views) -> bytes:
                 for depth, focal_length in zip(value, focal_lengths, strict=True)
             )
             features[keys[1]].float_list.value.extend(focal_lengths)
+        elif field.encoding == "packed":
+            if value is None:
+                raise ValueError("the views lack the meshes of the layer `surface`")
+            size = min(item.size for item in scene.objects)
+            unit = size * MESH_STEP if field.dtype.startswith("float") else 1.0
+            unit = float(np.float32(unit))
+            features[keys[0]].bytes_list.value.append(pack(value, unit))
+            features[keys[1]].int64_list.value.extend(value.shape)
+            features[keys[2]].float_list.value.append(unit)
         elif field.encoding == "text":
             texts = [value] if isinstance(value, str) else value
             features[keys[0]].bytes_list.value.extend(text.encode() for text in texts)
@@ -75,7 +87,8 @@ def decode(
 
     Args:
       data: the result of `encode`.
-      fields: names from `FIELDS`; None means every field of the record.
+      fields: names from `FIELDS`; None means every field of the record. A name that
+        ends in `?` is left out where the record lacks the field.
       views: indices of the views to keep, in this order; None keeps all. Every axis
         V of the field table becomes as long as `views`.
       spec: the dataset's spec; the sizes of the record's axes are checked against it
@@ -91,9 +104,14 @@ def decode(
     """
     features = _parse(data)
     if fields is None:
-        chosen = [f for f in FIELDS if f in _REQUIRED or f.name in features]
+        chosen = [f for f in FIELDS if f in _REQUIRED or stored_keys(f)[0] in features]
     else:
-        chosen = [_field_named(name) for name in fields]
+        wanted = [(_field_named(name.removesuffix("?")), name[-1:]) for name in fields]
+        chosen = [
+            field
+            for field, mark in wanted
+            if mark != "?" or stored_keys(field)[0] in features
+        ]
     for field in chosen:
         _check_present(features, field)
     count = len(features["color"].bytes_list.value)
@@ -253,6 +271,8 @@ def _decode_field(
                 for view, codes in zip(views, decoded, strict=True)
             ]
         )
+    if field.encoding == "packed":
+        return _decode_packed(features, field, sizes, most)
     if field.encoding == "text":
         texts = [text.decode() for text in features[keys[0]].bytes_list.value]
         # numpy stores all texts at the longest's length, four bytes per character.
@@ -266,6 +286,26 @@ def _decode_field(
     if "V" in field.shape:
         values = values.take(views, field.shape.index("V"))
     return values[()]
+
+
+def _decode_packed(
+    features: Any, field: Field, sizes: dict[str, int], most: int
+) -> Any:
+    code, shape, unit = (features[key] for key in stored_keys(field))
+    axes = [int(size) for size in shape.int64_list.value]
+    expected = [a if isinstance(a, int) else sizes.get(a) for a in field.shape]
+    if len(axes) != len(expected) or any(
+        size < 0 or other not in (None, size)
+        for size, other in zip(axes, expected, strict=True)
+    ):
+        raise ValueError(f"shape {axes}, not {expected}")
+    # The integers, before they become the field's type, take 8 bytes each.
+    _check_room(8 * math.prod(axes), most)
+    (data,), (scale,) = code.bytes_list.value, unit.float_list.value
+    if not 0 < scale < 1e6:
+        raise ValueError(f"its unit is {scale}")
+    integers = unpack(data, axes)
+    return (integers * scale if scale != 1 else integers).astype(field.dtype)
 
 
 def _decode_images(

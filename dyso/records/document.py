@@ -53,6 +53,10 @@ nested dictionary in tfds.
 
 - **WebP**, **PNG**: one lossless image per view in `bytes_list`.
 - **numbers**: `float_list` for floating point, `int64_list` for integers, in C order.
+- **packed**: numbers as multiples of `NAME/unit`, of the shape `NAME/shape`, in
+  `NAME/code`: the integers' differences along the first axis, of `mesh/vertices` then
+  along the second axis too; each difference n as 2 n, or -2 n - 1 if it is negative;
+  their four bytes as four planes, lowest first; compressed by zlib.
 - **text**: UTF-8 in `bytes_list`.
 - **depth**: one 16-bit grey PNG per view in `depth/code`, and the focal length f in
   pixels in `depth/focal_length`. The running sum along each row, modulo {modulus}, is

@@ -20,6 +20,7 @@ from dyso.records.depth import (
 )
 from dyso.records.fields import Field, fields_of
 from dyso.records.images import decode_image, encode_image
+from dyso.records.packed import pack, step_axes, unpack
 from dyso.spec import Spec
 
 
@@ -115,6 +116,65 @@ class DepthImage(_StoredImage):
         return tf.cast(tf.gather(tf.constant(Z), codes) * lengths, tf.float32)
 
 
+class PackedNumbers(tfds.features.FeatureConnector):
+    """An array of numbers, stored as in `dyso.records.packed`."""
+
+    def __init__(
+        self, *, shape: Sequence[int | None], dtype: str, doc: str | None = None
+    ):
+        """Takes the shape, None for sizes that vary, and the type of the values."""
+        super().__init__(doc=doc)
+        self._shape, self._kind = tuple(shape), dtype
+
+    def get_tensor_info(self) -> tfds.features.TensorInfo:
+        """Returns the type that a reader sees."""
+        return tfds.features.TensorInfo(shape=self._shape, dtype=np.dtype(self._kind))
+
+    def get_serialized_info(self) -> dict[str, tfds.features.TensorInfo]:
+        """Returns the type that the Example holds."""
+        axes = (len(self._shape),)
+        return {
+            "code": tfds.features.TensorInfo(shape=(), dtype=np.object_),
+            "shape": tfds.features.TensorInfo(shape=axes, dtype=np.int64),
+            "unit": tfds.features.TensorInfo(shape=(), dtype=np.float32),
+        }
+
+    def encode_example(self, example_data: dict[str, Any]) -> dict[str, Any]:
+        """Encodes `values` as multiples of `unit`."""
+        values, unit = example_data["values"], float(np.float32(example_data["unit"]))
+        return {"code": pack(values, unit), "shape": list(values.shape), "unit": unit}
+
+    def decode_example_np(self, example_data: dict[str, Any]) -> np.ndarray:
+        """Decodes the array without TensorFlow."""
+        integers = unpack(example_data["code"], [int(n) for n in example_data["shape"]])
+        return (integers * float(example_data["unit"])).astype(self._kind)
+
+    def decode_example(self, tfexample_data: Any) -> Any:
+        """Decodes the array in a TensorFlow graph, to the same values."""
+        raw = tf.io.decode_compressed(tfexample_data["code"], "ZLIB")
+        planes = tf.cast(tf.reshape(tf.io.decode_raw(raw, tf.uint8), [4, -1]), tf.int64)
+        weights = tf.constant([[1], [1 << 8], [1 << 16], [1 << 24]], tf.int64)
+        codes = tf.reduce_sum(planes * weights, axis=0)
+        half, odd = codes // 2, codes % 2
+        integers = tf.reshape(half * (1 - 2 * odd) - odd, tfexample_data["shape"])
+        for axis in reversed(step_axes(len(self._shape))):
+            integers = tf.cumsum(integers, axis=axis)
+        integers = tf.ensure_shape(integers, self._shape)
+        if not self._kind.startswith("float"):
+            return tf.cast(integers, self._kind)
+        unit = tf.cast(tfexample_data["unit"], tf.float64)
+        return tf.cast(tf.cast(integers, tf.float64) * unit, self._kind)
+
+    def to_json_content(self) -> dict[str, Any]:
+        """Returns the JSON kept in features.json."""
+        return {"shape": list(self._shape), "dtype": self._kind}
+
+    @classmethod
+    def from_json_content(cls, value: dict[str, Any]) -> PackedNumbers:
+        """Restores a feature from the result of `to_json_content`."""
+        return cls(shape=value["shape"], dtype=value["dtype"])
+
+
 def tfds_features(spec: Spec) -> tfds.features.FeaturesDict:
     """Returns the features of a spec's records."""
     nested: dict[str, Any] = {}
@@ -135,6 +195,8 @@ def _feature(field: Field, spec: Spec) -> tfds.features.FeatureConnector:
         "W": spec.resolution[1],
         "N": most if fewest == most else None,
         "T": spec.dynamics.steps,
+        "F": None,
+        "K": None,
     }
     shape: tuple[Any, ...] = tuple(sizes.get(axis, axis) for axis in field.shape)
     inner: tfds.features.FeatureConnector
@@ -145,6 +207,8 @@ def _feature(field: Field, spec: Spec) -> tfds.features.FeatureConnector:
             inner = tfds.features.Image(shape=shape[1:], encoding_format="png")
         case "depth":
             inner = DepthImage(shape=shape[1:])
+        case "packed":
+            return PackedNumbers(shape=shape, dtype=field.dtype, doc=field.meaning)
         case "text":
             inner = tfds.features.Text()
         case "values":

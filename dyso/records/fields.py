@@ -13,6 +13,7 @@ import numpy as np
 import dyso
 from dyso import geometry
 from dyso.records.depth import DEPTH_ERROR
+from dyso.records.packed import MESH_ERROR
 from dyso.render.views import Views
 from dyso.sampling.scene import Scene
 
@@ -25,9 +26,10 @@ class Field:
       name: its key; a slash nests it.
       dtype: dtype of the decoded values; `str` for text.
       shape: shape of the decoded values. Letters stand for V views, H x W pixels, N
-        objects and T dynamics steps.
+        objects, T dynamics steps, F faces and K vertices of the objects' meshes.
       encoding: `image`, a lossless image per view, see `dyso.records.images`; `depth`,
-        see `dyso.records.depth`; `values`, a list of numbers; `text`, UTF-8.
+        see `dyso.records.depth`; `packed`, compressed numbers, see
+        `dyso.records.packed`; `values`, a list of numbers; `text`, UTF-8.
       meaning: the values' meaning, with their frame and unit.
       value: computes the values from a scene and its rendered views.
       layer: the render layer of the field; None if every record has the field.
@@ -36,7 +38,7 @@ class Field:
     name: str
     dtype: str
     shape: tuple[str | int, ...]
-    encoding: Literal["image", "depth", "values", "text"]
+    encoding: Literal["image", "depth", "packed", "values", "text"]
     meaning: str
     value: Callable[[Scene, Views], Any]
     layer: str | None = None
@@ -79,6 +81,17 @@ def _pixels(scene: Scene, views: Views) -> np.ndarray:
     ids = np.arange(1, len(scene.objects) + 1)
     instance = _by_view(views.instance)
     return np.stack([(instance == i).sum((1, 2)) for i in ids])
+
+
+def surface_digits(surface: np.ndarray) -> np.ndarray:
+    """Returns faces [...] as [..., 3] uint8 in base 256, lowest digit first.
+
+    Raises:
+      ValueError: a face is too large for three digits.
+    """
+    if surface.max(initial=0) >= 1 << 24:
+        raise ValueError("the meshes have too many faces to be stored")
+    return np.stack([surface >> 8 * i & 255 for i in range(3)], -1).astype(np.uint8)
 
 
 def _signed(unit: np.ndarray) -> np.ndarray:
@@ -159,6 +172,62 @@ FIELDS: tuple[Field, ...] = (
             _by_view(views.object_coordinates) * 255
         ).astype(np.uint8),
         layer="object_coordinates",
+    ),
+    Field(
+        name="surface",
+        dtype="uint8",
+        shape=("V", "H", "W", 3),
+        encoding="image",
+        meaning=(
+            "1 + the row of `mesh/faces` that the pixel shows, in base 256: value 0 + "
+            "256 * value 1 + 65536 * value 2; 0 is background."
+        ),
+        value=lambda scene, views: surface_digits(_by_view(views.surface)),
+        layer="surface",
+    ),
+    Field(
+        name="mesh/faces",
+        dtype="int32",
+        shape=("F", 3),
+        encoding="packed",
+        meaning="The triangles of all objects: rows of `mesh/vertices`.",
+        value=lambda scene, views: views.mesh_faces,
+        layer="surface",
+    ),
+    Field(
+        name="mesh/instance",
+        dtype="uint8",
+        shape=("K",),
+        encoding="packed",
+        meaning="1 + the index in `objects` of the object that has the vertex.",
+        value=lambda scene, views: views.mesh_instance,
+        layer="surface",
+    ),
+    Field(
+        name="mesh/rest",
+        dtype="float32",
+        shape=("K", 3),
+        encoding="packed",
+        meaning=(
+            "Metres, the vertices of the rest shape in the object's own frame. `sizes` "
+            "and `object_coordinates` are those of this shape. Error of each "
+            f"coordinate at most {MESH_ERROR:g} of the object's size."
+        ),
+        value=lambda scene, views: views.mesh_rest,
+        layer="surface",
+    ),
+    Field(
+        name="mesh/vertices",
+        dtype="float32",
+        shape=("T", "K", 3),
+        encoding="packed",
+        meaning=(
+            "Metres, the vertices at each dynamics step in the object's own frame, "
+            "which moves as `objects/positions` and `objects/quaternions` say. Error "
+            f"of each coordinate at most {MESH_ERROR:g} of the object's size."
+        ),
+        value=lambda scene, views: views.mesh_vertices,
+        layer="surface",
     ),
     Field(
         name="intrinsics",

@@ -1,17 +1,21 @@
 """Ray casts spheres on a floor in a dome, for tests and benchmarks without a renderer.
 
 The views resemble rendered views in geometry and compressibility, at a thousandth of
-the cost.
+the cost. If the scene has the layer `surface`, the spheres are meshes, which deform as
+the scene says.
 """
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Int32
 
 from dyso import geometry
 from dyso.render.views import Views
-from dyso.sampling.scene import Scene
+from dyso.sampling.deformation import deformed
+from dyso.sampling.scene import Scene, SceneObject
 
 # Noise of the colour, in display values; a 128 x 128 view is then 25 KB as PNG.
 _GRAIN = 3.0
@@ -25,6 +29,9 @@ def synthetic_views(scene: Scene) -> Views:
     instance = np.zeros(shape, np.uint8)
     points = np.empty((*shape, 3))
     normal = np.empty((*shape, 3))
+    surface = np.zeros(shape, np.int32)
+    layers = scene.render.layers
+    sphere, faces = _icosahedron()
     for view, (step, camera) in zip(
         np.ndindex(layout.shape), layout.pairs, strict=True
     ):
@@ -32,6 +39,14 @@ def synthetic_views(scene: Scene) -> Views:
         depth[view], normal[view] = _surroundings(scene, origins, directions)
         for index, item in enumerate(scene.objects):
             centre = np.array(item.poses[step].position)
+            if "surface" in layers:
+                corners = _in_world(item, sphere, step)[faces]
+                near, face, across = _nearest(origins, directions, corners)
+                hit = near < depth[view]
+                depth[view][hit], normal[view][hit] = near[hit], across[hit]
+                instance[view][hit] = index + 1
+                surface[view][hit] = 1 + face[hit] + index * len(faces)
+                continue
             near, _ = _sphere(origins - centre, directions, item.size / 2)
             hit = (near > 0) & (near < depth[view])
             depth[view][hit] = near[hit]
@@ -42,7 +57,32 @@ def synthetic_views(scene: Scene) -> Views:
         points[view] = origins + directions * reached[..., None]
     ids = np.array([0, *(item.category_id for item in scene.objects)], np.uint8)
     poses = [item.poses for item in scene.objects]
-    layers = scene.render.layers
+    objects = range(len(scene.objects))
+    moved_to = np.array([[pose.position for pose in path] for path in poses])
+    mesh: dict[str, np.ndarray] = {}
+    if "surface" in layers:
+        rest = [sphere * (item.size / 2) for item in scene.objects]
+        moved = [
+            [_shaped(item, sphere, step) for step in range(scene.steps)]
+            for item in scene.objects
+        ]
+        for positions, item in zip(moved_to, scene.objects, strict=True):
+            for step, position in enumerate(positions):
+                vertices = _in_world(item, sphere, step)
+                turned = geometry.quaternion_to_matrix(
+                    np.array(item.poses[step].quaternion)
+                )
+                shaped = _shaped(item, sphere, step) @ turned.T
+                position[2] = (vertices - shaped)[0, 2]
+        mesh = {
+            "surface": surface,
+            "mesh_faces": np.concatenate([faces + i * len(sphere) for i in objects]),
+            "mesh_instance": np.repeat(
+                np.arange(1, len(rest) + 1, dtype=np.uint8), len(sphere)
+            ),
+            "mesh_rest": np.concatenate(rest).astype(np.float32),
+            "mesh_vertices": np.concatenate(moved, axis=1).astype(np.float32),
+        }
     return Views(
         color=_color(points, normal, scene.render_seed),
         depth=depth.astype(np.float32),
@@ -54,9 +94,17 @@ def synthetic_views(scene: Scene) -> Views:
             if "object_coordinates" in layers
             else None
         ),
-        positions=np.array([[pose.position for pose in path] for path in poses]),
+        positions=moved_to,
         quaternions=np.array([[pose.quaternion for pose in path] for path in poses]),
-        sizes=np.array([[item.size] * 3 for item in scene.objects]),
+        sizes=np.array(
+            [
+                np.ptp(sphere, axis=0) * (item.size / 2)
+                if "surface" in layers
+                else [item.size] * 3
+                for item in scene.objects
+            ]
+        ),
+        **mesh,
         timings={},
         versions={"renderer": "synthetic"},
     )
@@ -89,6 +137,70 @@ def _sphere(
     half = np.sqrt(np.maximum(squared, 0))
     hit = squared > 0
     return np.where(hit, along - half, 0), np.where(hit, along + half, 0)
+
+
+def _icosahedron() -> tuple[Float[np.ndarray, "K 3"], Int32[np.ndarray, "F 3"]]:
+    """Returns a mesh whose bounding box is from -1 to 1, and is closed."""
+    golden = (1 + 5**0.5) / 2
+    signs = [(a, b) for a in (-1, 1) for b in (-1, 1)]
+    vertices = np.array(
+        [np.roll((0, a, b * golden), axis) for axis in range(3) for a, b in signs]
+    )
+    edge = 2.001  # the length of its edges
+    near = np.linalg.norm(vertices[:, None] - vertices, axis=-1) < edge
+    faces = [
+        (a, b, c)
+        for a, b, c in itertools.combinations(range(12), 3)
+        if near[a, b] and near[b, c] and near[a, c]
+    ]
+    return vertices / golden, np.array(faces, np.int32)
+
+
+def _shaped(
+    item: SceneObject, sphere: Float[np.ndarray, "K 3"], step: int
+) -> Float[np.ndarray, "K 3"]:
+    rest = sphere * (item.size / 2)
+    if item.deformation is None:
+        return rest
+    half = np.full(3, item.size / 2)
+    shape = item.deformation.shapes[step]
+    return deformed(rest, half, item.deformation.axis, shape)
+
+
+def _in_world(
+    item: SceneObject, sphere: Float[np.ndarray, "K 3"], step: int
+) -> Float[np.ndarray, "K 3"]:
+    """Returns the vertices of a mesh that lies on the floor."""
+    pose = item.poses[step]
+    x, y, _ = pose.position
+    turned = geometry.pose_matrix(np.zeros(3), np.array(pose.quaternion))
+    vertices = geometry.transform(turned, _shaped(item, sphere, step))
+    return vertices + np.array([x, y, -vertices[:, 2].min()])
+
+
+def _nearest(
+    origins: Float[np.ndarray, "H W 3"],
+    directions: Float[np.ndarray, "H W 3"],
+    corners: Float[np.ndarray, "F 3 3"],
+) -> tuple[
+    Float[np.ndarray, "H W"], Int[np.ndarray, "H W"], Float[np.ndarray, "H W 3"]
+]:
+    """Returns the distance, face and normal where rays first hit one of the faces."""
+    a, b, c = corners.swapaxes(0, 1)
+    normal = np.cross(b - a, c - a)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    slope = directions @ normal.T  # [H, W, F]
+    slope = np.where(slope == 0, 1e-12, slope)
+    distance = ((a - origins[..., None, :]) * normal).sum(-1) / slope
+    where = origins[..., None, :] + distance[..., None] * directions[..., None, :]
+    inside = distance > 0
+    for start, end in ((a, b), (b, c), (c, a)):
+        inside &= (np.cross(end - start, where - start) * normal).sum(-1) >= 0
+    distance = np.where(inside, distance, np.inf)
+    face = distance.argmin(-1)
+    towards = normal[face]
+    away = (towards * directions).sum(-1, keepdims=True) > 0
+    return distance.min(-1), face, np.where(away, -towards, towards)
 
 
 def _surroundings(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dyso.render.views import OPTIONAL
 from dyso.sampling.scene import Scene
 
 SCENE_REASONS = ("asset", "unseen")
@@ -129,10 +130,18 @@ def read_arrays(path: Path, scene: Scene) -> dict[str, Any]:
         "quaternions": ((*poses, 4), np.float64),
         "sizes": ((len(scene.objects), 3), np.float64),
     }
-    vectors = {"normal", "object_coordinates"}
-    for name in vectors & {*scene.render.layers}:
+    for name in {"normal", "object_coordinates"} & {*scene.render.layers}:
         expected[name] = ((*pixels, 3), np.float32)
+    if "surface" in scene.render.layers:
+        faces, vertices = (len(arrays[name]) for name in ("mesh_faces", "mesh_rest"))
+        expected |= {
+            "surface": (pixels, np.int32),
+            "mesh_faces": ((faces, 3), np.int32),
+            "mesh_instance": ((vertices,), np.uint8),
+            "mesh_rest": ((vertices, 3), np.float32),
+            "mesh_vertices": ((scene.steps, vertices, 3), np.float32),
+        }
     actual = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if actual != expected:
         raise ValueError(f"arrays {actual}")
-    return dict.fromkeys(vectors) | arrays
+    return dict.fromkeys(OPTIONAL) | arrays

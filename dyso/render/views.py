@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int32, UInt8
 
 from dyso.spec import REQUIRED_LAYERS, Spec
 
@@ -17,6 +17,7 @@ class Views:
 
     T is the number of dynamics steps, N that of objects, and H x W that of pixels. C is
     the number of cameras per step: all cameras, or 1 if each step has its own camera.
+    The objects' meshes have F faces and K vertices.
 
     Attributes:
       color: sRGB display values after the view transform.
@@ -26,10 +27,18 @@ class Views:
       category: the instance's category id; 0 is background.
       normal: unit surface normals in the world frame, or None.
       object_coordinates: NOCS, the position within the object's bounding box in the
-        object frame, from 0 to 1 on each axis; 0 on the background; or None.
+        object frame, from 0 to 1 on each axis, in the rest shape; 0 on the background;
+        or None.
       positions: metres, the objects' true positions, with contact physics applied.
       quaternions: (w, x, y, z), the objects' true orientations.
-      sizes: metres, the sides of each object's bounding box in the object frame.
+      sizes: metres, the sides of each object's bounding box in the object frame, in its
+        rest shape.
+      surface: one plus the face of the meshes; 0 is background; or None.
+      mesh_faces: the vertices of each face of all objects; this and the next if
+        `surface` is not None.
+      mesh_instance: one plus the object of each vertex.
+      mesh_rest: metres in the object frame, the rest shape.
+      mesh_vertices: metres in the object frame, at each step.
       timings: seconds by stage. `cpu` is the CPU time of all stages, and `start` is the
         CPU time of starting the process, which is needed once for many scenes.
       versions: the versions of the packages that rendered, such as bpy, and the device.
@@ -44,12 +53,24 @@ class Views:
     positions: Float[np.ndarray, "N T 3"]
     quaternions: Float[np.ndarray, "N T 4"]
     sizes: Float[np.ndarray, "N 3"]
+    surface: Int32[np.ndarray, "T C H W"] | None = None
+    mesh_faces: Int32[np.ndarray, "F 3"] | None = None
+    mesh_instance: UInt8[np.ndarray, " K"] | None = None
+    mesh_rest: Float32[np.ndarray, "K 3"] | None = None
+    mesh_vertices: Float32[np.ndarray, "T K 3"] | None = None
     timings: dict[str, float]
     versions: dict[str, str]
 
     def arrays(self) -> dict[str, Any]:
         """Returns the arrays that are not None, by name."""
         return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+
+
+OPTIONAL = (
+    *("normal", "object_coordinates", "surface"),
+    *("mesh_faces", "mesh_instance", "mesh_rest", "mesh_vertices"),
+)
+"""The arrays that are None unless `render.layers` name their layer."""
 
 
 def image_bytes(spec: Spec) -> int:

@@ -9,15 +9,26 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso.sampling.cameras import Trajectory, sample_cameras
+from dyso.sampling.deformation import reach, sample_deformation
 from dyso.sampling.dynamics import Motion, sample_initial_velocity, sample_motion
 from dyso.sampling.materials import sample_material
 from dyso.sampling.poses import DECIMALS, pose, vector
 from dyso.sampling.rng import Streams
-from dyso.sampling.scene import Background, Camera, Physics, Scene, SceneObject
+from dyso.sampling.scene import (
+    Background,
+    Camera,
+    Deformation,
+    Physics,
+    Scene,
+    SceneObject,
+)
 from dyso.sampling.visibility import sampled_fault
 from dyso.spec import Asset, ResolvedSpec, Spec
 
-_STREAMS = {"cameras": ["cameras"], "dynamics": ["placement", "dynamics"]}
+_STREAMS = {
+    "cameras": ["cameras"],
+    "dynamics": ["placement", "dynamics", "deform"],
+}
 """The streams of each factor that twins may share."""
 
 
@@ -93,6 +104,15 @@ def _sample(
     )
     assets = _choose_objects(streams.named("object"), resolved, split)
     half = np.stack([_half_sides(asset, spec.objects.size) for asset in assets])
+    deformations: list[Deformation | None] = [None] * len(assets)
+    if spec.dynamics.deform.any:
+        rng = streams.named("deform")
+        for i, sides in enumerate(half):
+            deformation = sample_deformation(
+                rng, spec.dynamics.deform, spec.dynamics.steps, sides
+            )
+            # From here on, the box is one that holds the object at every step.
+            deformations[i], half[i] = deformation, reach(sides, deformation)
     dynamics = streams.named("dynamics")
     upright = np.array([resolved.objects.stands(asset) for asset in assets])
     motion = sample_motion(
@@ -111,7 +131,9 @@ def _sample(
         index=index,
         attempt=attempt,
         resolution=spec.resolution,
-        objects=_objects(streams.named("material"), resolved, assets, motion),
+        objects=_objects(
+            streams.named("material"), resolved, assets, motion, deformations
+        ),
         contact=spec.dynamics.contact,
         settle_time=spec.dynamics.settle_time,
         physics=_physics(dynamics, spec, motion),
@@ -146,6 +168,7 @@ def _objects(
     resolved: ResolvedSpec,
     assets: list[Asset],
     motion: Motion,
+    deformations: list[Deformation | None],
 ) -> tuple[SceneObject, ...]:
     return tuple(
         SceneObject(
@@ -155,9 +178,10 @@ def _objects(
             size=resolved.spec.objects.size,
             poses=tuple(map(pose, positions, quaternions)),
             material=None if asset.textured else sample_material(rng),
+            deformation=deformation,
         )
-        for asset, positions, quaternions in zip(
-            assets, motion.positions, motion.quaternions, strict=True
+        for asset, positions, quaternions, deformation in zip(
+            assets, motion.positions, motion.quaternions, deformations, strict=True
         )
     )
 

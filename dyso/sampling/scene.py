@@ -51,6 +51,49 @@ class Material:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How an object differs from its rest shape at one step.
+
+    See `dyso.sampling.deformation` for the meaning of the numbers.
+
+    Attributes:
+      bend: radians, towards the two sides of the box that follow the axis.
+      twist: radians.
+      taper: share of the width.
+      squash: logarithm of the change in length.
+      lattice: 27 moves in shares of the box's sides, x slowest, z fastest; or none.
+    """
+
+    bend: tuple[float, float]
+    twist: float
+    taper: float
+    squash: float
+    lattice: tuple[Vector, ...]
+
+    def __post_init__(self) -> None:
+        """Checks the number of control points.
+
+        Raises:
+          ValueError: there are neither 27 nor none.
+        """
+        if len(self.lattice) not in (0, 27):
+            raise ValueError("a lattice must have 27 control points")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deformation:
+    """How an object changes its shape.
+
+    Attributes:
+      axis: the longest side of its bounding box: 0 for x, 1 for y, 2 for z.
+      shapes: one per dynamics step.
+    """
+
+    axis: Literal[0, 1, 2]
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneObject:
     """One object.
 
@@ -65,6 +108,7 @@ class SceneObject:
       poses: object to world, one per dynamics step. The worker computes the exact
         height of contact, settling and, with `physics`, all poses after the first.
       material: replaces the mesh's own material; None keeps it.
+      deformation: None for rigid objects.
     """
 
     asset_id: str
@@ -73,6 +117,16 @@ class SceneObject:
     size: float
     poses: tuple[Pose, ...]
     material: Material | None
+    deformation: Deformation | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that there is a shape for every pose.
+
+        Raises:
+          ValueError: there is not.
+        """
+        if self.deformation and len(self.deformation.shapes) != len(self.poses):
+            raise ValueError("a deformation must have one shape per dynamics step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +262,9 @@ class Scene:
         for name in ("paired", "physics"):
             if not values[name]:
                 del values[name]
+        for item in values["objects"]:
+            if item["deformation"] is None:
+                del item["deformation"]
         if values["render"]["shortcut"]:
             del values["render"]["shortcut"]
         if values["background"]["ground_seed"] is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
@@ -14,8 +14,42 @@ from dyso.spec.values import (
     FrameRate,
     Metres,
     MetresRange,
+    ShareRange,
     SpeedRange,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deform:
+    """How objects change their shapes. Each key is the largest change between steps.
+
+    All act along the longest side of an object's bounding box, in the order lattice,
+    squash, taper, twist, bend; at 0 they do nothing.
+
+    Attributes:
+      motion: `smooth`: shapes change smoothly from step to step, around the rest shape.
+        `jitter`: each step has a random shape of its own.
+      bend: degrees between the two ends. Thick objects fold at more than about 90.
+      twist: degrees between the two ends, about the longest side.
+      taper: how much wider one end becomes, and the other narrower; share of the width.
+      squash: logarithm of the change in length; volumes stay.
+      lattice: share of the bounding box's sides by which each of 3 x 3 x 3 control
+        points moves. Shapes may fold at more than about 0.1.
+    """
+
+    motion: Literal["smooth", "jitter"] = "smooth"
+    bend: DegreesRange = (0.0, 0.0)
+    twist: DegreesRange = (0.0, 0.0)
+    taper: ShareRange = (0.0, 0.0)
+    squash: ShareRange = (0.0, 0.0)
+    lattice: ShareRange = (0.0, 0.0)
+    __pydantic_config__ = STRICT
+
+    @property
+    def any(self) -> bool:
+        """Whether objects change their shapes."""
+        ranges = self.bend, self.twist, self.taper, self.squash, self.lattice
+        return max(high for _, high in ranges) > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +82,9 @@ class Dynamics:
       spin: degrees per second at step 0, about a random axis, for `physics`.
       frame_rate: dynamics steps per second, for `physics`.
       settle_time: seconds of physics for `settle`, and for each step of `stable`.
+      deform: how objects change their shapes; needs the layer `surface`. They touch the
+        floor in their changed shapes. Physics moves them in their rest shapes, and then
+        lifts out of the floor what is below it.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
@@ -63,4 +100,5 @@ class Dynamics:
     spin: DegreesRange = (0.0, 180.0)
     frame_rate: FrameRate = 30
     settle_time: Annotated[float, Ge(LEAST), Le(60)] = 4.0
+    deform: Deform = field(default_factory=Deform)
     __pydantic_config__ = STRICT

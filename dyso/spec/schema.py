@@ -50,7 +50,7 @@ def _distinct(value: tuple[str, ...]) -> bool:
 
 
 Layer = Literal[
-    "color", "depth", "instance", "category", "normal", "object_coordinates"
+    "color", "depth", "instance", "category", "normal", "object_coordinates", "surface"
 ]
 LAYERS: tuple[str, ...] = get_args(Layer)
 REQUIRED_LAYERS: tuple[Layer, ...] = ("color", "depth", "instance", "category")
@@ -175,7 +175,8 @@ class Render:
         places stay darker without going black.
       layers: the layers kept of every view; the first four are required. `normal` is
         in the world frame; `object_coordinates` are NOCS, the position in the object's
-        bounding box.
+        bounding box, in its rest shape; `surface` is the face of the objects' meshes,
+        which then are in the record too, at every dynamics step.
     """
 
     samples: Annotated[int, Ge(1), Le(65_536)] = 32
@@ -200,8 +201,8 @@ class Spec:
       resolution: height and width in pixels.
       twins: what scenes 2k and 2k + 1 of a split share, to measure how latents transfer
         from one to the other. `cameras`: pattern, positions, orientations and lenses.
-        `dynamics`: the object's positions on the floor and its rotations. Nothing else
-        is shared; empty makes all scenes independent.
+        `dynamics`: the object's positions on the floor, its rotations and changes of
+        shape. Nothing else is shared; empty makes all scenes independent.
       max_failed: share of the scenes that may fail to render; above it, the job ends
         with an error. No scene depends on it.
     """
@@ -262,6 +263,11 @@ class Spec:
             raise ValueError(
                 f"dynamics.contact: must be free where dynamics.motion is physics, "
                 f"which decides what touches the floor; got {self.dynamics.contact}"
+            )
+        if self.dynamics.deform.any and "surface" not in self.render.layers:
+            raise ValueError(
+                "render.layers: must have surface where dynamics.deform changes "
+                "shapes, or nothing tells where their points move"
             )
         if "dynamics" in self.twins and (
             self.objects.count != (1, 1)

@@ -152,6 +152,7 @@ _Elevation = Annotated[float, Ge(-90), Le(90)]
 _Pixels = Annotated[int, Ge(8), Le(8192)]
 CountRange = Annotated[tuple[_Count, _Count], Predicate(_ordered), Pair()]
 MetresRange = Annotated[tuple[Metres, Metres], Predicate(_ordered), Pair()]
+ShareRange = Annotated[tuple[Share, Share], Predicate(_ordered), Pair()]
 PositiveMetresRange = Annotated[
     tuple[PositiveMetres, PositiveMetres], Predicate(_ordered), Pair()
 ]

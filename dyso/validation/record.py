@@ -15,6 +15,7 @@ from dyso.sampling.scene import Scene
 from dyso.spec import ResolvedSpec, UserError
 from dyso.validation.edges import straight_step
 from dyso.validation.geometry import Agreement, agreement
+from dyso.validation.meshes import mesh_faults
 
 # Fields that the record's `scene` determines.
 _FROM_SCENE = (
@@ -80,6 +81,7 @@ def check_record(data: bytes, resolved: ResolvedSpec, split: str) -> Finding:
         _follows_from_scene,
         _images,
         _poses,
+        _meshes,
     ):
         new = list(check(record, scene, resolved, split))
         faults += new
@@ -118,9 +120,11 @@ def _shapes(
         "N": len(scene.objects),
         "H": height,
         "W": width,
+        "F": len(record.get("mesh/faces", ())),
+        "K": len(record.get("mesh/instance", ())),
     }
     for field in records.fields_of(spec.render.layers):
-        expected = tuple(sizes.get(axis) or axis for axis in field.shape)
+        expected = tuple(sizes.get(axis, axis) for axis in field.shape)
         if field.name not in record:
             yield f"{field.name}: is missing"
         elif record[field.name].shape != expected:
@@ -168,6 +172,11 @@ def _follows_from_spec(
         ("dome_radius", background.dome_radius, spec.backgrounds.dome_radius),
         ("dome_height", background.dome_height, spec.backgrounds.dome_height),
         ("physics", scene.physics is not None, spec.dynamics.motion == "physics"),
+        (
+            "deformation",
+            any(item.deformation is not None for item in scene.objects),
+            spec.dynamics.deform.any,
+        ),
     ):
         if value != expected:
             yield f"scene: {name}: is {value!r}, but the spec has {expected!r}"
@@ -266,6 +275,13 @@ def _poses(
     wrong = np.maximum(turned.max(-1), moved[..., :2].max(-1)) > _POSE_ERROR
     for i, step in np.argwhere(wrong):
         yield f"objects: pose of object {i} at dynamics step {step}: differs from scene"
+
+
+def _meshes(
+    record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
+) -> Iterator[str]:
+    if "surface" in record:
+        yield from mesh_faults(record, scene)
 
 
 def _disagreements(proof: Agreement) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dyso import geometry
+from dyso.records.fields import surface_digits
 from dyso.render import Views
 from dyso.sampling.scene import Scene
 from dyso.spec import LAYERS, UserError
@@ -24,7 +25,8 @@ def write_scene(folder: Path, scene: Scene, views: Views, form: str) -> list[Pat
     """Writes a scene's views, scene.json and poses.json; returns the files' paths.
 
     - `png`: one folder per layer. Depth is 16 bit, in millimetres; a component n of a
-      normal is stored as 128 + 127 n, an object coordinate c as 255 c.
+      normal is stored as 128 + 127 n, an object coordinate c as 255 c, a surface as in
+      records. The meshes are in `npz` alone.
     - `exr`: one float32 file per view. R, G and B are the display values made linear,
       as viewers expect; Z is the Euclidean distance in metres; other layers are stored
       unchanged.
@@ -102,6 +104,8 @@ def _as_png(layer: str, values: np.ndarray) -> np.ndarray:
         return (np.rint(values * 127) + 128).astype(np.uint8)
     if layer == "object_coordinates":
         return np.rint(values * 255).astype(np.uint8)
+    if layer == "surface":
+        return surface_digits(values)
     return values
 
 
@@ -124,8 +128,9 @@ def _channels(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "RGB": to_linear(layers["color"] / 255).astype(np.float32),
         "Z": layers["depth"],
     }
-    for layer in ("instance", "category"):
-        channels[layer] = layers[layer].astype(np.uint32)
+    for layer in ("instance", "category", "surface"):
+        if layer in layers:
+            channels[layer] = layers[layer].astype(np.uint32)
     for layer in ("normal", "object_coordinates"):
         if layer in layers:
             for i, axis in enumerate("XYZ"):

@@ -29,7 +29,8 @@ def picture(
     """Converts a layer of a decoded record to RGB images.
 
     Depth is shown on a logarithmic scale, light for near and dark for far, common to
-    all of `values`. Each id has its own colour; the background is dark grey.
+    all of `values`. Each id has its own colour, and so has each face of `surface`; the
+    background is dark grey.
 
     Args:
       layer: one of `dyso.spec.LAYERS`.
@@ -41,6 +42,13 @@ def picture(
         ids = values[..., 0]
         colors = _palette(_IDS)[(ids.astype(np.int64) - 1) % len(_IDS)]
         return np.where(ids[..., None] > 0, colors, np.uint8(NOTHING))
+    if layer == "surface":
+        # An odd factor scatters the faces over all colours, and keeps them distinct.
+        faces = values.astype(np.uint32) @ np.array([1, 1 << 8, 1 << 16], np.uint32)
+        mixed = faces * np.uint32(0x9E3779) & np.uint32(0xFFFFFF)
+        colors = np.stack([mixed >> shift & 255 for shift in (0, 8, 16)], axis=-1)
+        shown = np.where(faces[..., None] > 0, 64 + colors * 3 // 4, NOTHING)
+        return shown.astype(np.uint8)
     return values
 
 

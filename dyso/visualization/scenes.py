@@ -113,7 +113,7 @@ def load(dataset: Dataset, split: str, index: int) -> SceneView:
 
 
 def _shaped(name: str, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    small = fitted(images, SIDE, smooth=name not in ("instance", "category"))
+    small = fitted(images, SIDE, smooth=name not in ("instance", "category", "surface"))
     return small.reshape(*shape, *small.shape[1:])
 
 

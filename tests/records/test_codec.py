@@ -15,7 +15,7 @@ from dyso import geometry, records
 from dyso.records.document import document
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
-from dyso.spec import UserError
+from dyso.spec import Objects, UserError
 
 
 def by_view(array):
@@ -50,7 +50,7 @@ def test_every_field_has_the_type_and_shape_of_the_table(whole, data):
     scene, _ = whole
     decoded = records.decode(data)
     assert list(decoded) == [field.name for field in records.FIELDS]
-    axes = {"V": 25, "H": 48, "W": 64, "N": 2, "T": 5}
+    axes = {"V": 25, "H": 48, "W": 64, "N": 2, "T": 5, "F": 40, "K": 24}
     for field in records.FIELDS:
         value = decoded[field.name]
         assert value.shape == tuple(axes.get(axis, axis) for axis in field.shape)
@@ -62,8 +62,10 @@ def test_every_field_has_the_type_and_shape_of_the_table(whole, data):
     assert versions["renderer"] == "synthetic"
 
 
-def test_depth_cameras_and_poses_agree_on_where_objects_are(data):
-    decoded = records.decode(data)
+def test_depth_cameras_and_poses_agree_on_where_objects_are(make_resolved):
+    spheres = make_resolved(resolution=(48, 64), objects=Objects(count=(2, 2)))
+    scene = sample_scene(spheres, "train", 0)
+    decoded = records.decode(records.encode(scene, synthetic_views(scene)))
     points = geometry.unproject(
         decoded["depth"][..., 0], decoded["intrinsics"], decoded["extrinsics"]
     )

@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 
 from dyso.spec import (
+    LAYERS,
     Backgrounds,
     Cameras,
+    Deform,
+    Dynamics,
     Objects,
     Patterns,
+    Render,
     Rig,
     Spec,
     UserError,
@@ -72,6 +76,18 @@ def test_the_identity_is_that_of_earlier_datasets(resolved):
 
 def test_the_identity_of_earlier_videos_stays(videos):
     assert videos.hash == "1db75819fddaf84d"
+
+
+def test_changes_of_shape_are_part_of_the_identity_once_they_are_set(make_resolved):
+    render = Render(layers=LAYERS)
+
+    def identity(**deform):
+        dynamics = Dynamics(deform=Deform(**deform))
+        return make_resolved(dynamics=dynamics, render=render).hash
+
+    assert identity() == make_resolved(render=render).hash
+    assert identity(bend=(0.0, 30.0)) != identity()
+    assert identity(motion="jitter") != identity()
 
 
 def test_the_identity_stays_when_a_key_is_renamed(make_resolved):

@@ -477,3 +477,18 @@ def test_invalid_resolved_specs_are_refused(tmp_path, text):
         load_resolved(path)
     with pytest.raises(UserError, match="cannot be read"):
         load_resolved(tmp_path / "none.json")
+
+
+def test_shapes_change_only_where_the_surface_is_kept(tmp_path):
+    deform = "dynamics:\n  deform: {bend: 30}\n"
+    [line] = errors(tmp_path, MINIMAL + deform)
+    assert "render.layers: must have surface where dynamics.deform changes" in line
+    layers = "render: {layers: [color, depth, instance, category, surface]}\n"
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + deform + layers)
+    assert load_spec(path).dynamics.deform.bend == (30, 30)
+    # At 0, nothing deforms.
+    path.write_text(MINIMAL + "dynamics:\n  deform: {bend: 0, motion: jitter}\n")
+    assert not load_spec(path).dynamics.deform.any
+    [line] = errors(tmp_path, MINIMAL + "dynamics:\n  deform: {taper: 1.5}\n")
+    assert "dynamics.deform.taper" in line

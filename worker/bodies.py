@@ -1,0 +1,178 @@
+"""Objects that change their shapes: their meshes at every dynamics step.
+
+The rest mesh is refined where its edges are long, or they could not bend. At each step,
+Blender's mesh gets the deformed vertices, so that Cycles renders what rays are cast at.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
+
+import bmesh
+import bpy
+import numpy as np
+
+from dyso.geometry import quaternion_to_matrix
+from dyso.sampling.deformation import deformed
+from dyso.sampling.scene import Deformation
+
+from .errors import AssetError
+from .mesh_limits import MAX_TRIANGLES
+from .meshes import ObjectMesh, corner_normals
+
+REST = "rest"
+"""The attribute of Blender's mesh with the positions in the rest shape."""
+FINEST = 1 / 16  # of the longest side; longer edges are cut in two
+KEPT = 1 << 20  # triangles of an object's meshes at several steps that are kept
+MOST_NUMBERS = 1 << 27
+"""Vertices times steps of a scene's meshes, or the record would be too large."""
+
+
+class Body:
+    """An object of a scene, rigid or not.
+
+    Attributes:
+      rest: the mesh in its rest shape.
+    """
+
+    def __init__(
+        self,
+        blender_object: bpy.types.Object,
+        rest: ObjectMesh,
+        deformation: Deformation | None,
+    ):
+        """Takes the normalized Blender object and its mesh.
+
+        Args:
+          blender_object: its mesh is in the rest shape.
+          rest: the same mesh.
+          deformation: None for a rigid object.
+        """
+        self.rest, self._deformation = rest, deformation
+        self._data = blender_object.data
+        self._kept: OrderedDict[int, ObjectMesh] = OrderedDict()
+        self._shown: int | None = None
+        if deformation is not None:
+            attribute = self._data.attributes.new(REST, "FLOAT_VECTOR", "POINT")
+            attribute.data.foreach_set("vector", _flat(rest.vertices))
+
+    @property
+    def deforms(self) -> bool:
+        """Whether the object changes its shape."""
+        return self._deformation is not None
+
+    def vertices(self, step: int) -> np.ndarray:
+        """Returns the vertices [n, 3] in the object's frame, metres."""
+        if self._deformation is None:
+            return self.rest.vertices
+        shape = self._deformation.shapes[step]
+        half, axis = self.rest.sizes / 2, self._deformation.axis
+        # As Blender keeps them.
+        moved = deformed(self.rest.vertices, half, axis, shape).astype(np.float32)
+        return moved.astype(float)
+
+    def show(self, step: int) -> ObjectMesh:
+        """Returns the mesh at a step, and has Blender render it."""
+        if self._deformation is None:
+            return self.rest
+        mesh = self._kept.get(step)
+        vertices = self.vertices(step) if mesh is None else mesh.vertices
+        if self._shown != step:
+            self._data.vertices.foreach_set("co", _flat(vertices))
+            self._data.update()
+            self._shown = step
+        if mesh is None:
+            mesh = replace(
+                self.rest,
+                vertices=vertices,
+                normals=corner_normals(self._data),
+                rest=self.rest.vertices,
+            )
+            if (len(self._kept) + 1) * len(mesh.triangles) > KEPT and self._kept:
+                self._kept.popitem(last=False)
+            self._kept[step] = mesh
+        return mesh
+
+    def lowest(self, quaternions: np.ndarray) -> np.ndarray:
+        """Returns the lowest z [T] at the origin, at every step, rotated by [T, 4]."""
+        down = quaternion_to_matrix(quaternions)[:, 2]
+        if self._deformation is None:
+            return (down @ self.rest.points.T).min(-1)
+        used = np.unique(self.rest.triangles)
+        return np.array(
+            [(self.vertices(step)[used] @ z).min() for step, z in enumerate(down)]
+        )
+
+    def reach(self, steps: int) -> np.ndarray:
+        """Returns the sides [3] of a box around the origin that holds every step."""
+        if self._deformation is None:
+            return self.rest.sizes
+        used = np.unique(self.rest.triangles)
+        return 2 * np.max(
+            [abs(self.vertices(step)[used]).max(0) for step in range(steps)], axis=0
+        )
+
+
+def refine(blender_object: bpy.types.Object, asset_id: str) -> None:
+    """Cuts edges until none is longer than `FINEST` of the mesh's longest side.
+
+    Raises:
+      AssetError: the mesh has too many triangles.
+    """
+    mesh = bmesh.new()
+    try:
+        mesh.from_mesh(blender_object.data)
+        places = np.array([vertex.co for vertex in mesh.verts])
+        if not len(places) or not np.isfinite(places).all():
+            return  # `normalize` reports it
+        longest = FINEST * np.ptp(places, axis=0).max()
+        while edges := [e for e in mesh.edges if e.calc_length() > longest]:
+            # A cut of an edge adds at most two triangles to each of its faces.
+            if len(mesh.faces) + 4 * len(edges) > MAX_TRIANGLES:
+                raise AssetError(asset_id, "the mesh has too many triangles to deform")
+            bmesh.ops.subdivide_edges(mesh, edges=edges, cuts=1, use_grid_fill=True)
+        mesh.to_mesh(blender_object.data)
+    finally:
+        mesh.free()
+
+
+def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
+    """Returns the meshes of all objects as one, as `Views` has them.
+
+    Vertices at the same place of the rest shape of an object become one.
+
+    Raises:
+      AssetError: there are more than `MOST_NUMBERS` vertices in all steps.
+    """
+    faces, instance, rest, vertices = [], [], [], []
+    count = 0
+    for number, body in enumerate(bodies, start=1):
+        triangles = body.rest.triangles
+        used, corners = np.unique(triangles, return_inverse=True)
+        _, first, same = np.unique(
+            body.rest.vertices[used], axis=0, return_index=True, return_inverse=True
+        )
+        # In the mesh's own order, whose neighbours are near, which compresses better.
+        order = np.argsort(first)
+        place = np.empty(len(order), int)
+        place[order] = np.arange(len(order))
+        kept = used[first[order]]
+        faces.append(place[same.ravel()][corners.reshape(-1, 3)] + count)
+        instance.append(np.full(len(kept), number))
+        rest.append(body.rest.vertices[kept])
+        if (count + len(kept)) * steps > MOST_NUMBERS:
+            raise AssetError("", "the scene's meshes have too many vertices to keep")
+        vertices.append([body.vertices(step)[kept] for step in range(steps)])
+        count += len(kept)
+    return {
+        "mesh_faces": np.concatenate(faces).astype(np.int32),
+        "mesh_instance": np.concatenate(instance).astype(np.uint8),
+        "mesh_rest": np.concatenate(rest).astype(np.float32),
+        "mesh_vertices": np.concatenate(vertices, axis=1).astype(np.float32),
+    }
+
+
+def _flat(vertices: np.ndarray) -> Any:
+    return vertices.astype(np.float32).ravel()
