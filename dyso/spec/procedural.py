@@ -19,7 +19,10 @@ from typing import Any, ClassVar, Self, overload
 from dyso.spec.asset import Asset, Vector
 
 VERSION = 1
-"""Of the generator: what it makes of the same number changes with it."""
+"""Of the generator: what it makes of the same number changes with it.
+
+Objects also stand in environments, whose version then rises too.
+"""
 Range = tuple[float, float]
 
 # Of each category: width (x) and height (z), in any unit, and the depth (y) as a share
@@ -185,7 +188,7 @@ class ProceduralCatalog:
         }
 
 
-ENVIRONMENTS_VERSION = 1
+ENVIRONMENTS_VERSION = 2
 """Of the generator of environments."""
 
 

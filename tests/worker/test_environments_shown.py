@@ -40,7 +40,7 @@ def test_a_scene_shows_the_environment_that_it_names(tmp_path, monkeypatch):
     with Renderer(objects=objects, backgrounds=backgrounds, timeout=500) as renderer:
         first = renderer.render(scene)
         second = renderer.render(dataclasses.replace(scene, background=other))
-        with pytest.raises(RenderError, match="not among procedural:environments:1:0"):
+        with pytest.raises(RenderError, match="not among procedural:environments:2:0"):
             renderer.render(dataclasses.replace(scene, background=wrong))
     assert len([*tmp_path.glob("dyso/assets/content/*/environment.exr")]) == 2
     assert not np.array_equal(first.color, second.color)

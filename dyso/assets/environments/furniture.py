@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from dyso.assets.environments.facades import covered, plain
-from dyso.assets.environments.functions import Noise, cell_value, circle, step
-from dyso.assets.environments.solids import (
-    Hits,
-    Solid,
-    Surface,
-    box,
-    column,
-    ellipsoid,
-    wedge,
-)
+from dyso.assets.environments.functions import Noise, cell_value, circle
+from dyso.assets.environments.pieces import Design, Piece
+from dyso.assets.environments.solids import Hits, Solid, Surface, box, wedge
 from dyso.assets.environments.surfaces import Ground, carpet, grey, paint, planks
 from dyso.assets.procedural.draw import Draw
+
+SMALL = {
+    "boat": (0.14, 0.4, 0.3),
+    "bowl": (0.32, 0.32, 0.13),
+    "house": (0.26, 0.3, 0.28),
+    "lamp": (0.28, 0.28, 0.5),
+    "plant": (0.28, 0.28, 0.36),
+    "vase": (0.18, 0.18, 0.34),
+}
+"""Metres of what stands on tables; see `Design`."""
+Seats = Sequence[tuple[float, float, float]]
+"""Of each chair: x, y and turn, from the table."""
 
 
 class Furniture:
@@ -69,31 +74,41 @@ class Furniture:
                     sign * w * 0.3, -0.15, (0.42, 0.2, 0.4), pillow, 0.48, 0.7
                 )
 
-    def table(self, w: float, depth: float, h: float) -> Iterator[Solid]:
-        """Yields a table."""
-        d = self.draw
-        top = covered(planks(d, 0.15)) if d.chance(0.7) else plain(grey(0.7))
-        leg = plain(paint(d, d.pick(("wood", "metal"))) * 0.6)
-        yield self.put(0, 0, (w, depth, 0.05), top, h - 0.05)
-        for sx in (-1, 1):
-            for sy in (-1, 1):
-                at = sx * (w / 2 - 0.08), sy * (depth / 2 - 0.08)
-                yield self.put(*at, (0.06, 0.06, h - 0.05), leg)
+    def stand(
+        self,
+        design: Design,
+        base: float = 0.0,
+        x: float = 0.0,
+        y: float = 0.0,
+        turn: float = 0.0,
+    ) -> Piece:
+        """Returns an object of a grammar, turned in the piece's own frame."""
+        c, s = circle(self.yaw)
+        at = self.x + c * x - s * y, self.y + s * x + c * y
+        return Piece(design, *at, self.yaw + turn, base)
 
-    def chair(self) -> Iterator[Solid]:
-        """Yields a chair."""
-        d = self.draw
-        seat = plain(paint(d, d.pick(("fabric", "paint", "wood"))))
-        leg = plain(grey(0.12))
-        yield self.put(0, 0, (0.46, 0.46, 0.06), seat, 0.42)
-        yield self.put(0, -0.21, (0.44, 0.05, 0.48), seat, 0.48)
-        for sx in (-0.19, 0.19):
-            for sy in (-0.19, 0.19):
-                yield self.put(sx, sy, (0.04, 0.04, 0.42), leg)
+    def set(self, table: Design, chair: Design, seats: Seats) -> Iterator[Piece]:
+        """Yields a table, and chairs that look at it."""
+        yield self.stand(table)
+        for x, y, turn in seats:
+            yield self.stand(chair, 0.0, x, y, turn)
 
-    def desk(self) -> Iterator[Solid]:
+    def small(self, base: float, *categories: str) -> Piece:
+        """Returns a small thing that stands on something."""
+        category = self.draw.pick(categories)
+        design = Design(category, self.draw, SMALL[category], self.draw.real(0.8, 1.3))
+        return self.stand(design, base, turn=self.draw.real(-3, 3))
+
+    def side_table(self) -> Iterator[Piece]:
+        """Yields a small table with something on it."""
+        table = Design("table", self.draw, (0.6, 0.5, self.draw.real(0.5, 0.65)))
+        yield self.stand(table)
+        yield self.small(table.sides[2], "lamp", "vase", "plant", "bowl")
+
+    def desk(self, table: Design, chair: Design) -> Iterator[Solid | Piece]:
         """Yields a desk with a screen and a chair."""
-        yield from self.table(1.6, 0.8, 0.74)
+        h = table.sides[2]
+        yield from self.set(table, chair, [(0.0, 0.75, math.pi)])
         black = plain(grey(0.02))
         glow = paint(self.draw, "paint") * 0.35
 
@@ -103,16 +118,8 @@ class Furniture:
             own = np.where(on[:, None], glow * (1 + 1.5 * text[:, None]), 0.0)
             return np.full_like(hits.normal, 0.02), own.astype(np.float32)
 
-        yield self.put(0, -0.15, (0.6, 0.03, 0.36), screen, 0.9)
-        yield self.put(0, -0.15, (0.06, 0.06, 0.2), black, 0.74)
-        c, s = circle(self.yaw)
-        chair = Furniture(
-            self.draw.named("chair"),
-            self.x - s * 0.75,
-            self.y + c * 0.75,
-            self.yaw + math.pi,
-        )
-        yield from chair.chair()
+        yield self.put(0, -0.15, (0.6, 0.03, 0.36), screen, h + 0.16)
+        yield self.put(0, -0.15, (0.06, 0.06, 0.2), black, h)
 
     def shelf(self, w: float, h: float) -> Iterator[Solid]:
         """Yields shelves of books."""
@@ -143,7 +150,7 @@ class Furniture:
 
         yield self.put(0, 0, (w, 0.32, h), surface)
 
-    def cabinet(self, w: float, h: float) -> Iterator[Solid]:
+    def cabinet(self, w: float, h: float) -> Iterator[Solid | Piece]:
         """Yields a cabinet with doors."""
         base = paint(self.draw, self.draw.pick(("wood", "wall", "paint"))) * 0.85
         door = self.draw.real(0.4, 0.7)
@@ -158,34 +165,18 @@ class Furniture:
             return albedo.astype(np.float32), np.zeros_like(albedo, np.float32)
 
         yield self.put(0, 0, (w, 0.45, h), surface)
+        if self.draw.chance(0.7):
+            yield self.small(h, "lamp", "vase", "plant", "bowl", "house", "boat")
 
-    def plant(self) -> Iterator[Solid]:
-        """Yields a plant in a pot."""
-        d = self.draw
-        pot = plain(paint(d, d.pick(("earth", "ceramic", "wall"))))
-        yield column(self.x, self.y, 0.2, 0.42, pot, top=1.2)
-        leaf = plain(paint(d, "leaf") * 0.7, Noise(d, "leaf"))
-        for index in range(7):
-            c, s = circle(d.real(-math.pi, math.pi))
-            out = d.real(0.0, 0.3)
-            size = d.real(0.16, 0.34)
-            axes = size, size, size * d.real(0.7, 1.3)
-            yield ellipsoid(
-                self.x + c * out, self.y + s * out, axes, leaf, base=0.4 + 0.16 * index
-            )
+    def plant(self) -> Iterator[Piece]:
+        """Yields a large plant in a pot."""
+        size = self.draw.real(0.8, 1.25)
+        yield self.stand(Design("plant", self.draw, (0.85, 0.85, 1.4), size))
 
-    def floor_lamp(self, strength: float) -> Iterator[Solid]:
+    def floor_lamp(self) -> Iterator[Piece]:
         """Yields a lamp on a pole."""
-        metal = plain(grey(0.1))
-        yield column(self.x, self.y, 0.16, 0.03, metal)
-        yield column(self.x, self.y, 0.015, 1.5, metal)
-        glow = np.array([1.0, 0.72, 0.42], np.float32) * strength
-
-        def shade(hits: Hits) -> tuple[np.ndarray, np.ndarray]:
-            own = glow * (0.5 + 0.5 * step(-np.abs(hits.z - 0.18), -0.2, 0))[:, None]
-            return np.full_like(own, 0.6), own.astype(np.float32)
-
-        yield column(self.x, self.y, 0.22, 0.36, shade, base=1.4, top=0.75)
+        size = self.draw.real(0.9, 1.1)
+        yield self.stand(Design("lamp", self.draw, (0.5, 0.5, 1.6), size))
 
     def crates(self) -> Iterator[Solid]:
         """Yields boxes on a pallet."""

@@ -14,10 +14,21 @@ from dyso.assets.environments.functions import Noise, cell_value, mix, step
 from dyso.assets.environments.furniture import Furniture, rug
 from dyso.assets.environments.landscape import GREEN, add_town, add_trees, draw_species
 from dyso.assets.environments.panorama import Panorama
+from dyso.assets.environments.pieces import Design
 from dyso.assets.environments.room import AXES, CEILING, Decor, Room
 from dyso.assets.environments.solids import box, column
 from dyso.assets.environments.surfaces import Ground, grey
 from dyso.assets.procedural.draw import Draw
+
+CHAIR = 0.48, 0.5, 0.95
+SHOWN = {
+    "abstract": (0.6, 0.6, 0.7),
+    "boat": (0.2, 0.55, 0.45),
+    "bowl": (0.5, 0.5, 0.22),
+    "creature": (0.22, 0.5, 0.4),
+    "vase": (0.34, 0.34, 0.62),
+}
+"""Metres of what is shown in a gallery; see `Design`."""
 
 
 def _white(draw: Draw) -> Ground:
@@ -107,7 +118,8 @@ def _both(*decors: Decor) -> Decor:
     return decor
 
 
-def _door(room: Room, draw: Draw, wall: int) -> Decor:
+def _door(room: Room, draw: Draw, wall: int) -> tuple[Decor, tuple[int, float]]:
+    """Returns a door, and where it is: its wall and the u of its middle."""
     base, at = surfaces.paint(draw, draw.pick(("wood", "wall"))), draw.real(-0.7, 0.7)
     middle = at * room.extent(wall)
 
@@ -124,7 +136,7 @@ def _door(room: Room, draw: Draw, wall: int) -> Decor:
         color = np.where(panel[:, None], base, base * 0.8)
         return np.where(leaf[:, None], color, rgb).astype(np.float32)
 
-    return decor
+    return decor, (wall, middle)
 
 
 def _outlook(room: Room, draw: Draw) -> None:
@@ -147,13 +159,15 @@ def _outlook(room: Room, draw: Draw) -> None:
 
 
 def _along_walls(
-    room: Room, draw: Draw, inset: float
+    room: Room, draw: Draw, inset: float, door: tuple[int, float] | None = None
 ) -> Iterable[tuple[Draw, float, float, float, int]]:
     """Yields places along the walls, with a turn to look inwards."""
     for wall in range(4):
         axis, side = AXES[wall]
-        u = -room.extent(wall) + 1.4
-        while u < room.extent(wall) - 1.2:
+        # The corners belong to the walls of x.
+        most = room.extent(wall) - (1.4 if axis == 0 else 2.5)
+        u = -most
+        while u <= most:
             away = side * (room.half[axis] - inset)
             x, y = (away, u) if axis == 0 else (u, away)
             yaw = {
@@ -162,8 +176,21 @@ def _along_walls(
                 (1, 1.0): math.pi,
                 (1, -1.0): 0.0,
             }[(axis, side)]
-            yield draw.named(f"piece {wall} {u:.4f}"), x, y, yaw, wall
-            u += draw.real(2.3, 3.4)
+            if door is None or wall != door[0] or abs(u - door[1]) > 2.0:
+                yield draw.named(f"piece {wall} {u:.4f}"), x, y, yaw, wall
+            u += draw.real(2.7, 3.6)
+
+
+def _dining(room: Room, draw: Draw) -> None:
+    """Puts a table with chairs into a corner, away from the walls."""
+    x, y = (draw.pick((-1, 1)) * (half - 2.6) for half in room.half)
+    table = Design("table", draw, (1.6, 0.9, 0.75))
+    place = Furniture(draw, x, y, draw.pick((0.0, math.pi / 2)))
+    seats = [
+        (u, 0.7 * v, turn) for v, turn in ((-1, 0.0), (1, math.pi)) for u in (-0.4, 0.4)
+    ]
+    room.add(place.set(table, Design("chair", draw.named("chair"), CHAIR), seats))
+    room.add([place.small(0.75, "vase", "bowl", "plant")])
 
 
 def lounge(p: Panorama, draw: Draw) -> None:
@@ -183,15 +210,25 @@ def lounge(p: Panorama, draw: Draw) -> None:
         room.row_of_windows((window + 2) % 4, 1.4, 1.6, 0.8, room.height - 0.7)
     room.grid_of_lamps((0.3, 0.3), d.real(3.0, 4.5))
     lit = {w.wall for w in room.windows}
-    for e, x, y, yaw, wall in _along_walls(room, d, 0.55):
+    solid = [w for w in range(4) if w not in lit]
+    door, doorway = _door(room, d.named("door"), solid[-1])
+    for e, x, y, yaw, wall in _along_walls(room, d, 0.55, doorway):
         piece = Furniture(e, x, y, yaw)
         if wall in lit:
             if e.chance(0.3):
                 room.add(piece.plant())
             continue
-        choice = e.whole(0, 5)
+        choice = e.whole(0, 7)
         if choice <= 1:
             room.add(piece.sofa())
+        elif choice == 6:
+            room.add(piece.side_table())
+        elif choice == 7:
+            nook = Design("table", e, (0.7, 0.7, 0.7)), Design("chair", e, CHAIR)
+            room.add(
+                piece.set(*nook, [(0.85, 0, math.pi / 2), (-0.85, 0, -math.pi / 2)])
+            )
+            room.add([piece.small(0.7, "lamp", "vase", "plant", "bowl")])
         elif choice == 2:
             room.add(piece.shelf(e.real(1.4, 2.2), e.real(1.8, 2.5)))
         elif choice == 3:
@@ -199,7 +236,9 @@ def lounge(p: Panorama, draw: Draw) -> None:
         elif choice == 4:
             room.add(piece.plant())
         else:
-            room.add(piece.floor_lamp(4.0))
+            room.add(piece.floor_lamp())
+    if d.chance(0.7):
+        _dining(room, d.named("dining"))
     floor = d.pick(
         (surfaces.planks, surfaces.planks, surfaces.parquet, surfaces.tiles)
     )(d.named("floor"))
@@ -211,11 +250,8 @@ def lounge(p: Panorama, draw: Draw) -> None:
 
     paper = surfaces.plaster(d.named("wall"))
     other = surfaces.bricks(d.named("b")) if d.chance(0.3) else paper
-    solid = [w for w in range(4) if w not in lit]
     decor = _both(
-        _skirting(grey(0.7)),
-        _pictures(d.named("p"), room, solid[:1], False),
-        _door(room, d.named("door"), solid[-1]),
+        _skirting(grey(0.7)), _pictures(d.named("p"), room, solid[:1], False), door
     )
     room.paint(ground, [paper, other, paper, paper], _white(d), decor)
 
@@ -231,7 +267,11 @@ def gallery(p: Panorama, draw: Draw) -> None:
     stand = surfaces.grey(0.75)
     for index, (e, x, y, _, _) in enumerate(_along_walls(room, d, 2.5)):
         if index % 4 == 1:
-            room.add([box(x, y, (0.5, 0.5, e.real(0.8, 1.2)), plain(stand))])
+            h = e.real(0.8, 1.2)
+            room.add([box(x, y, (0.5, 0.5, h), plain(stand))])
+            work = e.pick(("vase", "abstract", "abstract", "creature", "bowl", "boat"))
+            design = Design(work, e, SHOWN[work])
+            room.add([Furniture(e, x, y, 0.0).stand(design, h, turn=e.real(-3, 3))])
     wall = (
         surfaces.plaster(d.named("wall")) if d.chance(0.3) else _white(d.named("wall"))
     )
@@ -249,7 +289,9 @@ def office(p: Panorama, draw: Draw) -> None:
     for wall in d.pick(((0,), (2,), (0, 2), (1, 3))):
         room.row_of_windows(wall, d.real(1.6, 2.6), 0.15, 0.75, room.height - 0.3)
     room.grid_of_lamps(d.pick(((1.2, 0.6), (0.6, 0.6), (1.5, 0.3))), d.real(2.4, 3.2))
-    for x in np.arange(-room.half[0] + 1.5, room.half[0] - 1.4, 2.0).tolist():
+    desk = Design("table", d.named("desk"), (1.6, 0.8, 0.74))
+    chair = Design("chair", d.named("chair"), CHAIR)
+    for x in np.arange(-room.half[0] + 1.9, room.half[0] - 1.8, 2.0).tolist():
         for side in (-1, 1):
             y = side * (room.half[1] - 2.2)
             if d.chance(0.85):
@@ -259,10 +301,13 @@ def office(p: Panorama, draw: Draw) -> None:
                         x,
                         y,
                         0.0 if side > 0 else math.pi,
-                    ).desk()
+                    ).desk(desk, chair)
                 )
-    for e, x, y, yaw, wall in _along_walls(room, d, 0.5):
-        if wall >= 2 or any(w.wall == wall for w in room.windows):
+    lit = {w.wall for w in room.windows}
+    solid = [w for w in range(4) if w not in lit]
+    door, doorway = _door(room, d.named("door"), solid[0])
+    for e, x, y, yaw, wall in _along_walls(room, d, 0.55, doorway):
+        if wall >= 2 or wall in lit:
             continue
         piece = Furniture(e, x, y, yaw)
         choice = e.whole(0, 2)
@@ -284,9 +329,7 @@ def office(p: Panorama, draw: Draw) -> None:
         return white(u, v, pixel) * (1 - 0.35 * joint[:, None]).astype(np.float32)
 
     paper = surfaces.plaster(d.named("wall"))
-    lit = {w.wall for w in room.windows}
-    solid = [w for w in range(4) if w not in lit]
-    decor = _both(_skirting(grey(0.3)), _door(room, d.named("door"), solid[0]))
+    decor = _both(_skirting(grey(0.3)), door)
     room.paint(floor, [paper] * 4, ceiling, decor)
 
 
@@ -357,6 +400,10 @@ def sports_hall(p: Panorama, draw: Draw) -> None:
         )
         for x in (-6.0, -2.0, 2.0, 6.0):
             room.add([box(x, side * (room.half[1] - 0.4), (3.2, 0.35, 0.42), bench)])
+    judges = Furniture(d.named("judges"), 0.0, room.half[1] - 1.7, math.pi)
+    chair = Design("chair", d.named("chair"), CHAIR)
+    row = [(u, -0.65, 0.0) for u in (-0.65, 0.0, 0.65)]
+    room.add(judges.set(Design("table", d, (2.1, 0.7, 0.75)), chair, row))
     room.paint(ground, [wall] * 4, ceiling)
 
 
@@ -377,6 +424,12 @@ def warehouse(p: Panorama, draw: Draw) -> None:
         x = d.pick((-1, 1)) * d.real(8, room.half[0] - 1.5)
         y = d.real(-0.55, 0.55) * room.half[1]
         room.add(Furniture(d.named(f"crate {index}"), x, y, d.real(0, 1.5)).crates())
+    packing = Furniture(
+        d.named("packing"), room.half[0] - 0.7, 0.78 * room.half[1], math.pi / 2
+    )
+    table = Design("table", d.named("table"), (1.6, 0.8, 0.8))
+    chair = Design("chair", d.named("chair"), CHAIR)
+    room.add(packing.set(table, chair, [(0.0, 0.8, math.pi)]))
     yellow = np.array([0.65, 0.45, 0.03], np.float32)
 
     def ground(x: np.ndarray, y: np.ndarray, pixel: Any) -> np.ndarray:
@@ -396,7 +449,8 @@ def warehouse(p: Panorama, draw: Draw) -> None:
         beam = surfaces.gap(u, 3.0, 0.3, pixel)
         return steel(u, v, pixel) * (0.7 - 0.45 * beam[:, None]).astype(np.float32)
 
-    room.paint(ground, [wall] * 4, ceiling, _door(room, d.named("door"), 1))
+    door, _ = _door(room, d.named("door"), 1)
+    room.paint(ground, [wall] * 4, ceiling, door)
 
 
 def library(p: Panorama, draw: Draw) -> None:
@@ -422,20 +476,14 @@ def library(p: Panorama, draw: Draw) -> None:
             yaw = math.pi / 2 if axis == 0 else 0.0
             piece = Furniture(d.named(f"shelf {wall} {index}"), x, y, yaw)
             room.add(piece.shelf(2 * extent / count - 0.04, high))
+    table = Design("table", d.named("table"), (2.2, 1.0, 0.75))
+    chair = Design("chair", d.named("chair"), CHAIR)
+    seats = [(u, 0.8 * v, t) for v, t in ((-1, 0.0), (1, math.pi)) for u in (-0.6, 0.6)]
     for turn, (x, y) in enumerate(((6.0, 5.0), (-6.0, 5.0), (6.0, -5.0), (-6.0, -5.0))):
         if d.chance(0.8):
-            room.add(
-                Furniture(d.named(f"table {turn}"), x, y, 0.0).table(2.2, 1.0, 0.75)
-            )
-            for dx in (-0.6, 0.6):
-                for dy in (-0.8, 0.8):
-                    chair = Furniture(
-                        d.named(f"chair {turn} {dx} {dy}"),
-                        x + dx,
-                        y + dy,
-                        0.0 if dy < 0 else math.pi,
-                    )
-                    room.add(chair.chair())
+            place = Furniture(d.named(f"table {turn}"), x, y, 0.0)
+            room.add(place.set(table, chair, seats))
+            room.add([place.small(0.75, "lamp", "lamp", "plant")])
     floor = d.pick(
         (surfaces.parquet, surfaces.planks, surfaces.tiles, surfaces.carpet)
     )(d.named("floor"))
@@ -446,8 +494,8 @@ def library(p: Panorama, draw: Draw) -> None:
             room.add(
                 [
                     column(
-                        x * room.half[0] * 0.72,
-                        y * room.half[1] * 0.72,
+                        x * room.half[0] * 0.86,
+                        y * room.half[1] * 0.86,
                         0.22,
                         room.height,
                         covered(column_),

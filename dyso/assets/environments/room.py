@@ -12,6 +12,7 @@ import numpy as np
 from dyso.assets.environments import surfaces
 from dyso.assets.environments.functions import mix, step
 from dyso.assets.environments.panorama import EYE, Panorama, Rays
+from dyso.assets.environments.pieces import Piece
 from dyso.assets.environments.place import Place
 from dyso.assets.environments.solids import Solid, hits_of, seen
 from dyso.assets.environments.surfaces import Ground
@@ -59,6 +60,7 @@ class Room:
         self.windows: list[Rectangle] = []
         self.lamps: list[Rectangle] = []
         self.solids: list[Solid] = []
+        self.pieces: list[Piece] = []
         self.target = draw.named("lamps").real(2.0, 4.5)
         warm = draw.named("warm").real(0, 1)
         self.glow = np.array([1.0, 0.95 - 0.2 * warm, 0.9 - 0.45 * warm], np.float32)
@@ -68,9 +70,18 @@ class Room:
         )
         self.panes = 1.0, 1.2
 
-    def add(self, solids: Iterable[Solid]) -> None:
+    def add(self, things: Iterable[Solid | Piece]) -> None:
         """Adds furniture."""
-        self.solids += solids
+        for thing in things:
+            if isinstance(thing, Piece):
+                self.pieces.append(thing)
+            else:
+                self.solids.append(thing)
+
+    @property
+    def _bodies(self) -> list[Solid]:
+        """What light does not pass: solids, and the boxes around pieces."""
+        return [*self.solids, *(piece.bounds for piece in self.pieces)]
 
     def extent(self, wall: int) -> float:
         """Returns half of a wall's length."""
@@ -134,12 +145,14 @@ class Room:
             self._paint_side(index, material, decor)
         for solid in self.solids:
             self._paint_solid(solid)
+        for piece in sorted(self.pieces, key=lambda p: -math.hypot(p.x, p.y)):
+            self._paint_piece(piece)
 
     def _free(self) -> float:
         """Returns the metres around the centre in which the eye sees only floor."""
         free = min(self.half)
         centre = np.zeros(1, np.float32)
-        for solid in self.solids:
+        for solid in self._bodies:
             if solid.center[2] >= EYE:
                 continue
             away = math.dist(solid.center[:2], (0, 0)) - solid.reach
@@ -243,7 +256,7 @@ class Room:
         most: float,
         thin: float = 0.0,
     ) -> np.ndarray:
-        """Returns 1 where furniture is on the way [n], up to a share of it.
+        """Returns how much furniture blocks the way [n], up to a share of it.
 
         Args:
           points: x, y and z, each [n].
@@ -255,7 +268,7 @@ class Room:
         dx, dy, dz = (np.broadcast_to(w, x.shape).astype(np.float32) for w in way)
         hidden = np.zeros_like(x)
         flat = np.sqrt(dx * dx + dy * dy) + np.float32(1e-6)
-        for solid in self.solids:
+        for solid in self._bodies:
             if solid.reach < thin:
                 continue
             cx, cy, base = solid.center
@@ -273,7 +286,8 @@ class Room:
             ox, oy = solid.local(-ax[near], -ay[near])
             ex, ey = solid.local(dx[near], dy[near])
             t, _ = solid.enter((ox, oy, z[near] - base), (ex, ey, dz[near]))
-            hidden[near] = np.maximum(hidden[near], (t < most).astype(np.float32))
+            dark = np.where(t < most, np.float32(1 - solid.soft), np.float32(0))
+            hidden[near] = np.maximum(hidden[near], dark)
         return hidden
 
     def _sun(
@@ -447,7 +461,7 @@ class Room:
         for edge in edges:
             dark = dark * (0.62 + 0.38 * step(edge, -0.2, 1.6))
         if index == FLOOR:
-            for solid in self.solids:
+            for solid in self._bodies:
                 if solid.center[2] <= 0.6 and solid.planes:
                     near, out = solid.beside(u, v, 0.4)
                     dark[near] *= 0.5 + 0.5 * step(out, -0.05, 0.4)
@@ -461,17 +475,42 @@ class Room:
             few, away = rays.take(which), t[which]
             hits = hits_of(solid, few, away, face[which], p.pixel)
             albedo, own = solid.surface(hits)
-            n = hits.normal[:, 0], hits.normal[:, 1], hits.normal[:, 2]
-            points = (
-                few.x * away + n[0] * np.float32(0.01),
-                few.y * away + n[1] * np.float32(0.01),
-                few.z * away + EYE + n[2] * np.float32(0.01),
-            )
-            light = self._direct(points, n, shadows=False)
-            low = 0.5 + 0.5 * step(hits.z + base, 0, 0.8)
-            open_ = (0.7 + 0.3 * n[2]) * low
-            light = light * low[:, None] + self._ambient * open_[:, None]
-            light = light + self._sun(points, n)
+            light = self._on_solid(few, away, hits.normal, hits.z + base)
             return (albedo * light / math.pi + own).astype(np.float32)
 
         p.paint(rays, t, colors)
+
+    def _paint_piece(self, piece: Piece) -> None:
+        sight = piece.seen(self.panorama)
+
+        def colors(which: np.ndarray) -> np.ndarray:
+            few, away = sight.rays.take(which), sight.distance[which]
+            height = few.z * away + EYE
+            light = self._on_solid(few, away, sight.normal[which], height)
+            color = sight.albedo[which] * light / math.pi + sight.glow[which]
+            return np.asarray(color, np.float32)
+
+        self.panorama.paint(sight.rays, sight.distance, colors, sight.share)
+
+    def _on_solid(
+        self, rays: Rays, t: np.ndarray, normal: np.ndarray, height: np.ndarray
+    ) -> np.ndarray:
+        """Returns the light [n, 3] on surfaces that rays meet.
+
+        Args:
+          rays: from the eye.
+          t: [n], metres along them.
+          normal: [n, 3], of the surfaces.
+          height: [n], metres above the floor.
+        """
+        n = normal[:, 0], normal[:, 1], normal[:, 2]
+        points = (
+            rays.x * t + n[0] * np.float32(0.01),
+            rays.y * t + n[1] * np.float32(0.01),
+            rays.z * t + EYE + n[2] * np.float32(0.01),
+        )
+        low = 0.5 + 0.5 * step(height, 0, 0.8)
+        open_ = (0.7 + 0.3 * n[2]) * low
+        light = self._direct(points, n, shadows=False) * low[:, None]
+        light = light + self._ambient * open_[:, None]
+        return np.asarray(light + self._sun(points, n), np.float32)
