@@ -6,11 +6,12 @@
     done
     python benchmarks/motion.py data/motion predictions/motion
     python benchmarks/motion.py data/motion predictions/motion --table
+    python benchmarks/motion.py data/motion predictions/motion --picture weights.webp
 
 Fits videos with exact depth and poses and each of the three values of `depth.loss`, at
 baselines of 1, 2 and 5 percent; then with degraded depth, and from perturbed poses, at
 the smallest baseline. `--table` prints the scores of what is finished. A fit that is
-finished is not done again.
+finished is not done again. Other arguments are passed on to the fits.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+from dyso.fit.motion.video import Video
+from dyso.reading import Dataset
 
 DYSO = str(Path(sys.executable).with_name("dyso"))
 DEGRADED = "--depth.scale 1.1 --depth.shift 0.05 --depth.blur 1.5 --depth.noise 0.05"
@@ -74,7 +79,7 @@ def scores_of(folder: Path, data: str) -> dict[str, list[float]]:
         command += ["--data", data, "--out", str(report)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found = json.loads(report.with_suffix(".json").read_text())
-    scenes: list[dict[str, Any]] = found["methods"][0]["scenes"]
+    scenes: list[dict[str, Any]] = found["methods"][0]["by_scene"]
     result = {key: [each[key] for each in scenes if key in each] for key in SCORES}
     for journal in sorted(folder.glob("scene_*/fit/journal.jsonl")):
         last = json.loads(journal.read_text().splitlines()[-1])
@@ -96,6 +101,25 @@ def table(data: str, out: Path) -> None:
                 print(f"  {SCORES.get(key, key):42} {np.mean(values):8.4f}  {spread}")
 
 
+def picture(data: str, out: Path, scene: int, step: int, file: Path) -> None:
+    """Draws a held-out view and rendering weights, of the truth and of each loss."""
+    views = Video.read(Dataset(f"{data}_1")["videos"], scene)
+    height, width = views.frames.depth.shape[1:]
+    size = (4 * width, 4 * height)
+    columns = []
+    for loss in LOSSES:
+        folder = out / f"1-exact-{loss}" / f"scene_{scene}"
+        view = Image.open(folder / f"color/{views.view(step, 1):05}.png")
+        weights = np.asarray(Image.open(folder / "fit/weights.png"))
+        if not columns:
+            true = Image.fromarray(views.held_out.color[step, 0])
+            above = np.asarray(true.resize(size, Image.Resampling.NEAREST))
+            columns.append(np.concatenate([above, weights[: size[1]]]))
+        above = np.asarray(view.resize(size, Image.Resampling.NEAREST))
+        columns.append(np.concatenate([above, weights[size[1] :]]))
+    Image.fromarray(np.concatenate(columns, axis=1)).save(file, lossless=True)
+
+
 def main() -> None:
     """Fits, or prints the scores."""
     parser = argparse.ArgumentParser(
@@ -105,8 +129,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--scenes", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--picture", type=Path, help="of the last of the scenes")
     arguments, extra = parser.parse_known_args()
-    if arguments.table:
+    if arguments.picture:
+        scene = arguments.scenes[-1]
+        picture(arguments.data, arguments.out, scene, 8, arguments.picture)
+    elif arguments.table:
         table(arguments.data, arguments.out)
     else:
         fit(arguments.data, arguments.out, arguments.scenes, extra)
