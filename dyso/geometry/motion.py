@@ -143,13 +143,15 @@ def visibility_of(
     pixels: Array,
     distance: Array,
     ids: Array,
-) -> tuple[Array, Array]:
-    """Returns whether points are seen or hidden in the images of V views.
+) -> tuple[Array, Array, Array]:
+    """Returns whether points are seen, hidden or unresolved in the images of V views.
 
     A point is seen if one of the 3 x 3 pixels around it shows its instance, and its
     distance is within the range of those pixels' depths, widened by `DEPTH_TOLERANCE`.
     The range is needed for slanted surfaces, whose depth changes much from one pixel to
     the next. A point is hidden if it is not seen and one of the 3 x 3 pixels is nearer.
+    It is unresolved if it is neither, and some of the pixels show its instance and some
+    do not: a thin part may lie between the pixels' centres.
 
     Args:
       depth: [V, H, W].
@@ -161,7 +163,7 @@ def visibility_of(
       ids: [...], the point's instance.
 
     Returns:
-      Seen [...] and hidden [...], bool.
+      Seen, hidden and unresolved: [...], bool, of which at most one is True.
     """
     xp = namespace(depth, instance, pixels)
     height, width = depth.shape[-2:]
@@ -177,7 +179,8 @@ def visibility_of(
     farthest = xp.where(same, nearby, 0).max(-1)
     low, high = distance * (1 - DEPTH_TOLERANCE), distance * (1 + DEPTH_TOLERANCE)
     seen = (nearest <= high) & (low <= farthest)
-    return seen, ~seen & (nearby.min(-1) < low)
+    hidden = ~seen & (nearby.min(-1) < low)
+    return seen, hidden, ~seen & ~hidden & same.any(-1) & ~same.all(-1)
 
 
 def flow(source: View, target: View) -> Flow:
@@ -297,7 +300,7 @@ def _project_visible(
     front = z > 0
     in_frame = front & ((pixels >= 0) & (pixels < xp.asarray([width, height]))).all(-1)
     view = xp.expand_dims(xp.arange(len(views.depth)), axes)
-    seen, _ = visibility_of(
+    seen, _, _ = visibility_of(
         views.depth,
         views.instance,
         view,

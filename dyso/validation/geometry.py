@@ -4,7 +4,8 @@ Pixels of each view are unprojected by their depth. The points move with their o
 from one dynamics step to the next (the background does not move), and are projected
 into all other views. In each view, a point is
 
-- ignored, if it is not in frame;
+- ignored, if it is not in frame, or if the view does not resolve it: it is at an edge
+  of its object or on a thin part of it, and the pixels around show another part;
 - agreed, if the view sees it, see `dyso.geometry.visibility_of`;
 - hidden, if the view shows something nearer;
 - wrong otherwise: the view shows something behind the point.
@@ -101,10 +102,11 @@ def agreement(record: Mapping[str, Any], points: int = POINTS) -> Agreement:
         inside = (z > 0) & ((pixels >= 0) & (pixels < size)).all(-1)
         inside[view] = False
         other, point = np.nonzero(inside)
-        seen, hidden = geometry.visibility_of(
+        seen, hidden, unresolved = geometry.visibility_of(
             depth, instance, other, pixels[inside], expected[inside], ids[point]
         )
-        outcome = np.select([seen, hidden], [0, 2], 1)
+        outcome = np.select([seen, hidden], [0, 2], 1)[~unresolved]
+        point, other = point[~unresolved], other[~unresolved]
         np.add.at(counts[:, :, view], (outcome, ids[point], other), 1)
     return Agreement(
         views=compared, agreed=counts[0], wrong=counts[1], hidden=counts[2]

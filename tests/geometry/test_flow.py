@@ -234,6 +234,32 @@ def test_points_that_an_object_comes_to_cover_are_hidden(record):
     assert found.visible[(before == 0) & (after == 0)].all()
 
 
+@pytest.mark.parametrize(
+    ("distance", "shows", "expected"),
+    [
+        (2.0, 9, "seen"),
+        (2.1, 9, "wrong"),  # all that is around is farther
+        (1.9, 3, "unresolved"),  # a thin part whose depth changes along it
+        (2.1, 0, "wrong"),
+        (3.5, 3, "hidden"),
+    ],
+)
+def test_what_a_view_shows_of_a_point(distance, shows, expected):
+    """A view of 3 x 3 pixels, so many of which show the point's instance at 2 m."""
+    instance = np.zeros((1, 3, 3), int)
+    instance.flat[:shows] = 1
+    depth = np.where(instance == 1, 2.0, 3.0)
+    if expected == "wrong" and shows == 9:
+        depth += np.linspace(0.2, 0.3, 9).reshape(3, 3)
+    found = geometry.visibility_of(
+        depth, instance, np.array(0), np.array([1.5, 1.5]), np.array(distance), 1
+    )
+    names = ["seen", "hidden", "unresolved"]
+    assert [name for name, is_so in zip(names, found, strict=True) if is_so] == (
+        [] if expected == "wrong" else [expected]
+    )
+
+
 def test_the_infinite_moves_as_a_direction(make_resolved):
     record = record_of(
         make_resolved(
