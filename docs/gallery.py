@@ -1,8 +1,8 @@
 """Makes the pictures of docs/gallery.md: `python docs/gallery.py [SECTION ...]`.
 
-The sections are objects, materials, environments, patterns and layers. The worker
-renders everything but the environments, which are shown as they are made, with the
-settings of a dataset. Seeds are fixed.
+The sections are objects, materials, environments, patterns, layers and deformation. The
+worker renders everything but the environments, which are shown as they are made, with
+the settings of a dataset. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -11,28 +11,31 @@ import dataclasses
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from dyso import records
+from dyso import geometry, records
 from dyso.assets import environments, manifests, resolve
 from dyso.assets.procedural.draw import Draw
 from dyso.assets.procedural.materials import FAMILIES
 from dyso.assets.procedural.model import Model
 from dyso.assets.procedural.shapes import ellipsoid
 from dyso.assets.starter import AXES, write_archive
+from dyso.reading import views_of
 from dyso.render import Renderer
 from dyso.sampling import sample_scene
 from dyso.sampling.poses import pose, viewing
 from dyso.sampling.scene import Scene, SceneObject
 from dyso.spec import (
     LAYERS,
+    REQUIRED_LAYERS,
     Backgrounds,
     Cameras,
+    Deform,
     Dynamics,
     Objects,
     Patterns,
@@ -52,6 +55,8 @@ LIGHT = ("park", "plaza", "beach", "courtyard", "rooftop", "street")
 """Kinds of environments around single objects."""
 EACH = 10
 """Objects of a category."""
+STEPS = 5
+"""Dynamics steps of an object that deforms."""
 
 
 def objects() -> None:
@@ -129,6 +134,62 @@ def layers() -> None:
             [(name.replace("_", " "), each[0]) for name, each in shown.items()], 6
         ),
     )
+
+
+def deformation() -> None:
+    """Writes three objects that change their shapes, with the tracks of points."""
+    rows: list[tuple[str, np.ndarray]] = []
+    for number, category in enumerate(("creature", "plant", "bottle")):
+        resolved = resolved_spec(
+            objects=Objects(
+                catalog="procedural", categories=(category,), held_out=0, count=(1, 1)
+            ),
+            render=Render(layers=(*REQUIRED_LAYERS, "surface")),
+            cameras=Cameras(count=1, distance=(3, 3)),
+            dynamics=Dynamics(
+                steps=STEPS,
+                motion="smooth",
+                spawn_radius=0.2,
+                travel=(0.2, 0.4),
+                turn=(10, 20),
+                deform=Deform(bend=(60, 60), twist=(60, 60), squash=(0.3, 0.3)),
+            ),
+        )
+        scene = sample_scene(resolved, "train", 3 + number)
+        scene = dataclasses.replace(scene, resolution=(224, 224))
+        with _renderer(resolved) as renderer:
+            record = records.decode(records.encode(scene, renderer.render(scene)))
+        steps = tracked(record)
+        rows += [(f"step {step}", view) for step, view in enumerate(steps)]
+    _write("deformation.webp", labelled(rows, STEPS))
+
+
+def tracked(record: Mapping[str, Any]) -> list[np.ndarray]:
+    """Returns the first camera's views, in each the points that it sees of the object.
+
+    The points are on a grid of the view at step 0, and have a colour each. Lines lead
+    from where they were a step before.
+    """
+    views = views_of(record)
+    rows, columns = np.nonzero(views.instance[0] == 1)
+    on_grid = (rows % 8 == 4) & (columns % 8 == 4)
+    rows, columns = rows[on_grid], columns[on_grid]
+    found = geometry.tracks(views.at(0), rows, columns, views)
+    hues = np.linspace(0, 300, len(rows))
+    shown = []
+    for step, color in enumerate(record["color"]):
+        picture = Image.fromarray(color).resize((448, 448), Image.Resampling.LANCZOS)
+        pen = ImageDraw.Draw(picture)
+        for point in np.flatnonzero(found.visible[step]):
+            ink = ImageColor.getrgb(f"hsv({hues[point]:.0f}, 90%, 100%)")
+            path = [
+                tuple(2 * xy) for xy in found.pixels[max(step - 1, 0) : step + 1, point]
+            ]
+            x, y = path[-1]
+            pen.line(path, ink, 1)
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), ink)
+        shown.append(np.asarray(picture.resize((224, 224), Image.Resampling.LANCZOS)))
+    return shown
 
 
 def displayed(light: np.ndarray) -> np.ndarray:
@@ -241,10 +302,13 @@ def resolved_spec(
     spec = Spec(
         name="gallery",
         splits={"train": 1000},
-        objects=Objects(catalog=catalog, count=(count, count), held_out=0),
         backgrounds=Backgrounds(catalog="procedural", assets=tuple(lit[:18])),
-        dynamics=Dynamics(steps=1, contact="stable"),
-        **{"cameras": Cameras(count=1), **sections},
+        **{
+            "objects": Objects(catalog=catalog, count=(count, count), held_out=0),
+            "dynamics": Dynamics(steps=1, contact="stable"),
+            "cameras": Cameras(count=1),
+            **sections,
+        },
     )
     return resolve(spec, Path())
 
@@ -270,6 +334,7 @@ SECTIONS = {
     "environments": places,
     "patterns": patterns,
     "layers": layers,
+    "deformation": deformation,
 }
 
 if __name__ == "__main__":
