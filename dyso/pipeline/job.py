@@ -181,6 +181,7 @@ def _run_beam(
                 cancellation.cancel()
                 ended.wait(0.1)
         with suppress(OSError):
+            progress.read(now=True)  # so that the last report is complete
             watch(progress)
     error = cancellation.error or next(map(runner.explain, errors), None)
     if error is not None:

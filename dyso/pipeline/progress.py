@@ -133,13 +133,16 @@ class Progress:
         self.planned = sum(shard.stop - shard.start for shard in shards)
         self._start, self._at_start = time.time(), self.read().worked
 
-    def read(self) -> Counts:
+    def read(self, *, now: bool = False) -> Counts:
         """Returns the counts; between two counts, the last result.
 
         A new count waits until counting has taken at most `SHARE` of the time.
+
+        Args:
+          now: counts in any case.
         """
         start = time.monotonic()
-        if start >= self._next_count:
+        if now or start >= self._next_count:
             self._counts = self._count()
             end = time.monotonic()
             self._next_count = end + (end - start) / SHARE

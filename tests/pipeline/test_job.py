@@ -15,6 +15,7 @@ from dyso.pipeline import (
     Job,
     is_complete,
     local_flags,
+    progress,
     read_state,
     run,
     say_assets,
@@ -355,6 +356,18 @@ def test_progress_counts_every_scene_as_it_is_done(tiny, tmp_path, monkeypatch):
     # Steps of single scenes, though a part has five.
     assert len(set(done)) > 4
     assert (seen[-1].rendered, seen[-1].failed) == (9, {"asset": 1})
+
+
+def test_the_last_report_is_complete_however_slow_counting_is(
+    tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(progress, "SHARE", 1e-9)  # no count after the first
+    job = Job(
+        resolved=tiny, output=open_folder(tmp_path / "data"), renderer=InstantRenderer
+    )
+    seen = []
+    run(job, local_flags(1), lambda report: seen.append(report.read().rendered))
+    assert seen[-1] == 10
 
 
 class Halfway(InstantRenderer):
