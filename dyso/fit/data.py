@@ -16,6 +16,14 @@ from dyso.reading import Split
 FIELDS = ("color", "depth", "instance", "intrinsics", "extrinsics")
 
 
+def check_scene(split: Split, scene: int) -> None:
+    """Raises a UserError if the split has no such scene."""
+    if not 0 <= scene < len(split):
+        raise UserError(
+            f"scene: {split.name} has {len(split)}, numbered from 0; got {scene}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """All cameras' views of one dynamics step.
@@ -74,10 +82,7 @@ class MultiView:
                 f"{name}: backgrounds.backdrop is environment, which is at infinity, "
                 "where no Gaussians are; expected dome"
             )
-        if not 0 <= scene < len(split):
-            raise UserError(
-                f"scene: {split.name} has {len(split)}, numbered from 0; got {scene}"
-            )
+        check_scene(split, scene)
         count = spec.cameras.count
         chosen = tuple(sorted(set(held_out)))
         if not chosen:

@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -17,6 +17,55 @@ from PIL import Image
 
 from dyso.errors import UserError
 from dyso.files import replacing
+
+
+class Show(Protocol):
+    """Shows the progress of a fit."""
+
+    def __call__(self, done: float, planned: int, *, note: str) -> None:
+        """Takes finished and planned iterations, and a text."""
+
+
+def begin(
+    out: Path,
+    *,
+    method: str,
+    dataset: str,
+    split: str,
+    scene: int,
+    cameras: Sequence[int],
+    steps: int,
+    settings: dict[str, Any],
+) -> tuple[Path, dict[str, Any]]:
+    """Writes or checks the manifest of all scenes, see `write_manifest`.
+
+    Args:
+      out: the folder of the predictions of all scenes.
+      method: the method's name.
+      dataset: the dataset's hash.
+      split: the split's name.
+      scene: the scene's position in the split.
+      cameras: those that the method sees, at all dynamics steps.
+      steps: number of dynamics steps.
+      settings: of the fit.
+
+    Returns:
+      The scene's folder, and the identity of its fit.
+
+    Raises:
+      UserError: the folder has other predictions.
+    """
+    write_manifest(
+        out, method=method, dataset=dataset, split=split, cameras=cameras, steps=steps
+    )
+    identity = {
+        "fit": method,
+        "dataset": dataset,
+        "split": split,
+        "scene": scene,
+        "settings": settings,
+    }
+    return scene_folder(out, scene), identity
 
 
 def write_manifest(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ from dyso.fit.gaussians.optimization import FIRST, LATER, Target, camera_of
 from dyso.fit.gaussians.projection import project
 from dyso.fit.gaussians.tiles import count_entries
 from dyso.fit.images import psnr
-from dyso.fit.predictions import scene_folder, write_manifest, write_view
+from dyso.fit.predictions import Show, begin, write_view
 from dyso.sampling.rng import Streams
 from dyso.storage import open_folder
 from dyso.storage.resumable import Journal, resume
@@ -43,13 +43,6 @@ COUNTED_EVERY = 100
 """Iterations between two looks at the capacity."""
 MARGIN = 1.3
 """Capacity of the rasterizer, over the entries of the fullest view."""
-
-
-class Show(Protocol):
-    """Shows the progress."""
-
-    def __call__(self, done: float, planned: int, *, note: str) -> None:
-        """Takes finished and planned iterations, and a text."""
 
 
 class Track(NamedTuple):
@@ -106,22 +99,16 @@ def fit(
       RecordError: the scene is damaged.
     """
     config = replace(config, held_out=scene.held_out)
-    write_manifest(
+    folder, identity = begin(
         out,
         method=method,
         dataset=dataset,
         split=scene.split.name,
+        scene=scene.scene,
         cameras=scene.training,
         steps=scene.steps,
+        settings=asdict(config),
     )
-    folder = scene_folder(out, scene.scene)
-    identity = {
-        "fit": method,
-        "dataset": dataset,
-        "split": scene.split.name,
-        "scene": scene.scene,
-        "settings": asdict(config),
-    }
     with resume(open_folder(str(folder / "fit")), identity) as journal:
         run = _Run(config, scene, folder, journal, tell, show)
         for step in range(scene.steps):

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,13 +35,7 @@ from dyso.fit.motion.field import Frustum
 from dyso.fit.motion.optimization import Parameters, State, Target
 from dyso.fit.motion.rendering_weights import picture, statistics
 from dyso.fit.motion.video import Video
-from dyso.fit.predictions import (
-    new_file,
-    scene_folder,
-    write_cameras,
-    write_manifest,
-    write_view,
-)
+from dyso.fit.predictions import Show, begin, new_file, write_cameras, write_view
 from dyso.fit.volume import Bounds, normalized
 from dyso.sampling.rng import Streams
 from dyso.scoring.poses import pose_errors
@@ -57,13 +51,6 @@ CHUNK = 2048
 EVEN = 128
 """Intervals of a ray whose rendering weights are measured."""
 REPORT = "report"
-
-
-class Show(Protocol):
-    """Shows the progress."""
-
-    def __call__(self, done: float, planned: int, *, note: str) -> None:
-        """Takes finished and planned iterations, and a text."""
 
 
 def fit(
@@ -98,22 +85,16 @@ def fit(
       UserError: the folder has something else.
     """
     steps = len(video.frames.color)
-    write_manifest(
+    folder, identity = begin(
         out,
         method=method,
         dataset=dataset,
         split=video.name,
+        scene=video.scene,
         cameras=[0],
         steps=steps,
+        settings=asdict(config),
     )
-    folder = scene_folder(out, video.scene)
-    identity = {
-        "fit": method,
-        "dataset": dataset,
-        "split": video.name,
-        "scene": video.scene,
-        "settings": asdict(config),
-    }
     target = target_of(video, config)
     with resume(open_folder(str(folder / "fit")), identity) as journal:
         if REPORT not in journal.finished:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dyso.errors import UserError
+from dyso.fit.data import check_scene
 from dyso.reading import Split
 
 FIELDS = ("color", "depth", "intrinsics", "extrinsics")
@@ -62,10 +63,7 @@ class Video:
                 f"and dynamics.steps {spec.dynamics.steps}; expected a video of one "
                 "moving camera, see specs/small_motion.yaml"
             )
-        if not 0 <= scene < len(split):
-            raise UserError(
-                f"scene: {split.name} has {len(split)}, numbered from 0; got {scene}"
-            )
+        check_scene(split, scene)
         record = split.read(scene, fields=FIELDS)
         steps, cameras = spec.layout.shape
         arrays = {
