@@ -17,6 +17,7 @@ from dyso.spec import (
     UserError,
     load_with,
 )
+from dyso.spec.procedural import NAMED
 from dyso.spec.schema import Environments, Procedural
 
 # How to create a catalog, by the type of its assets.
@@ -98,6 +99,8 @@ def _unknown(
     if not unknown:
         return []
     more = " ..." if len(known) > 60 else ""
+    if isinstance(catalog, ProceduralCatalog) and key == "objects.categories":
+        more = f", and if a spec names them {', '.join(sorted(NAMED))}"
     text = (
         f"{', '.join(unknown)}: not in the catalog {catalog.name}, "
         f"which has {', '.join(known[:60])}{more}"
@@ -131,7 +134,7 @@ def _objects(spec: Spec, folder: Path) -> Catalog | ProceduralCatalog:
     if spec.objects.catalog != "procedural":
         return _catalog(spec.objects.catalog, folder, "FileBasedObject")
     section = spec.objects.procedural
-    return ProceduralCatalog(seed=section.seed, count=section.objects)
+    return ProceduralCatalog.of(section.seed, section.objects, spec.objects.categories)
 
 
 def _backgrounds(spec: Spec, folder: Path) -> Catalog | ProceduralEnvironments:

@@ -13,6 +13,7 @@ from dyso.geometry.cameras import (
     transform,
     unproject,
 )
+from dyso.geometry.gaits import Leg, Rig, Wave, posed
 from dyso.geometry.motion import (
     DEPTH_TOLERANCE,
     Flow,
@@ -32,26 +33,32 @@ from dyso.geometry.rotations import (
     quaternion_to_matrix,
     rotation_angle,
 )
+from dyso.geometry.skeletons import forward_kinematics, skinned
 from dyso.geometry.surfaces import Mesh, barycentric, surface_points
 
 __all__ = [
     "DEPTH_TOLERANCE",
     "Flow",
+    "Leg",
     "Mesh",
+    "Rig",
     "Tracks",
     "View",
+    "Wave",
     "axis_cosines",
     "azimuth_elevation",
     "barycentric",
     "carry",
     "flow",
     "follow",
+    "forward_kinematics",
     "instance_poses",
     "intrinsics",
     "invert",
     "look_at",
     "pixel_grid",
     "pose_matrix",
+    "posed",
     "project",
     "quaternion_from_axis_angle",
     "quaternion_from_matrix",
@@ -59,6 +66,7 @@ __all__ = [
     "quaternion_to_matrix",
     "rays",
     "rotation_angle",
+    "skinned",
     "surface_points",
     "tracks",
     "transform",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from dyso.spec.asset import Asset
 
@@ -49,6 +49,10 @@ class Catalog:
     def stands(self, asset: Asset) -> bool:
         """Returns False: a manifest does not say which objects have an upright pose."""
         return False
+
+    def gait(self, asset: Asset) -> Literal["swim", "walk"] | None:
+        """Returns None: the objects of a manifest have no skeletons."""
+        return None
 
     def counts(self) -> dict[str, int]:
         """Returns how many assets each category has."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self, overload
+from typing import Any, ClassVar, Literal, Self, overload
 
 from dyso.spec.asset import Asset, Vector
 
@@ -47,6 +47,12 @@ _SIDES: dict[str, tuple[Range, Range, Range]] = {
     "vase": ((0.4, 0.7), (0.8, 1.1), (1.0, 1.0)),
 }
 CATEGORIES = tuple(sorted(_SIDES))
+"""The categories of a catalog whose spec names no others."""
+# Categories that only a spec which names them has: more of them change no other spec.
+NAMED: dict[str, tuple[Range, Range, Range]] = {}
+_SIDES |= NAMED
+GAITS: dict[str, Literal["swim", "walk"]] = {}
+"""How the categories with skeletons move: `walk` is on the floor, also crawling."""
 PREFIX = "procedural:"
 _DIGITS = 7
 
@@ -55,28 +61,51 @@ _DIGITS = 7
 class ProceduralCatalog:
     """A catalog of objects that are made when they are rendered.
 
-    Object n has the category n modulo the number of categories. The interface is that
-    of `Catalog`, but assets are created when they are accessed.
+    Object n has the category n modulo the number of categories. An object depends on
+    generator, seed, n and its category alone. The interface is that of `Catalog`, but
+    assets are created when they are accessed.
 
     Attributes:
       name: the catalog's name.
       generator: the version of the generator.
       seed: the seed of all objects.
       count: the number of objects.
+      named: the categories, sorted, if some are not among `CATEGORIES`; else none.
     """
 
     name: str = "procedural"
     generator: int = VERSION
     seed: int
     count: int
+    named: tuple[str, ...] = ()
     KINDS: ClassVar[tuple[str, ...]] = CATEGORIES
     PREFIX: ClassVar[str] = PREFIX
     VERSION: ClassVar[int] = VERSION
 
+    @classmethod
+    def of(cls, seed: int, count: int, categories: Sequence[str]) -> Self:
+        """Returns the catalog in which a spec's categories are found.
+
+        Args:
+          seed: the seed.
+          count: the number of objects.
+          categories: the spec's. If some are only in catalogs that name them, the
+            catalog has those categories alone, otherwise it has `CATEGORIES`.
+        """
+        known = {name for name in categories if name in _SIDES}
+        named = tuple(sorted(known)) if known - set(cls.KINDS) else ()
+        return cls(seed=seed, count=count, named=named)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The categories of objects, or the kinds of environments."""
+        return self.named or self.KINDS
+
     @property
     def manifest(self) -> str:
         """The address by which a worker recognizes the catalog; see `parse`."""
-        return f"{self.PREFIX}{self.generator}:{self.seed}:{self.count}"
+        named = f":{'+'.join(self.named)}" if self.named else ""
+        return f"{self.PREFIX}{self.generator}:{self.seed}:{self.count}{named}"
 
     @classmethod
     def parse(cls, manifest: str) -> Self:
@@ -85,11 +114,13 @@ class ProceduralCatalog:
         Raises:
           ValueError: it is not the address of a procedural catalog.
         """
-        match = re.fullmatch(rf"{cls.PREFIX}(\d+):(\d+):(\d+)", manifest)
-        if match is None:
+        pattern = rf"{cls.PREFIX}(\d+):(\d+):(\d+)(?::([a-z_+]+))?"
+        match = re.fullmatch(pattern, manifest)
+        named = tuple(match[4].split("+")) if match and match[4] else ()
+        if match is None or not set(named) <= set(_SIDES):
             raise ValueError(f"{manifest}: is not a procedural catalog")
-        generator, seed, count = map(int, match.groups())
-        return cls(generator=generator, seed=seed, count=count)
+        generator, seed, count = map(int, match.groups()[:3])
+        return cls(generator=generator, seed=seed, count=count, named=named)
 
     @cached_property
     def assets(self) -> Sequence[Asset]:
@@ -98,7 +129,7 @@ class ProceduralCatalog:
 
     def categories(self) -> tuple[str, ...]:
         """Returns the categories in order; category id = index + 1, 0 is background."""
-        return self.KINDS[: self.count]
+        return self.kinds[: self.count]
 
     @cached_property
     def category_ids(self) -> dict[str, int]:
@@ -109,9 +140,13 @@ class ProceduralCatalog:
         """Returns whether an object has an upright pose to rest in, with z up."""
         return asset.category != "abstract"
 
+    def gait(self, asset: Asset) -> Literal["swim", "walk"] | None:
+        """Returns how an object moves by its own limbs; None if it has no skeleton."""
+        return GAITS.get(asset.category)
+
     def counts(self) -> dict[str, int]:
         """Returns how many objects each category has."""
-        kinds = len(self.KINDS)
+        kinds = len(self.kinds)
         return {
             name: self.count // kinds + (index < self.count % kinds)
             for index, name in enumerate(self.categories())
@@ -136,7 +171,7 @@ class ProceduralCatalog:
 
     def kind(self, number: int) -> str:
         """Returns an asset's category, or an environment's kind, by its number."""
-        return self.KINDS[number % len(self.KINDS)]
+        return self.kinds[number % len(self.kinds)]
 
     def asset(self, number: int) -> Asset:
         """Returns an object by its number."""
@@ -169,11 +204,11 @@ class ProceduralCatalog:
 
     def select(self, categories: Sequence[str]) -> ProceduralSelection:
         """Returns the objects of some categories, or of all if none is named."""
-        kinds = range(len(self.KINDS))
+        kinds = range(len(self.kinds))
         wanted = tuple(
-            k for k in kinds if not categories or self.KINDS[k] in categories
+            k for k in kinds if not categories or self.kinds[k] in categories
         )
-        rows, rest = divmod(self.count, len(self.KINDS))
+        rows, rest = divmod(self.count, len(self.kinds))
         many = rows * len(wanted) + sum(kind < rest for kind in wanted)
         return ProceduralSelection(self, wanted, range(many))
 
@@ -185,6 +220,7 @@ class ProceduralCatalog:
                 "seed": self.seed,
                 "count": self.count,
             }
+            | ({"categories": self.named} if self.named else {})
         }
 
 
@@ -257,7 +293,7 @@ class ProceduralSelection(Sequence[Asset]):
         if isinstance(index, slice):
             return ProceduralSelection(self._catalog, self._kinds, self._places[index])
         row, column = divmod(self._places[index], len(self._kinds))
-        number = row * len(self._catalog.KINDS) + self._kinds[column]
+        number = row * len(self._catalog.kinds) + self._kinds[column]
         return self._catalog.asset(number)
 
     def has(self, asset_id: str) -> bool:
@@ -266,7 +302,7 @@ class ProceduralSelection(Sequence[Asset]):
             number = self._catalog.index(asset_id)
         except KeyError:
             return False
-        row, kind = divmod(number, len(self._catalog.KINDS))
+        row, kind = divmod(number, len(self._catalog.kinds))
         if kind not in self._kinds:
             return False
         return row * len(self._kinds) + self._kinds.index(kind) in self._places

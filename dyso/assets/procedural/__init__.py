@@ -12,12 +12,11 @@ from dyso.assets.procedural.draw import Draw
 from dyso.assets.procedural.grammars import GRAMMARS
 from dyso.assets.procedural.model import Made, Model
 from dyso.spec import ProceduralCatalog
-from dyso.spec.procedural import CATEGORIES
 
 
 def make(catalog: ProceduralCatalog, number: int) -> Made:
     """Makes an object of a catalog."""
-    category = CATEGORIES[number % len(CATEGORIES)]
+    category = catalog.kind(number)
     key = (catalog.generator, catalog.seed, number)
     model = Model(catalog.sides(number), Draw(key, "shape"))
     GRAMMARS[category](model)

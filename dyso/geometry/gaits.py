@@ -1,0 +1,220 @@
+"""Gaits: the pose of a creature's skeleton at any phase of its walk, swim or crawl.
+
+A creature faces x and moves forward. One cycle of its gait takes it one `stride` ahead.
+
+- Waves turn or move bones by sinusoids of the phase: the undulation of a fish or a
+  snake, the sway of a spine, the beat of a fin.
+- A leg's foot stays where it is on the floor during its stance, while the body moves
+  ahead along an arc, and swings forward in the rest of the cycle. Its two upper bones
+  reach for it in closed form, bent to the side to which they are bent at rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from dyso.geometry.cameras import transform
+from dyso.geometry.skeletons import forward_kinematics
+
+_STRAIGHT = 0.9995
+"""Share of a leg's length beyond which it is not stretched."""
+_SHORTEST = 0.1
+"""Least amplitude that a stride is shortened to, or it would take no distance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wave:
+    """A sinusoid: size * amplitude * sin(2 pi (cycles * phase + offset)).
+
+    Attributes:
+      bone: the bone that it turns, relative to its parent, or moves.
+      axis: 0 for x, 1 for y, 2 for z.
+      size: radians, or metres where it `moves`.
+      cycles: in one cycle of the gait.
+      offset: of a cycle.
+      moves: it moves the bone's joint along the axis instead of turning it.
+    """
+
+    bone: int
+    axis: int
+    size: float
+    cycles: int = 1
+    offset: float = 0.0
+    moves: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """A leg of three bones.
+
+    Attributes:
+      bones: the upper bone, the lower bone, and the foot, whose joint stays above one
+        place of the floor during the stance. Not in a line at rest.
+      offset: of a cycle, by which the leg is ahead of the phase.
+      stance: share of the cycle during which the foot is on the floor.
+      lift: metres by which the foot is lifted in the swing.
+      pitch: radians by which the foot's toes point down in the swing.
+    """
+
+    bones: tuple[int, int, int]
+    offset: float
+    stance: float
+    lift: float
+    pitch: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rig:
+    """A skeleton and how it moves.
+
+    Attributes:
+      names: of the bones.
+      parents: see `forward_kinematics`.
+      joints: [B, 3], metres in the object's frame, at rest.
+      waves: those of the gait.
+      legs: those of the gait.
+      bends: [B], metres of the body's length with which each bone bends in a curve.
+      stride: metres that one cycle takes, at an amplitude of 1.
+      shortens: a smaller amplitude takes shorter strides, as it does on legs.
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    joints: Float[np.ndarray, "B 3"]
+    waves: tuple[Wave, ...]
+    legs: tuple[Leg, ...]
+    bends: Float[np.ndarray, " B"]
+    stride: float
+    shortens: bool
+
+    def scaled(self, factor: float) -> Rig:
+        """Returns the rig in another size."""
+        return replace(
+            self,
+            joints=self.joints * factor,
+            waves=tuple(
+                replace(wave, size=wave.size * factor) if wave.moves else wave
+                for wave in self.waves
+            ),
+            legs=tuple(replace(leg, lift=leg.lift * factor) for leg in self.legs),
+            bends=self.bends * factor,
+            stride=self.stride * factor,
+        )
+
+    def stride_at(self, amplitude: float) -> float:
+        """Returns the metres that one cycle takes."""
+        share = max(amplitude, _SHORTEST) if self.shortens else 1.0
+        return self.stride * share
+
+
+def posed(
+    rig: Rig, phase: float, amplitude: float = 1.0, curvature: float = 0.0
+) -> Float[np.ndarray, "B 3 4"]:
+    """Returns the transforms of the bones from the rest shape to a pose.
+
+    Args:
+      rig: the skeleton.
+      phase: cycles of the gait; any number.
+      amplitude: of waves and steps; at 0 the creature is at rest.
+      curvature: radians per metre by which the path turns to the left.
+    """
+    turns, moves = np.zeros((2, len(rig.parents), 3))
+    for wave in rig.waves:
+        angle = 2 * np.pi * (wave.cycles * phase + wave.offset)
+        values = moves if wave.moves else turns
+        values[wave.bone, wave.axis] += wave.size * amplitude * np.sin(angle)
+    turns[:, 2] += curvature * rig.bends
+    rotations = _about(2, turns[:, 2]) @ _about(1, turns[:, 1]) @ _about(0, turns[:, 0])
+    bones = forward_kinematics(rig.parents, rig.joints, rotations, moves)
+    for leg in rig.legs:
+        upper, lower, foot = leg.bones
+        above = bones[rig.parents[upper]]
+        target, turned = _step(rig, leg, phase, amplitude, curvature)
+        first, second = _reached(rig.joints[list(leg.bones)], above, target)
+        rotations[upper] = above[:, :3].T @ first
+        rotations[lower] = first.T @ second
+        rotations[foot] = second.T @ turned
+    return forward_kinematics(rig.parents, rig.joints, rotations, moves)
+
+
+def _step(
+    rig: Rig, leg: Leg, phase: float, amplitude: float, curvature: float
+) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, "3 3"]]:
+    """Returns where a foot's joint is, and how the foot is turned."""
+    cycle = (phase + leg.offset) % 1
+    rise = 0.0
+    if cycle < leg.stance:
+        share = cycle / leg.stance
+    else:
+        swing = (cycle - leg.stance) / (1 - leg.stance)
+        share = 1 - swing * swing * (3 - 2 * swing)
+        rise = amplitude * np.sin(np.pi * swing)
+    # How far the body is past the middle of the stance, along the arc of its path.
+    ahead = (share - 0.5) * leg.stance * rig.stride * amplitude
+    turn = curvature * ahead
+    half = np.sinc(turn / 2 / np.pi)
+    moved = ahead * half * np.array([np.cos(turn / 2), np.sin(turn / 2), 0.0])
+    back = _about(2, np.array(-turn))
+    place = back @ (rig.joints[leg.bones[2]] - moved)
+    place[2] += leg.lift * rise
+    return place, back @ _about(1, np.array(leg.pitch * rise))
+
+
+def _reached(
+    joints: Float[np.ndarray, "3 3"],
+    above: Float[np.ndarray, "3 4"],
+    target: Float[np.ndarray, " 3"],
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3 3"]]:
+    """Returns the rotations of two bones with which a third joint is at its target.
+
+    Args:
+      joints: of the two bones and of the foot, at rest.
+      above: the transform of the upper bone's parent.
+      target: where the foot's joint goes; beyond reach, the leg points at it.
+    """
+    rest, side = joints[2] - joints[0], joints[1] - joints[0]
+    start = transform(above, joints[0])
+    one, two = np.linalg.norm(np.diff(joints, axis=0), axis=-1)
+    way = target - start
+    distance = np.linalg.norm(way)
+    way = way / distance
+    low, high = abs(one - two) / _STRAIGHT, (one + two) * _STRAIGHT
+    distance = np.clip(distance, low, high)
+    # The knee is in the plane of the way and of its side at rest.
+    side = side - rest * (rest @ side) / (rest @ rest)
+    turned = above[:, :3] @ side
+    turned = turned - way * (way @ turned)
+    turned /= np.linalg.norm(turned)
+    along = (one**2 - two**2 + distance**2) / (2 * distance)
+    knee = along * way + np.sqrt(max(one**2 - along**2, 0.0)) * turned
+    bones = joints[1] - joints[0], joints[2] - joints[1]
+    ways = knee, distance * way - knee
+    normal, other = np.cross(rest, side), np.cross(way, turned)
+    first, second = (
+        _frame(new, other) @ _frame(old, normal).T
+        for old, new in zip(bones, ways, strict=True)
+    )
+    return first, second
+
+
+def _frame(
+    way: Float[np.ndarray, " 3"], normal: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, "3 3"]:
+    """Returns the axes of a bone in the plane of its leg, as columns."""
+    way = way / np.linalg.norm(way)
+    normal = normal / np.linalg.norm(normal)
+    return np.stack([way, normal, np.cross(way, normal)], axis=-1)
+
+
+def _about(axis: int, angles: Float[np.ndarray, "*B"]) -> Float[np.ndarray, "*B 3 3"]:
+    """Returns the rotations by angles about an axis of coordinates."""
+    a, b = (axis + 1) % 3, (axis + 2) % 3
+    matrices = np.zeros((*np.shape(angles), 3, 3))
+    matrices[..., axis, axis] = 1
+    matrices[..., a, a] = matrices[..., b, b] = np.cos(angles)
+    matrices[..., b, a] = np.sin(angles)
+    matrices[..., a, b] = -np.sin(angles)
+    return matrices
