@@ -19,6 +19,7 @@ from typing import Any
 from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.environments.surfaces import Ground
 from dyso.assets.manifest import is_inside, read_manifest
+from dyso.assets.procedural.model import Made
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.storage import LocalFolder, ReadOnlyFolder, open_readonly
 
@@ -131,6 +132,10 @@ class Assets:
             simulation_filename=None,
             **kwargs,
         )
+
+    def made(self, asset_id: str) -> Made | None:
+        """Returns an object made from numbers that has a skeleton."""
+        return None
 
     def ground(self, asset_id: str) -> tuple[Ground, float] | None:
         """Returns `environments.ground` of an environment made from numbers."""

@@ -7,16 +7,18 @@ Blender's mesh gets the deformed vertices, so that Cycles renders what rays are 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bmesh
 import bpy
 import numpy as np
 
-from dyso.geometry import quaternion_to_matrix
+from dyso.assets.procedural.model import Made
+from dyso.geometry import Rig, quaternion_to_matrix, skinned
 from dyso.sampling.deformation import deformed
-from dyso.sampling.scene import Deformation
+from dyso.sampling.gaits import pose_at
+from dyso.sampling.scene import Deformation, Gait, SceneObject
 
 from .errors import AssetError
 from .mesh_limits import MAX_TRIANGLES
@@ -28,6 +30,45 @@ FINEST = 1 / 16  # of the longest side; longer edges are cut in two
 KEPT = 1 << 20  # triangles of an object's meshes at several steps that are kept
 MOST_NUMBERS = 1 << 27
 """Vertices times steps of a scene's meshes, or the record would be too large."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posing:
+    """How the vertices of a creature's mesh follow its gait.
+
+    Attributes:
+      gait: the gait.
+      rig: the skeleton, in metres.
+      weights: [n, B], of each vertex of the mesh for each bone.
+    """
+
+    gait: Gait
+    rig: Rig
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, item: SceneObject, made: Made | None, mesh: ObjectMesh) -> Posing:
+        """Returns it for an object of a scene.
+
+        Args:
+          item: has a gait.
+          made: the object as its grammar made it.
+          mesh: the object as its importer read it, in its size.
+
+        Raises:
+          AssetError: the object has no skeleton, or other vertices than its mesh.
+        """
+        assert item.gait is not None
+        if made is None or made.skin is None:
+            raise AssetError(item.asset_id, "has no skeleton to walk with")
+        expected = made.vertices * item.size
+        if expected.shape != mesh.vertices.shape or not np.allclose(
+            expected, mesh.vertices, atol=1e-5 * item.size
+        ):
+            raise AssetError(item.asset_id, "the mesh is not that of its skeleton")
+        skin = made.skin
+        rig = skin.rig.scaled(item.size)
+        return cls(gait=item.gait, rig=rig, weights=skin.weights)
 
 
 class Body:
@@ -42,40 +83,57 @@ class Body:
         blender_object: bpy.types.Object,
         rest: ObjectMesh,
         deformation: Deformation | None,
+        posing: Posing | None = None,
     ):
         """Takes the normalized Blender object and its mesh.
 
         Args:
           blender_object: its mesh is in the rest shape.
           rest: the same mesh.
-          deformation: None for a rigid object.
+          deformation: None for an object that does not deform.
+          posing: None for an object without a gait.
         """
-        self.rest, self._deformation = rest, deformation
+        self.rest, self._deformation, self._posing = rest, deformation, posing
         self._data = blender_object.data
         self._kept: OrderedDict[int, ObjectMesh] = OrderedDict()
         self._shown: int | None = None
-        if deformation is not None:
+        if self.deforms:
             attribute = self._data.attributes.new(REST, "FLOAT_VECTOR", "POINT")
             attribute.data.foreach_set("vector", _flat(rest.vertices))
 
     @property
     def deforms(self) -> bool:
         """Whether the object changes its shape."""
-        return self._deformation is not None
+        return self._deformation is not None or self._posing is not None
+
+    @property
+    def height(self) -> float:
+        """How far the object is above the floor where it does not touch it, metres."""
+        return 0.0 if self._posing is None else self._posing.gait.height
+
+    @property
+    def identity(self) -> np.ndarray:
+        """Numbers [n, k] that are the same for vertices which are always together."""
+        if self._posing is None:
+            return self.rest.vertices
+        return np.concatenate([self.rest.vertices, self._posing.weights], axis=1)
 
     def vertices(self, step: int) -> np.ndarray:
         """Returns the vertices [n, 3] in the object's frame, metres."""
-        if self._deformation is None:
-            return self.rest.vertices
-        shape = self._deformation.shapes[step]
-        half, axis = self.rest.sizes / 2, self._deformation.axis
+        moved = self.rest.vertices
+        if self._posing is not None:
+            bones = pose_at(self._posing.rig, self._posing.gait, step)
+            moved = skinned(moved, self._posing.weights, bones)
+        if self._deformation is not None:
+            shape = self._deformation.shapes[step]
+            half, axis = self.rest.sizes / 2, self._deformation.axis
+            moved = deformed(moved, half, axis, shape)
         # As Blender keeps them.
-        moved = deformed(self.rest.vertices, half, axis, shape).astype(np.float32)
-        return moved.astype(float)
+        return moved.astype(np.float32).astype(float)
 
     def show(self, step: int) -> ObjectMesh:
         """Returns the mesh at a step, and has Blender render it."""
-        if self._deformation is None:
+        if not self.deforms:
             return self.rest
         mesh = self._kept.get(step)
         vertices = self.vertices(step) if mesh is None else mesh.vertices
@@ -98,7 +156,7 @@ class Body:
     def lowest(self, quaternions: np.ndarray) -> np.ndarray:
         """Returns the lowest z [T] at the origin, at every step, rotated by [T, 4]."""
         down = quaternion_to_matrix(quaternions)[:, 2]
-        if self._deformation is None:
+        if not self.deforms:
             return (down @ self.rest.points.T).min(-1)
         used = np.unique(self.rest.triangles)
         return np.array(
@@ -107,7 +165,7 @@ class Body:
 
     def reach(self, steps: int) -> np.ndarray:
         """Returns the sides [3] of a box around the origin that holds every step."""
-        if self._deformation is None:
+        if not self.deforms:
             return self.rest.sizes
         used = np.unique(self.rest.triangles)
         return 2 * np.max(
@@ -141,7 +199,8 @@ def refine(blender_object: bpy.types.Object, asset_id: str) -> None:
 def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
     """Returns the meshes of all objects as one, as `Views` has them.
 
-    Vertices at the same place of the rest shape of an object become one.
+    Vertices at the same place of the rest shape of an object become one, if they
+    follow the same bones.
 
     Raises:
       AssetError: there are more than `MOST_NUMBERS` vertices in all steps.
@@ -152,7 +211,7 @@ def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
         triangles = body.rest.triangles
         used, corners = np.unique(triangles, return_inverse=True)
         _, first, same = np.unique(
-            body.rest.vertices[used], axis=0, return_index=True, return_inverse=True
+            body.identity[used], axis=0, return_index=True, return_inverse=True
         )
         # In the mesh's own order, whose neighbours are near, which compresses better.
         order = np.argsort(first)

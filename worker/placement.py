@@ -45,7 +45,7 @@ def true_poses(
     first = 0 if len(meshes) == 1 else settled
     for body, position, quaternion in zip(bodies, positions, quaternions, strict=True):
         start = position[0, 2]
-        heights = -body.lowest(quaternion)
+        heights = body.height - body.lowest(quaternion)
         position[first:, 2] = (
             heights[0] + position[first:, 2] - start
             if scene.contact == "free"

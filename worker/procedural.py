@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from dyso.assets import environments, procedural
 from dyso.assets.environments.surfaces import Ground
+from dyso.assets.procedural.model import Made
 from dyso.assets.starter import AXES
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.storage import LocalFolder
@@ -63,6 +64,13 @@ class MadeAssets(Assets):
         number = self._catalog.index(asset_id)
         for name, data in self._files(number).items():
             (folder / name).write_bytes(data)
+
+    def made(self, asset_id: str) -> Made | None:
+        """Returns an object that has a skeleton; None if it has none."""
+        number = self._catalog.index(asset_id)
+        if self._catalog.gait(self._catalog.kind(number)) is None:
+            return None
+        return procedural.make(self._catalog, number)
 
     def _files(self, number: int) -> dict[str, bytes]:
         return procedural.make(self._catalog, number).files()

@@ -25,7 +25,7 @@ from dyso.sampling.scene import Camera, Pose, Scene
 
 from . import backdrop, device, materials, meshes, passes, shadows, view_transform
 from .assets import Assets
-from .bodies import REST, Body, refine, scene_mesh
+from .bodies import REST, Body, Posing, refine, scene_mesh
 from .empty_view import FloorDetail, empty_view
 from .ground import floor_detail, pixel_size
 from .placement import true_poses
@@ -200,10 +200,13 @@ class Stage:
             item = self._objects.create(described.asset_id, name=f"object_{number}")
             kubric_scene += item
             blender_object = item.linked_objects[view]
-            deforms = described.deformation is not None
-            if deforms:
+            deforms, posing = described.changes_shape, None
+            if described.deformation is not None and described.gait is None:
                 refine(blender_object, described.asset_id)
             mesh = meshes.normalize(blender_object, described.asset_id, described.size)
+            if described.gait is not None:
+                made = self._objects.made(described.asset_id)
+                posing = Posing.of(described, made, mesh)
             if described.material is not None:
                 materials.apply(
                     described.material,
@@ -212,7 +215,7 @@ class Stage:
                     REST if deforms else None,
                 )
             items.append(item)
-            bodies.append(Body(blender_object, mesh, described.deformation))
+            bodies.append(Body(blender_object, mesh, described.deformation, posing))
         return items, bodies
 
 

@@ -17,7 +17,7 @@ from dyso.spec import (
     UserError,
     load_with,
 )
-from dyso.spec.procedural import NAMED
+from dyso.spec.procedural import GAITS, NAMED
 from dyso.spec.schema import Environments, Procedural
 
 # How to create a catalog, by the type of its assets.
@@ -72,6 +72,15 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
         )
     except UserError as error:
         problems.append(("backgrounds.catalog", str(error)))
+    if objects is not None and spec.dynamics.gait.any:
+        named = spec.objects.categories or objects.categories()
+        if not any(map(objects.gait, named)):
+            text = (
+                "moves creatures, but none of the objects has a skeleton; use "
+                "objects.catalog: procedural and name some of "
+                f"{', '.join(sorted(GAITS))} in objects.categories"
+            )
+            problems.append(("dynamics.gait", text))
     if problems or objects is None or backgrounds is None:
         raise SpecError(problems)
     resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)

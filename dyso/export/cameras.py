@@ -115,9 +115,10 @@ def require_rigid(spec: Spec, name: str) -> None:
     Raises:
       UserError: they do not; the message names the format.
     """
-    if spec.dynamics.deform.any:
+    if spec.dynamics.changes_shapes:
+        key = "deform" if spec.dynamics.deform.any else "gait"
         raise UserError(
-            f"{name}: has one shape of each object, but dynamics.deform changes shapes"
+            f"{name}: has one shape of each object, but dynamics.{key} changes shapes"
         )
 
 

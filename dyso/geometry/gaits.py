@@ -23,6 +23,8 @@ _STRAIGHT = 0.9995
 """Share of a leg's length beyond which it is not stretched."""
 _SHORTEST = 0.1
 """Least amplitude that a stride is shortened to, or it would take no distance."""
+_BENT = 1.2
+"""Radians by which a body bends at most, however narrow the curve of its path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,8 @@ def posed(
         angle = 2 * np.pi * (wave.cycles * phase + wave.offset)
         values = moves if wave.moves else turns
         values[wave.bone, wave.axis] += wave.size * amplitude * np.sin(angle)
-    turns[:, 2] += curvature * rig.bends
+    most = _BENT / max(abs(rig.bends).sum(), 1e-9)
+    turns[:, 2] += np.clip(curvature, -most, most) * rig.bends
     rotations = _about(2, turns[:, 2]) @ _about(1, turns[:, 1]) @ _about(0, turns[:, 0])
     bones = forward_kinematics(rig.parents, rig.joints, rotations, moves)
     for leg in rig.legs:

@@ -24,6 +24,10 @@ from dyso.spec import Dynamics
 # Positions tried for an object that must not overlap the earlier ones.
 PLACES = 200
 
+# Points by which a path is integrated, and the least length that it may curve along.
+_FINE = 513
+_SHORT = 0.1
+
 # The corners of the box from -1 to 1.
 CORNERS = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3), axis=-1).reshape(8, 3)
 
@@ -35,10 +39,15 @@ class Motion:
     Attributes:
       positions: metres, centres of the objects' bounding boxes.
       quaternions: object to world.
+      distances: metres that the objects have gone since step 0, if they face the way
+        that they go.
+      curvatures: radians per metre by which their paths turn to the left, likewise.
     """
 
     positions: Float[np.ndarray, "N T 3"]
     quaternions: Float[np.ndarray, "N T 4"]
+    distances: Float[np.ndarray, "N T"] | None = None
+    curvatures: Float[np.ndarray, "N T"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,11 +109,17 @@ def sample_motion(
             return None
         start = np.concatenate([places, lying_height(half, first)[:, None]], axis=-1)
 
-    move = _jittered if dynamics.motion == "jitter" else _smooth
-    positions, quaternions = move(motion, dynamics, start, first)
+    if dynamics.faces_ahead:
+        moved = _ahead(motion, dynamics, start, first)
+    else:
+        move = _jittered if dynamics.motion == "jitter" else _smooth
+        positions, quaternions = move(motion, dynamics, start, first)
+        moved = Motion(positions=positions, quaternions=quaternions)
     if dynamics.contact != "free":
-        positions[:, 1:, 2] = lying_height(half[:, None], quaternions[:, 1:])
-    return Motion(positions=positions, quaternions=quaternions)
+        moved.positions[:, 1:, 2] = lying_height(
+            half[:, None], moved.quaternions[:, 1:]
+        )
+    return moved
 
 
 def sample_initial_velocity(
@@ -172,6 +187,45 @@ def _smooth(
     turned -= turned[:, :1]
     quaternions = quaternion_multiply(turns(turned), first[:, None])
     return start[:, None] + moved, quaternions
+
+
+def _ahead(
+    rng: np.random.Generator,
+    dynamics: Dynamics,
+    start: Float[np.ndarray, "N 3"],
+    first: Float[np.ndarray, "N 4"],
+) -> Motion:
+    """Draws paths of constant speed whose headings change smoothly."""
+    times = np.linspace(-0.5, 0.5, dynamics.steps)
+    fine = np.linspace(-0.5, 0.5, _FINE)
+    count = len(start)
+    positions = start[:, None].repeat(dynamics.steps, axis=1)
+    angles, curvatures = np.zeros((2, count, dynamics.steps))
+    travels = np.zeros(count)
+    x, y, _ = np.moveaxis(quaternion_to_matrix(first)[..., 0], -1, 0)
+    for n in range(count):
+        travels[n] = rng.uniform(*dynamics.travel)
+        turn = np.radians(rng.uniform(*dynamics.turn))
+        path = turn * slow(rng, np.concatenate([times, fine]), 1)[:, 0]
+        angle, heading = np.split(path - path[0], [dynamics.steps])
+        angles[n] = angle
+        heading = heading + np.arctan2(y[n], x[n])
+        way = np.stack([np.cos(heading), np.sin(heading)], axis=-1)
+        # The trapezoidal rule.
+        steps = travels[n] / (_FINE - 1) * (way[1:] + way[:-1]) / 2
+        gone = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+        for axis in range(2):
+            positions[n, :, axis] += np.interp(times, fine, gone[:, axis])
+        slope = np.gradient(heading, fine) / max(travels[n], _SHORT)
+        curvatures[n] = np.interp(times, fine, slope)
+    turned = np.zeros((count, dynamics.steps, 3))
+    turned[..., 2] = angles
+    return Motion(
+        positions=positions,
+        quaternions=quaternion_multiply(turns(turned), first[:, None]),
+        distances=travels[:, None] * (times + 0.5),
+        curvatures=curvatures,
+    )
 
 
 def lying_height(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from dyso.sampling import gaits
 from dyso.sampling.cameras import Trajectory, sample_cameras
 from dyso.sampling.deformation import reach, sample_deformation
 from dyso.sampling.dynamics import Motion, sample_initial_velocity, sample_motion
@@ -18,6 +20,7 @@ from dyso.sampling.scene import (
     Background,
     Camera,
     Deformation,
+    Gait,
     Physics,
     Scene,
     SceneObject,
@@ -27,7 +30,7 @@ from dyso.spec import Asset, ResolvedSpec, Spec
 
 _STREAMS = {
     "cameras": ["cameras"],
-    "dynamics": ["placement", "dynamics", "deform"],
+    "dynamics": ["placement", "dynamics", "deform", "gait"],
 }
 """The streams of each factor that twins may share."""
 
@@ -113,6 +116,12 @@ def _sample(
             )
             # From here on, the box is one that holds the object at every step.
             deformations[i], half[i] = deformation, reach(sides, deformation)
+    moves = [
+        resolved.objects.gait(asset.category) if spec.dynamics.gait.any else None
+        for asset in assets
+    ]
+    for i, kind in enumerate(moves):
+        half[i] = gaits.reach(half[i]) if kind else half[i]
     dynamics = streams.named("dynamics")
     upright = np.array([resolved.objects.stands(asset) for asset in assets])
     motion = sample_motion(
@@ -120,6 +129,7 @@ def _sample(
     )
     if motion is None:
         return "no room for the objects in dynamics.spawn_radius"
+    walks = _gaits(streams.named("gait"), spec, moves, motion)
     trajectory = sample_cameras(streams.named("cameras"), spec.cameras)
     wrong = sampled_fault(spec, trajectory, motion, half)
     if wrong:
@@ -132,7 +142,7 @@ def _sample(
         attempt=attempt,
         resolution=spec.resolution,
         objects=_objects(
-            streams.named("material"), resolved, assets, motion, deformations
+            streams.named("material"), resolved, assets, motion, deformations, walks
         ),
         contact=spec.dynamics.contact,
         settle_time=spec.dynamics.settle_time,
@@ -169,6 +179,7 @@ def _objects(
     assets: list[Asset],
     motion: Motion,
     deformations: list[Deformation | None],
+    walks: list[Gait | None],
 ) -> tuple[SceneObject, ...]:
     return tuple(
         SceneObject(
@@ -179,11 +190,42 @@ def _objects(
             poses=tuple(map(pose, positions, quaternions)),
             material=None if asset.textured else sample_material(rng),
             deformation=deformation,
+            gait=walk,
         )
-        for asset, positions, quaternions, deformation in zip(
-            assets, motion.positions, motion.quaternions, deformations, strict=True
+        for asset, positions, quaternions, deformation, walk in zip(
+            assets,
+            motion.positions,
+            motion.quaternions,
+            deformations,
+            walks,
+            strict=True,
         )
     )
+
+
+def _gaits(
+    rng: np.random.Generator,
+    spec: Spec,
+    moves: list[Literal["swim", "walk"] | None],
+    motion: Motion,
+) -> list[Gait | None]:
+    """Draws the gaits of the objects with skeletons, and lifts those that swim."""
+    walks: list[Gait | None] = [None] * len(moves)
+    for i, kind in enumerate(moves):
+        if kind is None:
+            continue
+        curved, gone = motion.curvatures, motion.distances
+        walk = gaits.sample_gait(
+            rng,
+            spec.dynamics.gait,
+            kind,
+            None if gone is None else gone[i],
+            np.zeros(spec.dynamics.steps) if curved is None else curved[i],
+        )
+        walks[i] = walk
+        if spec.dynamics.motion != "physics":
+            motion.positions[i, :, 2] += walk.height
+    return walks
 
 
 def _physics(rng: np.random.Generator, spec: Spec, motion: Motion) -> Physics | None:

@@ -94,6 +94,36 @@ class Deformation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GaitStep:
+    """Where a creature is in its gait at one step.
+
+    Attributes:
+      phase: cycles; the distance adds its own, by the creature's stride.
+      distance: metres that it has gone since step 0.
+      curvature: radians per metre by which its path turns to the left.
+    """
+
+    phase: float
+    distance: float
+    curvature: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gait:
+    """How a creature moves its limbs; see `dyso.geometry.posed`.
+
+    Attributes:
+      amplitude: of its natural gait.
+      height: metres by which it is above the floor where contact is not by physics.
+      steps: one per dynamics step.
+    """
+
+    amplitude: float
+    height: float
+    steps: tuple[GaitStep, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneObject:
     """One object.
 
@@ -108,7 +138,8 @@ class SceneObject:
       poses: object to world, one per dynamics step. The worker computes the exact
         height of contact, settling and, with `physics`, all poses after the first.
       material: replaces the mesh's own material; None keeps it.
-      deformation: None for rigid objects.
+      deformation: None for objects that do not deform.
+      gait: None for objects without a skeleton.
     """
 
     asset_id: str
@@ -118,13 +149,21 @@ class SceneObject:
     poses: tuple[Pose, ...]
     material: Material | None
     deformation: Deformation | None = None
+    gait: Gait | None = None
+
+    @property
+    def changes_shape(self) -> bool:
+        """Whether its mesh differs from step to step."""
+        return self.deformation is not None or self.gait is not None
 
     def __post_init__(self) -> None:
-        """Checks that there is a shape for every pose.
+        """Checks that there are a shape and a step of the gait for every pose.
 
         Raises:
-          ValueError: there is not.
+          ValueError: there are not.
         """
+        if self.gait and len(self.gait.steps) != len(self.poses):
+            raise ValueError("a gait must have one step per dynamics step")
         if self.deformation and len(self.deformation.shapes) != len(self.poses):
             raise ValueError("a deformation must have one shape per dynamics step")
 
@@ -263,8 +302,9 @@ class Scene:
             if not values[name]:
                 del values[name]
         for item in values["objects"]:
-            if item["deformation"] is None:
-                del item["deformation"]
+            for name in ("deformation", "gait"):
+                if item[name] is None:
+                    del item[name]
         if values["render"]["shortcut"]:
             del values["render"]["shortcut"]
         if values["background"]["ground_seed"] is None:

@@ -4,7 +4,7 @@ from dyso.errors import UserError
 from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Catalog
-from dyso.spec.dynamics import Deform, Dynamics
+from dyso.spec.dynamics import Deform, Dynamics, Gait
 from dyso.spec.errors import SpecError
 from dyso.spec.layout import Layout
 from dyso.spec.loader import (
@@ -37,6 +37,7 @@ __all__ = [
     "Catalog",
     "Deform",
     "Dynamics",
+    "Gait",
     "Handheld",
     "Layout",
     "Objects",

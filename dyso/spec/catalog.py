@@ -50,7 +50,7 @@ class Catalog:
         """Returns False: a manifest does not say which objects have an upright pose."""
         return False
 
-    def gait(self, asset: Asset) -> Literal["swim", "walk"] | None:
+    def gait(self, category: str) -> Literal["swim", "walk"] | None:
         """Returns None: the objects of a manifest have no skeletons."""
         return None
 

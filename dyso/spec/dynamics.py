@@ -11,6 +11,7 @@ from dyso.spec.values import (
     LEAST,
     STRICT,
     DegreesRange,
+    FactorRange,
     FrameRate,
     Metres,
     MetresRange,
@@ -53,6 +54,35 @@ class Deform:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gait:
+    """How creatures walk, swim and crawl: objects of categories with skeletons.
+
+    Where dynamics.motion is smooth and contact not free, all objects face the way that
+    they go: `travel` is the length of their path, `turn` the largest change of their
+    heading. They go at a constant speed, and the phase follows the distance, so feet
+    stay where they stand.
+
+    Attributes:
+      amplitude: of steps and waves: 1 is a creature's natural gait; 0 is for none.
+      motion: `smooth`: the gait goes on from step to step. `jitter`: each step has a
+        random phase.
+      cycles: of the gait in all steps, where no distance decides the phase.
+      height: metres above the floor at which fish swim.
+    """
+
+    amplitude: ShareRange = (0.0, 0.0)
+    motion: Literal["smooth", "jitter"] = "smooth"
+    cycles: FactorRange = (0.5, 2.0)
+    height: MetresRange = (0.2, 0.8)
+    __pydantic_config__ = STRICT
+
+    @property
+    def any(self) -> bool:
+        """Whether creatures move their limbs."""
+        return self.amplitude[1] > 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dynamics:
     """Positions of objects, and their motion between dynamics steps.
 
@@ -85,6 +115,8 @@ class Dynamics:
       deform: how objects change their shapes; needs the layer `surface`. They touch the
         floor in their changed shapes. Physics moves them in their rest shapes, and then
         lifts out of the floor what is below it.
+      gait: how creatures walk, swim and crawl; needs the layer `surface`. As for
+        deform, they touch the floor at every step, and physics moves rest shapes.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
@@ -101,4 +133,16 @@ class Dynamics:
     frame_rate: FrameRate = 30
     settle_time: Annotated[float, Ge(LEAST), Le(60)] = 4.0
     deform: Deform = field(default_factory=Deform)
+    gait: Gait = field(default_factory=Gait)
     __pydantic_config__ = STRICT
+
+    @property
+    def changes_shapes(self) -> bool:
+        """Whether the meshes of objects differ from step to step."""
+        return self.deform.any or self.gait.any
+
+    @property
+    def faces_ahead(self) -> bool:
+        """Whether objects face the way that they go, at a constant speed."""
+        smooth = self.motion == "smooth" and self.contact != "free"
+        return self.gait.any and smooth

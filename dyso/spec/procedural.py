@@ -49,9 +49,21 @@ _SIDES: dict[str, tuple[Range, Range, Range]] = {
 CATEGORIES = tuple(sorted(_SIDES))
 """The categories of a catalog whose spec names no others."""
 # Categories that only a spec which names them has: more of them change no other spec.
-NAMED: dict[str, tuple[Range, Range, Range]] = {}
+NAMED: dict[str, tuple[Range, Range, Range]] = {
+    "centipede": ((1.0, 1.0), (0.11, 0.16), (0.3, 0.4)),
+    "fish": ((1.0, 1.0), (0.36, 0.6), (0.2, 0.28)),
+    "insect": ((0.8, 1.0), (0.26, 0.4), (0.75, 1.0)),
+    "quadruped": ((1.0, 1.0), (0.6, 0.95), (0.24, 0.32)),
+    "snake": ((1.0, 1.0), (0.06, 0.09), (0.075, 0.11)),
+}
 _SIDES |= NAMED
-GAITS: dict[str, Literal["swim", "walk"]] = {}
+GAITS: dict[str, Literal["swim", "walk"]] = {
+    "centipede": "walk",
+    "fish": "swim",
+    "insect": "walk",
+    "quadruped": "walk",
+    "snake": "walk",
+}
 """How the categories with skeletons move: `walk` is on the floor, also crawling."""
 PREFIX = "procedural:"
 _DIGITS = 7
@@ -140,9 +152,9 @@ class ProceduralCatalog:
         """Returns whether an object has an upright pose to rest in, with z up."""
         return asset.category != "abstract"
 
-    def gait(self, asset: Asset) -> Literal["swim", "walk"] | None:
-        """Returns how an object moves by its own limbs; None if it has no skeleton."""
-        return GAITS.get(asset.category)
+    def gait(self, category: str) -> Literal["swim", "walk"] | None:
+        """Returns how objects of a category move; None if they have no skeletons."""
+        return GAITS.get(category)
 
     def counts(self) -> dict[str, int]:
         """Returns how many objects each category has."""

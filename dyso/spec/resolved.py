@@ -13,7 +13,7 @@ from typing import Any
 from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Handheld, Rig
 from dyso.spec.catalog import Catalog
-from dyso.spec.dynamics import Deform, Dynamics
+from dyso.spec.dynamics import Deform, Dynamics, Gait
 from dyso.spec.errors import SpecError
 from dyso.spec.procedural import (
     ProceduralCatalog,
@@ -44,6 +44,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("dynamics", "spin"): Dynamics.spin,
     ("dynamics", "frame_rate"): Dynamics.frame_rate,
     ("dynamics", "deform"): asdict(Deform()),
+    ("dynamics", "gait"): asdict(Gait()),
     ("cameras", "paired"): Cameras.paired,
     ("cameras", "azimuth"): Cameras.azimuth,
     ("cameras", "held_out"): Cameras.held_out,

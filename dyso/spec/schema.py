@@ -264,11 +264,13 @@ class Spec:
                 f"dynamics.contact: must be free where dynamics.motion is physics, "
                 f"which decides what touches the floor; got {self.dynamics.contact}"
             )
-        if self.dynamics.deform.any and "surface" not in self.render.layers:
-            raise ValueError(
-                "render.layers: must have surface where dynamics.deform changes "
-                "shapes, or nothing tells where their points move"
-            )
+        for name in ("deform", "gait"):
+            changes = getattr(self.dynamics, name).any
+            if changes and "surface" not in self.render.layers:
+                raise ValueError(
+                    f"render.layers: must have surface where dynamics.{name} changes "
+                    "shapes, or nothing tells where their points move"
+                )
         if "dynamics" in self.twins and (
             self.objects.count != (1, 1)
             or self.dynamics.motion == "physics"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float64
 
+from dyso.geometry import skinned
 from dyso.reading import surface_faces, world_vertices
 from dyso.sampling.deformation import deformed
-from dyso.sampling.scene import Scene
+from dyso.sampling.gaits import pose_at
+from dyso.sampling.scene import Scene, SceneObject
+from dyso.spec import Catalog, ProceduralCatalog
+from dyso.spec.procedural import VERSION
+
+if TYPE_CHECKING:
+    from dyso.assets.procedural.model import Made
 
 _SHAPE_ERROR = 5e-4
 """Of an object's size: rounding of the rest shape, stretched, and of the vertices."""
@@ -17,12 +25,16 @@ _FLOOR_ERROR = 1e-4
 """Of an object's size: rounding of the vertices and of the position."""
 
 
-def mesh_faults(record: dict[str, Any], scene: Scene) -> Iterator[str]:
+def mesh_faults(
+    record: dict[str, Any], scene: Scene, objects: Catalog | ProceduralCatalog
+) -> Iterator[str]:
     """Yields what is wrong with the meshes of a record that has `surface`.
 
     Args:
       record: a decoded record whose arrays have the right shapes.
       scene: its scene.
+      objects: the catalog. Creatures of another generator's version, or on a machine
+        that cannot make them, are not compared with their skeletons.
     """
     faces, owner = record["mesh/faces"], record["mesh/instance"]
     count = len(scene.objects)
@@ -44,10 +56,12 @@ def mesh_faults(record: dict[str, Any], scene: Scene) -> Iterator[str]:
     if wrong.any():
         view = int(np.argmax(wrong.any((1, 2))))
         yield f"surface: disagrees with instance in view {view}"
-    yield from _shapes(record, scene)
+    yield from _shapes(record, scene, objects)
 
 
-def _shapes(record: dict[str, Any], scene: Scene) -> Iterator[str]:
+def _shapes(
+    record: dict[str, Any], scene: Scene, objects: Catalog | ProceduralCatalog
+) -> Iterator[str]:
     """Compares the vertices with the rest shape, its deformation and the floor."""
     world = world_vertices(record)
     for i, item in enumerate(scene.objects):
@@ -56,12 +70,10 @@ def _shapes(record: dict[str, Any], scene: Scene) -> Iterator[str]:
         sides = record["objects/sizes"][i].astype(np.float64)
         if abs(abs(rest).max(0) - sides / 2).max() > _SHAPE_ERROR * item.size:
             yield f"mesh/rest: object {i} is not in its box"
+        actual = record["mesh/vertices"][:, own].astype(np.float64)
+        expected = _expected(item, rest, actual, sides, objects)
         for step in range(scene.steps):
-            expected = rest
-            if item.deformation is not None:
-                shape = item.deformation.shapes[step]
-                expected = deformed(rest, sides / 2, item.deformation.axis, shape)
-            gap = abs(record["mesh/vertices"][step, own] - expected).max()
+            gap = abs(actual[step] - expected[step]).max()
             if not gap <= _SHAPE_ERROR * item.size:
                 yield (
                     f"mesh/vertices: object {i} at dynamics step {step} does not have "
@@ -69,10 +81,76 @@ def _shapes(record: dict[str, Any], scene: Scene) -> Iterator[str]:
                 )
             lowest = world[step, own, 2].min()
             free = scene.contact == "free" and scene.physics is None
-            if item.deformation is None or free:
+            if not item.changes_shape or free:
                 continue
             if not lowest >= -_FLOOR_ERROR * item.size:
                 yield (
                     f"mesh/vertices: object {i} at dynamics step {step} is "
                     f"{-lowest:.3g} m below the floor"
                 )
+
+
+def _expected(
+    item: SceneObject,
+    rest: Float64[np.ndarray, "K 3"],
+    actual: Float64[np.ndarray, "T K 3"],
+    sides: Float64[np.ndarray, " 3"],
+    objects: Catalog | ProceduralCatalog,
+) -> Float64[np.ndarray, "T K 3"]:
+    """Returns the vertices that an object should have by its scene.
+
+    Args:
+      item: the object.
+      rest: its vertices at rest.
+      actual: its vertices at each step. They are what a creature's should be if it is
+        not known; and of its vertices that share a place at rest, they tell which.
+      sides: of its box at rest.
+      objects: the catalog.
+    """
+    if item.gait is None:
+        return np.stack([_deformed(item, rest, sides, step) for step in _steps(item)])
+    made = _made(item, objects)
+    if made is None or made.skin is None:
+        return actual
+    from scipy.spatial import cKDTree
+
+    points, rig = made.vertices * item.size, made.skin.rig.scaled(item.size)
+    shapes = [
+        skinned(points, made.skin.weights, pose_at(rig, item.gait, step))
+        for step in _steps(item)
+    ]
+    shapes = [_deformed(item, each, sides, step) for step, each in enumerate(shapes)]
+    far, near = cKDTree(points).query(rest, k=4)
+    candidates = np.stack(shapes)[:, near]
+    candidates[:, far > 2 * _SHAPE_ERROR * item.size] = np.inf
+    # By most of the steps, so that a single wrong step is found alone.
+    best = np.median(abs(candidates - actual[:, :, None]).max(-1), axis=0).argmin(-1)
+    expected: np.ndarray = candidates[:, np.arange(len(best)), best]
+    return expected
+
+
+def _steps(item: SceneObject) -> range:
+    return range(len(item.poses))
+
+
+def _deformed(
+    item: SceneObject,
+    points: Float64[np.ndarray, "K 3"],
+    sides: Float64[np.ndarray, " 3"],
+    step: int,
+) -> Float64[np.ndarray, "K 3"]:
+    if item.deformation is None:
+        return points
+    shape = item.deformation.shapes[step]
+    return deformed(points, sides / 2, item.deformation.axis, shape)
+
+
+def _made(item: SceneObject, objects: Catalog | ProceduralCatalog) -> Made | None:
+    """Returns a creature as its grammar makes it, if this machine can."""
+    if not isinstance(objects, ProceduralCatalog) or objects.generator != VERSION:
+        return None
+    try:
+        from dyso.assets import procedural
+    except ImportError:  # of manifold3d, which only a generating machine has
+        return None
+    return procedural.make(objects, objects.index(item.asset_id))

@@ -177,6 +177,15 @@ def _follows_from_spec(
             any(item.deformation is not None for item in scene.objects),
             spec.dynamics.deform.any,
         ),
+        (
+            "gait",
+            [item.gait is not None for item in scene.objects],
+            [
+                spec.dynamics.gait.any
+                and resolved.objects.gait(item.category) is not None
+                for item in scene.objects
+            ],
+        ),
     ):
         if value != expected:
             yield f"scene: {name}: is {value!r}, but the spec has {expected!r}"
@@ -281,7 +290,7 @@ def _meshes(
     record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
 ) -> Iterator[str]:
     if "surface" in record:
-        yield from mesh_faults(record, scene)
+        yield from mesh_faults(record, scene, resolved.objects)
 
 
 def _disagreements(proof: Agreement) -> Iterator[str]:

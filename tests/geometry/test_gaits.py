@@ -112,6 +112,8 @@ def test_a_body_bends_along_its_curve():
     )
     bones = posed(bent, 0.0, 0.0, curvature=2.0)
     assert np.allclose(bones[2, :2, 0], [np.cos(1.0), np.sin(1.0)])
+    narrow = posed(bent, 0.0, 0.0, curvature=-50.0)
+    assert np.allclose(narrow[2, :2, 0], [np.cos(1.2), -np.sin(1.2)])
 
 
 def test_another_size_is_the_same_gait():

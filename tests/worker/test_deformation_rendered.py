@@ -59,7 +59,7 @@ def record(scene: Scene, views: Views) -> dict:
 
 
 def test_the_mesh_is_that_of_the_scene_and_stands_on_the_floor(
-    scene: Scene, views: Views, record: dict
+    deforming: ResolvedSpec, scene: Scene, views: Views, record: dict
 ) -> None:
     deformation = scene.objects[0].deformation
     for step in range(scene.steps):
@@ -73,7 +73,7 @@ def test_the_mesh_is_that_of_the_scene_and_stands_on_the_floor(
         turned = geometry.quaternion_to_matrix(views.quaternions[0, step])
         lowest = (views.mesh_vertices[step] @ turned.T)[:, 2].min()
         assert views.positions[0, step, 2] + lowest == pytest.approx(0, abs=1e-6)
-    assert list(mesh_faults(record, scene)) == []
+    assert list(mesh_faults(record, scene, deforming.objects)) == []
     edges = (
         views.mesh_rest[views.mesh_faces]
         - views.mesh_rest[views.mesh_faces[:, [1, 2, 0]]]

@@ -6,6 +6,13 @@ from collections.abc import Callable
 
 from dyso.assets.procedural.abstract import abstract
 from dyso.assets.procedural.buildings import house, tower
+from dyso.assets.procedural.creatures import (
+    centipede,
+    fish,
+    insect,
+    quadruped,
+    snake,
+)
 from dyso.assets.procedural.furniture import chair, lamp, table
 from dyso.assets.procedural.living import creature, plant
 from dyso.assets.procedural.model import Model
@@ -21,12 +28,17 @@ GRAMMARS: dict[str, Callable[[Model], None]] = {
     "bottle": bottle,
     "bowl": bowl,
     "car": car,
+    "centipede": centipede,
     "chair": chair,
     "creature": creature,
+    "fish": fish,
     "house": house,
+    "insect": insect,
     "lamp": lamp,
     "mug": mug,
     "plant": plant,
+    "quadruped": quadruped,
+    "snake": snake,
     "table": table,
     "tool": tool,
     "tower": tower,

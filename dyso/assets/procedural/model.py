@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 
 from dyso.assets.procedural.draw import Draw
 from dyso.assets.procedural.materials import FAMILIES, described
+from dyso.assets.procedural.rigging import Bones, Chain, Skin
 from dyso.assets.procedural.shapes import Part
 
 CREASE = 40.0
@@ -29,6 +30,7 @@ class Made:
       materials: [m], indices.
       families: each material's family.
       draws: each material's stream of random numbers.
+      skin: the skeleton, if it has one.
     """
 
     vertices: np.ndarray
@@ -38,6 +40,7 @@ class Made:
     materials: np.ndarray
     families: tuple[str, ...]
     draws: tuple[Draw, ...]
+    skin: Skin | None = None
 
     def files(self) -> dict[str, bytes]:
         """Returns the files that an importer reads."""
@@ -93,7 +96,9 @@ class Model:
         """
         self.w, self.d, self.h = sides
         self.draw = draw
+        self.bones = Bones()
         self.parts: list[tuple[Part, int]] = []
+        self._follows: dict[int, int | Chain] = {}
         self._families: list[str] = []
         self._draws: list[Draw] = []
 
@@ -108,6 +113,12 @@ class Model:
     def add(self, material: int, *parts: Part) -> None:
         """Adds parts of one material."""
         self.parts += [(part, material) for part in parts]
+
+    def skin(self, material: int, follows: int | Chain, *parts: Part) -> None:
+        """Adds parts of one material that follow a bone, or bones along a line."""
+        for part in parts:
+            self._follows[len(self.parts)] = follows
+            self.add(material, part)
 
     def mirrored(self, material: int, *parts: Part) -> None:
         """Adds parts and their mirror images in the plane y = 0."""
@@ -132,8 +143,12 @@ class Model:
         )
         low, high = points.min(0), points.max(0)
         half = np.array([self.w, self.d, self.h]) / 2
-        share = (points - low) / (high - low)
-        points = np.round(share * half - (1 - share) * half, 6) + 0.0
+
+        def place(points: np.ndarray) -> np.ndarray:
+            share = (points - low) / (high - low)
+            return np.asarray(np.round(share * half - (1 - share) * half, 6) + 0.0)
+
+        points = place(points)
         keep = _area(points, triangles) > 0
         triangles, corners, which = triangles[keep], corners[keep], which[keep]
         used = np.unique(which)
@@ -145,7 +160,20 @@ class Model:
             materials=np.searchsorted(used, which),
             families=tuple(self._families[i] for i in used),
             draws=tuple(self._draws[i] for i in used),
+            skin=self._skin(place) if len(self.bones) else None,
         )
+
+    def _skin(self, place: Callable[[np.ndarray], np.ndarray]) -> Skin:
+        weights = []
+        for number, (part, _) in enumerate(self.parts):
+            follows = self._follows[number]
+            each = np.zeros((len(part.vertices), len(self.bones)))
+            if isinstance(follows, Chain):
+                each[:, list(follows.bones)] = follows.weights(part.vertices)
+            else:
+                each[:, follows] = 1
+            weights.append(each)
+        return Skin(rig=self.bones.rig(place), weights=np.concatenate(weights))
 
 
 def _cross(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
