@@ -134,7 +134,7 @@ class Assets:
         )
 
     def made(self, asset_id: str) -> Made | None:
-        """Returns an object made from numbers that has a skeleton."""
+        """Returns an object made from numbers that has a skeleton or joints."""
         return None
 
     def ground(self, asset_id: str) -> tuple[Ground, float] | None:

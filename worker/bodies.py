@@ -15,10 +15,11 @@ import bpy
 import numpy as np
 
 from dyso.assets.procedural.model import Made
-from dyso.geometry import Rig, quaternion_to_matrix, skinned
+from dyso.geometry import quaternion_to_matrix, skinned
+from dyso.sampling.articulation import part_poses
 from dyso.sampling.deformation import deformed
 from dyso.sampling.gaits import pose_at
-from dyso.sampling.scene import Deformation, Gait, SceneObject
+from dyso.sampling.scene import Deformation, SceneObject
 
 from .errors import AssetError
 from .mesh_limits import MAX_TRIANGLES
@@ -34,41 +35,58 @@ MOST_NUMBERS = 1 << 27
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Posing:
-    """How the vertices of a creature's mesh follow its gait.
+    """How the vertices of a mesh follow the bones of a creature, or rigid parts.
 
     Attributes:
-      gait: the gait.
-      rig: the skeleton, in metres.
+      bones: [T, B, 3, 4], from the rest shape to each step, metres.
       weights: [n, B], of each vertex of the mesh for each bone.
+      height: metres above the floor, where the object does not touch it.
+      parts: [n], the part of each vertex; all 0 if the bones are not parts.
     """
 
-    gait: Gait
-    rig: Rig
+    bones: np.ndarray
     weights: np.ndarray
+    height: float
+    parts: np.ndarray
 
     @classmethod
     def of(cls, item: SceneObject, made: Made | None, mesh: ObjectMesh) -> Posing:
         """Returns it for an object of a scene.
 
         Args:
-          item: has a gait.
+          item: has a gait, or joints.
           made: the object as its grammar made it.
           mesh: the object as its importer read it, in its size.
 
         Raises:
-          AssetError: the object has no skeleton, or other vertices than its mesh.
+          AssetError: the object has no skeleton or other joints, or other vertices
+            than its mesh.
         """
-        assert item.gait is not None
-        if made is None or made.skin is None:
-            raise AssetError(item.asset_id, "has no skeleton to walk with")
+        if made is None or (made.skin is None and made.bodies is None):
+            raise AssetError(item.asset_id, "has no skeleton or joints to move")
         expected = made.vertices * item.size
         if expected.shape != mesh.vertices.shape or not np.allclose(
             expected, mesh.vertices, atol=1e-5 * item.size
         ):
             raise AssetError(item.asset_id, "the mesh is not that of its skeleton")
-        skin = made.skin
-        rig = skin.rig.scaled(item.size)
-        return cls(gait=item.gait, rig=rig, weights=skin.weights)
+        if item.gait is not None and made.skin is not None:
+            rig, gait = made.skin.rig.scaled(item.size), item.gait
+            return cls(
+                bones=np.stack([pose_at(rig, gait, i) for i in range(len(gait.steps))]),
+                weights=made.skin.weights,
+                height=gait.height,
+                parts=np.zeros(len(expected), int),
+            )
+        assert item.articulation is not None and made.bodies is not None
+        bones = part_poses(item.articulation)
+        if made.bodies.max() >= bones.shape[1]:
+            raise AssetError(item.asset_id, "has parts that no joint moves")
+        return cls(
+            bones=bones,
+            weights=np.eye(bones.shape[1])[made.bodies],
+            height=0.0,
+            parts=made.bodies,
+        )
 
 
 class Body:
@@ -91,7 +109,7 @@ class Body:
           blender_object: its mesh is in the rest shape.
           rest: the same mesh.
           deformation: None for an object that does not deform.
-          posing: None for an object without a gait.
+          posing: None for an object without a gait and joints.
         """
         self.rest, self._deformation, self._posing = rest, deformation, posing
         self._data = blender_object.data
@@ -109,7 +127,7 @@ class Body:
     @property
     def height(self) -> float:
         """How far the object is above the floor where it does not touch it, metres."""
-        return 0.0 if self._posing is None else self._posing.gait.height
+        return 0.0 if self._posing is None else self._posing.height
 
     @property
     def identity(self) -> np.ndarray:
@@ -118,12 +136,18 @@ class Body:
             return self.rest.vertices
         return np.concatenate([self.rest.vertices, self._posing.weights], axis=1)
 
+    @property
+    def parts(self) -> np.ndarray:
+        """The part [n] of each vertex."""
+        if self._posing is None:
+            return np.zeros(len(self.rest.vertices), int)
+        return self._posing.parts
+
     def vertices(self, step: int) -> np.ndarray:
         """Returns the vertices [n, 3] in the object's frame, metres."""
         moved = self.rest.vertices
         if self._posing is not None:
-            bones = pose_at(self._posing.rig, self._posing.gait, step)
-            moved = skinned(moved, self._posing.weights, bones)
+            moved = skinned(moved, self._posing.weights, self._posing.bones[step])
         if self._deformation is not None:
             shape = self._deformation.shapes[step]
             half, axis = self.rest.sizes / 2, self._deformation.axis
@@ -205,7 +229,7 @@ def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
     Raises:
       AssetError: there are more than `MOST_NUMBERS` vertices in all steps.
     """
-    faces, instance, rest, vertices = [], [], [], []
+    faces, instance, rest, vertices, parts = [], [], [], [], []
     count = 0
     for number, body in enumerate(bodies, start=1):
         triangles = body.rest.triangles
@@ -220,6 +244,7 @@ def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
         kept = used[first[order]]
         faces.append(place[same.ravel()][corners.reshape(-1, 3)] + count)
         instance.append(np.full(len(kept), number))
+        parts.append(body.parts[triangles[:, 0]])
         rest.append(body.rest.vertices[kept])
         if (count + len(kept)) * steps > MOST_NUMBERS:
             raise AssetError("", "the scene's meshes have too many vertices to keep")
@@ -230,6 +255,7 @@ def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
         "mesh_instance": np.concatenate(instance).astype(np.uint8),
         "mesh_rest": np.concatenate(rest).astype(np.float32),
         "mesh_vertices": np.concatenate(vertices, axis=1).astype(np.float32),
+        "mesh_part": np.concatenate(parts).astype(np.uint8),
     }
 
 

@@ -66,9 +66,10 @@ class MadeAssets(Assets):
             (folder / name).write_bytes(data)
 
     def made(self, asset_id: str) -> Made | None:
-        """Returns an object that has a skeleton; None if it has none."""
+        """Returns an object that has a skeleton or joints; None if it has none."""
         number = self._catalog.index(asset_id)
-        if self._catalog.gait(self._catalog.kind(number)) is None:
+        skeleton = self._catalog.gait(self._catalog.kind(number)) is not None
+        if not skeleton and self._catalog.design(number) is None:
             return None
         return procedural.make(self._catalog, number)
 

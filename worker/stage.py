@@ -145,6 +145,8 @@ class Stage:
         }
         if "surface" in layers:
             shaped |= scene_mesh(bodies, scene.steps)
+            if not scene.articulated:
+                del shaped["mesh_part"]
         return Views(
             **shaped,
             positions=positions,
@@ -204,7 +206,7 @@ class Stage:
             if described.deformation is not None and described.gait is None:
                 refine(blender_object, described.asset_id)
             mesh = meshes.normalize(blender_object, described.asset_id, described.size)
-            if described.gait is not None:
+            if described.has_skeleton:
                 made = self._objects.made(described.asset_id)
                 posing = Posing.of(described, made, mesh)
             if described.material is not None:

@@ -17,6 +17,7 @@ from dyso.spec import (
     UserError,
     load_with,
 )
+from dyso.spec.articulated import JOINTED
 from dyso.spec.procedural import GAITS, NAMED
 from dyso.spec.schema import Environments, Procedural
 
@@ -81,6 +82,12 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
                 f"{', '.join(sorted(GAITS))} in objects.categories"
             )
             problems.append(("dynamics.gait", text))
+    if objects is not None and spec.dynamics.articulate.any and not objects.jointed:
+        text = (
+            "moves joints, but none of the objects has any; use objects.catalog: "
+            f"procedural and name some of {', '.join(JOINTED)} in objects.categories"
+        )
+        problems.append(("dynamics.articulate", text))
     if problems or objects is None or backgrounds is None:
         raise SpecError(problems)
     resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
@@ -109,7 +116,7 @@ def _unknown(
         return []
     more = " ..." if len(known) > 60 else ""
     if isinstance(catalog, ProceduralCatalog) and key == "objects.categories":
-        more = f", and if a spec names them {', '.join(sorted(NAMED))}"
+        more = f", and if a spec names them {', '.join(NAMED)}"
     text = (
         f"{', '.join(unknown)}: not in the catalog {catalog.name}, "
         f"which has {', '.join(known[:60])}{more}"

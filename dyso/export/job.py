@@ -286,7 +286,7 @@ def shard_lengths(spec: Spec, scenes: int) -> list[int]:
     height, width = spec.resolution
     pixel = sum(
         int(field.shape[-1]) * np.dtype(field.dtype).itemsize
-        for field in records.fields_of(spec.render.layers)
+        for field in records.fields_of(spec)
         if field.encoding in ("image", "depth")
     )
     most = max(1, _SHARD_BYTES // (spec.views * height * width * pixel))

@@ -129,7 +129,7 @@ def _column(field: records.Field) -> str:
 
 def _fields(spec: Spec) -> tuple[records.Field, ...]:
     # A mesh would be repeated in every view's row.
-    fields = records.fields_of(spec.render.layers)
+    fields = records.fields_of(spec)
     return tuple(field for field in fields if field.encoding != "packed")
 
 

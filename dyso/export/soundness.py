@@ -31,12 +31,12 @@ def check_record(
         "W": spec.resolution[1],
         "T": spec.dynamics.steps,
     }
-    for field in records.fields_of(spec.render.layers):
+    for field in records.fields_of(spec):
         if views is not None and field.name not in record:
             continue
         shape = record[field.name].shape if field.name in record else None
-        if shape and field.shape[:1] == ("N",):
-            sizes.setdefault("N", shape[0])
+        if shape and field.shape[0] in ("N", "J", "P"):
+            sizes.setdefault(field.shape[0], shape[0])
         if shape and field.encoding == "packed" and len(shape) == len(field.shape):
             for axis, size in zip(field.shape, shape, strict=True):
                 if axis in ("F", "K"):

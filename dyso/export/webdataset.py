@@ -99,7 +99,7 @@ def contents(
                 ],
             )
         )
-        for field in records.fields_of(resolved.spec.render.layers):
+        for field in records.fields_of(resolved.spec):
             if field.encoding != "image":
                 continue
             name, pattern = f"{split}-{field.name}", f"*.{field.name}_*.png"

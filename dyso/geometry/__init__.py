@@ -33,7 +33,7 @@ from dyso.geometry.rotations import (
     quaternion_to_matrix,
     rotation_angle,
 )
-from dyso.geometry.skeletons import forward_kinematics, skinned
+from dyso.geometry.skeletons import forward_kinematics, part_poses, skinned
 from dyso.geometry.surfaces import Mesh, barycentric, surface_points
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "intrinsics",
     "invert",
     "look_at",
+    "part_poses",
     "pixel_grid",
     "pose_matrix",
     "posed",

@@ -14,6 +14,7 @@ from typing import Any
 
 from dyso.geometry.arrays import namespace
 from dyso.geometry.cameras import transform
+from dyso.geometry.rotations import quaternion_from_axis_angle, quaternion_to_matrix
 
 Array = Any
 
@@ -57,3 +58,36 @@ def skinned(points: Array, weights: Array, bones: Array) -> Array:
     """
     xp = namespace(points, weights, bones)
     return transform(xp.einsum("kb,...bij->...kij", weights, bones), points)
+
+
+def part_poses(
+    parents: Sequence[int], slides: Array, axes: Array, origins: Array, values: Array
+) -> Array:
+    """Returns the transforms [*T, J + 1, 3, 4] of an object's parts, by its joints.
+
+    They take points of the rest shape to where they are, both in the object's frame.
+    Part 0 is the base, and joint j moves part j + 1.
+
+    Args:
+      parents: the part that each joint is fixed to, before the one that it moves.
+      slides: [J], true for joints that move along their axis instead of turning.
+      axes: [J, 3], unit vectors at rest.
+      origins: [J, 3], points on the axes at rest.
+      values: [*T, J], radians or lengths; 0 at rest.
+    """
+    xp = namespace(axes, origins, values)
+    turns = quaternion_from_axis_angle(axes, xp.where(slides, 0.0, values))
+    moves = xp.where(slides, values, 0.0)[..., None] * axes
+    still = xp.zeros((*values.shape[:-1], 1, 3))
+    return forward_kinematics(
+        [-1, *parents],
+        xp.concatenate([xp.zeros((1, 3)), origins]),
+        xp.concatenate(
+            [
+                xp.broadcast_to(xp.eye(3), (*values.shape[:-1], 1, 3, 3)),
+                quaternion_to_matrix(turns),
+            ],
+            axis=-3,
+        ),
+        xp.concatenate([still, moves], axis=-2),
+    )

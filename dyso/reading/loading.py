@@ -58,7 +58,7 @@ class Source:
           UserError: the dataset has no such field or not as many views.
         """
         spec = self.split.spec
-        known = [field.name for field in records.fields_of(spec.render.layers)]
+        known = [field.name for field in records.fields_of(spec)]
         for name in self.fields or ():
             if name not in known and not name.endswith("?"):
                 raise UserError(f"no field {name!r}; the fields are {', '.join(known)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, Int32
+from jaxtyping import Bool, Float64, Int, Int32, UInt8
 
 from dyso import geometry
 
@@ -62,6 +62,19 @@ def surface_faces(record: Mapping[str, Any]) -> Int32[np.ndarray, "V H W"]:
     """
     digits = record["surface"].astype(np.int32)
     return digits[..., 0] + (digits[..., 1] << 8) + (digits[..., 2] << 16)
+
+
+def parts(record: Mapping[str, Any]) -> UInt8[np.ndarray, "V H W"]:
+    """Returns one plus the part that each pixel shows, 0 for none.
+
+    Parts are counted in each object: 1 is the base of every object, and also of those
+    without joints. With `instance`, the number tells all parts of a scene apart.
+
+    Args:
+      record: with `surface` and `mesh/part`.
+    """
+    of_face = np.concatenate([[0], record["mesh/part"] + 1]).astype(np.uint8)
+    return of_face[surface_faces(record)]
 
 
 def world_vertices(record: Mapping[str, Any]) -> Float64[np.ndarray, "T K 3"]:

@@ -45,8 +45,10 @@ class Scenes(torch.utils.data.Dataset):
         fewest, most = spec.objects.count
         self._ragged = frozenset(
             field.name
-            for field in records.fields_of(spec.render.layers)
-            if ("N" in field.shape and fewest != most) or field.encoding == "packed"
+            for field in records.fields_of(spec)
+            if ("N" in field.shape and fewest != most)
+            or field.encoding == "packed"
+            or field.layer == records.JOINTS
         )
 
     def set_epoch(self, epoch: int) -> None:
@@ -71,7 +73,8 @@ class Scenes(torch.utils.data.Dataset):
 
         Numbers become a tensor with a leading axis of the scenes. Text becomes a list
         with an entry for each scene. Where the number of objects varies between the
-        spec's scenes, the values of `objects/...` are a list of tensors.
+        spec's scenes, the values of `objects/...` are a list of tensors; those of
+        `mesh/...`, `joints/...` and `parts/...` always are.
         """
         return {
             name: self._batched(name, [np.asarray(scene[name]) for scene in scenes])

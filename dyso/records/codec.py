@@ -12,7 +12,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso.records.depth import decode_depth, encode_depth
 from dyso.records.errors import RecordError
-from dyso.records.fields import FIELDS, Field, fields_of
+from dyso.records.fields import FIELDS, JOINTS, Field, fields_of
 from dyso.records.images import decode_image, encode_image
 from dyso.records.packed import MESH_STEP, pack, unpack
 from dyso.render.views import Views
@@ -20,7 +20,7 @@ from dyso.sampling.scene import Scene
 from dyso.spec import REQUIRED_LAYERS, Spec, UserError
 
 _BY_NAME = {field.name: field for field in FIELDS}
-_REQUIRED = fields_of(REQUIRED_LAYERS)
+_REQUIRED = tuple(f for f in FIELDS if f.layer in (None, *REQUIRED_LAYERS))
 # Limits on a scene's JSON. Sampled scenes take about a tenth of them.
 SCENE_CHARACTERS, POSE_CHARACTERS = 10_000, 2_000
 MAX_BYTES = 1 << 32
@@ -45,7 +45,7 @@ def encode(scene: Scene, views: Views) -> bytes:
     """
     example = tf_example_pb2.Example()
     features = example.features.feature
-    for field in fields_of(scene.render.layers):
+    for field in fields_of(scene):
         value, keys = field.value(scene, views), stored_keys(field)
         if field.encoding == "image":
             features[keys[0]].bytes_list.value.extend(map(encode_image, value))
@@ -116,7 +116,14 @@ def decode(
         _check_present(features, field)
     count = len(features["color"].bytes_list.value)
     indices = _checked_views(views, count)
-    sizes = {"V": count, "N": len(features["objects/category_id"].int64_list.value)}
+    sizes = {
+        axis: len(features[name].int64_list.value)
+        for axis, name in (
+            ("N", "objects/category_id"),
+            ("J", "joints/instance"),
+            ("P", "parts/instance"),
+        )
+    } | {"V": count}
     if spec is not None:
         _check_counts(sizes["V"], sizes["N"], spec)
         height, width = spec.resolution
@@ -215,7 +222,8 @@ def _check_present(features: Any, field: Field) -> None:
             raise RecordError(f"not a record of this project: lacks {key!r}")
         if key not in features:
             raise UserError(
-                f"no field {field.name!r} in these records: the spec's render.layers "
+                f"no field {field.name!r} in these records: the spec's "
+                f"{'dynamics' if field.layer == JOINTS else 'render.layers'} "
                 "leave it out"
             )
 

@@ -6,7 +6,7 @@ python -m dyso.records.document > docs/format.md
 from __future__ import annotations
 
 from dyso.records.depth import DEPTH_ERROR, FAR, INFINITE, NEAR
-from dyso.records.fields import FIELDS, Field
+from dyso.records.fields import FIELDS, JOINTS, Field
 from dyso.spec import REQUIRED_LAYERS
 
 _PAGE = """\
@@ -46,8 +46,9 @@ dynamics step * (1 + H), plus 1 to H for the held-out cameras. If `dynamics.moti
 
 {table}
 
-*If in the spec*: present if the spec's `render.layers` name it. A slash in a name is a
-nested dictionary in tfds.
+*If in the spec*: present if the spec's `render.layers` name it. *If joints move*:
+present if the spec has `dynamics.articulate`; all objects together then have J joints
+and P = N + J parts. A slash in a name is a nested dictionary in tfds.
 
 ## Encodings
 
@@ -97,6 +98,8 @@ def _shape(field: Field) -> str:
 def _stored(field: Field) -> str:
     image = "WebP" if field.shape[-1:] == (3,) else "PNG"
     encoding = {"image": image, "values": "numbers"}.get(field.encoding, field.encoding)
+    if field.layer == JOINTS:
+        return f"{encoding}, if joints move"
     optional = field.layer is not None and field.layer not in REQUIRED_LAYERS
     return f"{encoding}, if in the spec" if optional else encoding
 

@@ -178,7 +178,7 @@ class PackedNumbers(tfds.features.FeatureConnector):
 def tfds_features(spec: Spec) -> tfds.features.FeaturesDict:
     """Returns the features of a spec's records."""
     nested: dict[str, Any] = {}
-    for field in fields_of(spec.render.layers):
+    for field in fields_of(spec):
         *parents, name = field.name.split("/")
         inner = nested
         for parent in parents:
@@ -195,8 +195,7 @@ def _feature(field: Field, spec: Spec) -> tfds.features.FeatureConnector:
         "W": spec.resolution[1],
         "N": most if fewest == most else None,
         "T": spec.dynamics.steps,
-        "F": None,
-        "K": None,
+        **dict.fromkeys("FKJP"),
     }
     shape: tuple[Any, ...] = tuple(sizes.get(axis, axis) for axis in field.shape)
     inner: tfds.features.FeatureConnector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,9 @@ from dyso import geometry
 from dyso.records.depth import DEPTH_ERROR
 from dyso.records.packed import MESH_ERROR
 from dyso.render.views import Views
+from dyso.sampling.articulation import part_poses
 from dyso.sampling.scene import Scene
+from dyso.spec import Joint, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +28,15 @@ class Field:
       name: its key; a slash nests it.
       dtype: dtype of the decoded values; `str` for text.
       shape: shape of the decoded values. Letters stand for V views, H x W pixels, N
-        objects, T dynamics steps, F faces and K vertices of the objects' meshes.
+        objects, T dynamics steps, F faces and K vertices of the objects' meshes, J
+        joints and P parts of all objects.
       encoding: `image`, a lossless image per view, see `dyso.records.images`; `depth`,
         see `dyso.records.depth`; `packed`, compressed numbers, see
         `dyso.records.packed`; `values`, a list of numbers; `text`, UTF-8.
       meaning: the values' meaning, with their frame and unit.
       value: computes the values from a scene and its rendered views.
-      layer: the render layer of the field; None if every record has the field.
+      layer: the render layer of the field, or `JOINTS`; None if every record has the
+        field.
     """
 
     name: str
@@ -44,9 +48,16 @@ class Field:
     layer: str | None = None
 
 
-def fields_of(layers: Collection[str]) -> tuple[Field, ...]:
-    """Returns the fields of records whose spec renders these layers."""
-    return tuple(f for f in FIELDS if f.layer is None or f.layer in layers)
+JOINTS = "joints"
+"""In place of a layer: the field is in records of scenes whose joints move."""
+
+
+def fields_of(source: Spec | Scene) -> tuple[Field, ...]:
+    """Returns the fields of the records of a spec, or of the record of a scene."""
+    present: set[str | None] = {None, *source.render.layers}
+    if source.articulated:
+        present.add(JOINTS)
+    return tuple(field for field in FIELDS if field.layer in present)
 
 
 def _by_view(array: np.ndarray | None) -> np.ndarray:
@@ -81,6 +92,50 @@ def _pixels(scene: Scene, views: Views) -> np.ndarray:
     ids = np.arange(1, len(scene.objects) + 1)
     instance = _by_view(views.instance)
     return np.stack([(instance == i).sum((1, 2)) for i in ids])
+
+
+def _joints(scene: Scene) -> list[tuple[int, int, Joint, list[float]]]:
+    """Returns object, part, joint and values [T] of all joints."""
+    return [
+        (number, part, joint, [values[part - 1] for values in item.articulation.values])
+        for number, item in enumerate(scene.objects, start=1)
+        if item.articulation is not None
+        for part, joint in enumerate(item.articulation.joints, start=1)
+    ]
+
+
+def _vectors(values: list[Any], width: int) -> np.ndarray:
+    return np.array(values, np.float64).reshape(-1, width)
+
+
+def _parts(scene: Scene) -> list[tuple[int, int]]:
+    """Returns object and part of all parts, the bases among them."""
+    return [
+        (number, part)
+        for number, item in enumerate(scene.objects, start=1)
+        for part in range(
+            1 + len(item.articulation.joints if item.articulation else ())
+        )
+    ]
+
+
+def _part_poses(scene: Scene, views: Views) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions [P, T, 3] and quaternions [P, T, 4] of parts in the world."""
+    positions, quaternions = [], []
+    for item, position, quaternion in zip(
+        scene.objects, views.positions, views.quaternions, strict=True
+    ):
+        moved = np.tile(np.eye(3, 4), (scene.steps, 1, 1, 1))
+        if item.articulation is not None:
+            moved = part_poses(item.articulation)
+        turned = geometry.quaternion_from_matrix(moved[..., :3])
+        object_pose = geometry.pose_matrix(position, quaternion)[:, None]
+        positions.append(geometry.transform(object_pose, moved[..., 3]))
+        quaternions.append(geometry.quaternion_multiply(quaternion[:, None], turned))
+    return (
+        np.concatenate(positions, axis=1).swapaxes(0, 1),
+        np.concatenate(quaternions, axis=1).swapaxes(0, 1),
+    )
 
 
 def surface_digits(surface: np.ndarray) -> np.ndarray:
@@ -228,6 +283,150 @@ FIELDS: tuple[Field, ...] = (
         ),
         value=lambda scene, views: views.mesh_vertices,
         layer="surface",
+    ),
+    Field(
+        name="mesh/part",
+        dtype="uint8",
+        shape=("F",),
+        encoding="packed",
+        meaning=(
+            "The part of its object that each face belongs to: 0 is the base, and "
+            "joint j of an object, from 1, moves part j."
+        ),
+        value=lambda scene, views: views.mesh_part,
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/instance",
+        dtype="int64",
+        shape=("J",),
+        encoding="values",
+        meaning="1 + the index in `objects` of the object that has the joint.",
+        value=lambda scene, views: [number for number, *_ in _joints(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/part",
+        dtype="int64",
+        shape=("J",),
+        encoding="values",
+        meaning="The part that the joint moves, as in `mesh/part`.",
+        value=lambda scene, views: [part for _, part, *_ in _joints(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/parent",
+        dtype="int64",
+        shape=("J",),
+        encoding="values",
+        meaning="The part of the same object that the joint is fixed to.",
+        value=lambda scene, views: [joint.parent for *_, joint, _ in _joints(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/name",
+        dtype="str",
+        shape=("J",),
+        encoding="text",
+        meaning="What the part is, such as `door`.",
+        value=lambda scene, views: [joint.name for *_, joint, _ in _joints(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/type",
+        dtype="str",
+        shape=("J",),
+        encoding="text",
+        meaning="`revolute` turns about the axis, `prismatic` slides along it.",
+        value=lambda scene, views: [joint.type for *_, joint, _ in _joints(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/axis",
+        dtype="float32",
+        shape=("J", 3),
+        encoding="values",
+        meaning=(
+            "Unit vector in the object's own frame, in the rest shape; turns are "
+            "counter-clockwise seen from its tip."
+        ),
+        value=lambda scene, views: _vectors([j.axis for *_, j, _ in _joints(scene)], 3),
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/origin",
+        dtype="float32",
+        shape=("J", 3),
+        encoding="values",
+        meaning="Metres, a point on the axis, likewise.",
+        value=lambda scene, views: _vectors(
+            [joint.origin for *_, joint, _ in _joints(scene)], 3
+        ),
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/limits",
+        dtype="float32",
+        shape=("J", 2),
+        encoding="values",
+        meaning="Lowest and highest value: radians if revolute, metres if prismatic.",
+        value=lambda scene, views: _vectors(
+            [joint.limits for *_, joint, _ in _joints(scene)], 2
+        ),
+        layer=JOINTS,
+    ),
+    Field(
+        name="joints/values",
+        dtype="float32",
+        shape=("J", "T"),
+        encoding="values",
+        meaning=(
+            "Radians or metres, at each dynamics step; 0 is the rest shape's value."
+        ),
+        value=lambda scene, views: _vectors(
+            [values for *_, values in _joints(scene)], scene.steps
+        ),
+        layer=JOINTS,
+    ),
+    Field(
+        name="parts/instance",
+        dtype="int64",
+        shape=("P",),
+        encoding="values",
+        meaning="1 + the index in `objects` of the object that has the part.",
+        value=lambda scene, views: [number for number, _ in _parts(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="parts/part",
+        dtype="int64",
+        shape=("P",),
+        encoding="values",
+        meaning="Its number in the object, as in `mesh/part`; 0 is the base.",
+        value=lambda scene, views: [part for _, part in _parts(scene)],
+        layer=JOINTS,
+    ),
+    Field(
+        name="parts/positions",
+        dtype="float32",
+        shape=("P", "T", 3),
+        encoding="values",
+        meaning=(
+            "Metres, at each dynamics step: X_world = R(quaternion) X_rest + position, "
+            "where X_rest is a point of the part in the rest shape, in the object's "
+            "own frame."
+        ),
+        value=lambda scene, views: _part_poses(scene, views)[0],
+        layer=JOINTS,
+    ),
+    Field(
+        name="parts/quaternions",
+        dtype="float32",
+        shape=("P", "T", 4),
+        encoding="values",
+        meaning="(w, x, y, z), likewise.",
+        value=lambda scene, views: _part_poses(scene, views)[1],
+        layer=JOINTS,
     ),
     Field(
         name="intrinsics",

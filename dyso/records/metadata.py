@@ -57,7 +57,7 @@ def write_metadata(
             "A shard is an ArrayRecord file with a `tf.train.Example` for each scene. "
             "`dyso.reading` and `tfds.builder_from_directory` read them."
         ),
-        columns={f.name: f.meaning for f in fields_of(resolved.spec.render.layers)},
+        columns={f.name: f.meaning for f in fields_of(resolved.spec)},
         licenses=licenses,
     )
     folder = directory if isinstance(directory, Folder) else open_folder(directory)

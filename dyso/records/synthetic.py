@@ -2,18 +2,20 @@
 
 The views resemble rendered views in geometry and compressibility, at a thousandth of
 the cost. If the scene has the layer `surface`, the spheres are meshes, which deform as
-the scene says.
+the scene says; parts that joints move are meshes of their own, which fill their boxes.
 """
 
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
 from dyso import geometry
 from dyso.render.views import Views
+from dyso.sampling.articulation import part_poses, posed
 from dyso.sampling.deformation import deformed
 from dyso.sampling.scene import Scene, SceneObject
 
@@ -31,7 +33,8 @@ def synthetic_views(scene: Scene) -> Views:
     normal = np.empty((*shape, 3))
     surface = np.zeros(shape, np.int32)
     layers = scene.render.layers
-    sphere, faces = _icosahedron()
+    meshes = [_mesh(item) for item in scene.objects]
+    first = np.cumsum([0, *(len(mesh.faces) for mesh in meshes)])
     for view, (step, camera) in zip(
         np.ndindex(layout.shape), layout.pairs, strict=True
     ):
@@ -40,12 +43,13 @@ def synthetic_views(scene: Scene) -> Views:
         for index, item in enumerate(scene.objects):
             centre = np.array(item.poses[step].position)
             if "surface" in layers:
-                corners = _in_world(item, sphere, step)[faces]
+                mesh = meshes[index]
+                corners = _in_world(item, mesh, step)[mesh.faces]
                 near, face, across = _nearest(origins, directions, corners)
                 hit = near < depth[view]
                 depth[view][hit], normal[view][hit] = near[hit], across[hit]
                 instance[view][hit] = index + 1
-                surface[view][hit] = 1 + face[hit] + index * len(faces)
+                surface[view][hit] = 1 + face[hit] + first[index]
                 continue
             near, _ = _sphere(origins - centre, directions, item.size / 2)
             hit = (near > 0) & (near < depth[view])
@@ -57,32 +61,43 @@ def synthetic_views(scene: Scene) -> Views:
         points[view] = origins + directions * reached[..., None]
     ids = np.array([0, *(item.category_id for item in scene.objects)], np.uint8)
     poses = [item.poses for item in scene.objects]
-    objects = range(len(scene.objects))
     moved_to = np.array([[pose.position for pose in path] for path in poses])
-    mesh: dict[str, np.ndarray] = {}
+    kept: dict[str, np.ndarray] = {}
     if "surface" in layers:
-        rest = [sphere * (item.size / 2) for item in scene.objects]
         moved = [
-            [_shaped(item, sphere, step) for step in range(scene.steps)]
-            for item in scene.objects
+            [_shaped(item, mesh, step) for step in range(scene.steps)]
+            for item, mesh in zip(scene.objects, meshes, strict=True)
         ]
-        for positions, item in zip(moved_to, scene.objects, strict=True):
+        for positions, item, mesh in zip(moved_to, scene.objects, meshes, strict=True):
             for step, position in enumerate(positions):
-                vertices = _in_world(item, sphere, step)
+                vertices = _in_world(item, mesh, step)
                 turned = geometry.quaternion_to_matrix(
                     np.array(item.poses[step].quaternion)
                 )
-                shaped = _shaped(item, sphere, step) @ turned.T
+                shaped = _shaped(item, mesh, step) @ turned.T
                 position[2] = (vertices - shaped)[0, 2]
-        mesh = {
+        counts = [len(mesh.rest) for mesh in meshes]
+        starts = np.cumsum([0, *counts])
+        kept = {
             "surface": surface,
-            "mesh_faces": np.concatenate([faces + i * len(sphere) for i in objects]),
+            "mesh_faces": np.concatenate(
+                [
+                    mesh.faces + start
+                    for mesh, start in zip(meshes, starts[:-1], strict=True)
+                ]
+            ).astype(np.int32),
             "mesh_instance": np.repeat(
-                np.arange(1, len(rest) + 1, dtype=np.uint8), len(sphere)
+                np.arange(1, len(meshes) + 1, dtype=np.uint8), counts
             ),
-            "mesh_rest": np.concatenate(rest).astype(np.float32),
+            "mesh_rest": np.concatenate([mesh.rest for mesh in meshes]).astype(
+                np.float32
+            ),
             "mesh_vertices": np.concatenate(moved, axis=1).astype(np.float32),
         }
+    if scene.articulated:
+        kept["mesh_part"] = np.concatenate(
+            [mesh.parts[mesh.faces[:, 0]] for mesh in meshes]
+        ).astype(np.uint8)
     return Views(
         color=_color(points, normal, scene.render_seed),
         depth=depth.astype(np.float32),
@@ -98,13 +113,11 @@ def synthetic_views(scene: Scene) -> Views:
         quaternions=np.array([[pose.quaternion for pose in path] for path in poses]),
         sizes=np.array(
             [
-                np.ptp(sphere, axis=0) * (item.size / 2)
-                if "surface" in layers
-                else [item.size] * 3
-                for item in scene.objects
+                np.ptp(mesh.rest, axis=0) if "surface" in layers else [item.size] * 3
+                for item, mesh in zip(scene.objects, meshes, strict=True)
             ]
         ),
-        **mesh,
+        **kept,
         timings={},
         versions={"renderer": "synthetic"},
     )
@@ -139,6 +152,36 @@ def _sphere(
     return np.where(hit, along - half, 0), np.where(hit, along + half, 0)
 
 
+class _Mesh(NamedTuple):
+    """A mesh in the rest shape, metres in the object's frame.
+
+    Attributes:
+      rest: the vertices.
+      faces: rows of the vertices.
+      parts: the part of each vertex.
+    """
+
+    rest: Float[np.ndarray, "K 3"]
+    faces: Int32[np.ndarray, "F 3"]
+    parts: Int[np.ndarray, " K"]
+
+
+def _mesh(item: SceneObject) -> _Mesh:
+    """Returns a sphere of an object's size, and one for each part in its box."""
+    sphere, faces = _icosahedron()
+    half = item.size / 2
+    rest = [sphere * half]
+    for joint in item.articulation.joints if item.articulation else ():
+        low, high = np.clip(joint.bounds, -half, half)
+        rest.append((low + high) / 2 + sphere * (high - low) / 2)
+    starts = len(sphere) * np.arange(len(rest))
+    return _Mesh(
+        rest=np.concatenate(rest),
+        faces=np.concatenate([faces + start for start in starts]).astype(np.int32),
+        parts=np.repeat(np.arange(len(rest)), len(sphere)),
+    )
+
+
 def _icosahedron() -> tuple[Float[np.ndarray, "K 3"], Int32[np.ndarray, "F 3"]]:
     """Returns a mesh whose bounding box is from -1 to 1, and is closed."""
     golden = (1 + 5**0.5) / 2
@@ -156,25 +199,22 @@ def _icosahedron() -> tuple[Float[np.ndarray, "K 3"], Int32[np.ndarray, "F 3"]]:
     return vertices / golden, np.array(faces, np.int32)
 
 
-def _shaped(
-    item: SceneObject, sphere: Float[np.ndarray, "K 3"], step: int
-) -> Float[np.ndarray, "K 3"]:
-    rest = sphere * (item.size / 2)
-    if item.deformation is None:
-        return rest
-    half = np.full(3, item.size / 2)
-    shape = item.deformation.shapes[step]
-    return deformed(rest, half, item.deformation.axis, shape)
+def _shaped(item: SceneObject, mesh: _Mesh, step: int) -> Float[np.ndarray, "K 3"]:
+    if item.deformation is not None:
+        half = np.full(3, item.size / 2)
+        shape = item.deformation.shapes[step]
+        return deformed(mesh.rest, half, item.deformation.axis, shape)
+    if item.articulation is not None:
+        return posed(mesh.rest, mesh.parts, part_poses(item.articulation)[step])
+    return mesh.rest
 
 
-def _in_world(
-    item: SceneObject, sphere: Float[np.ndarray, "K 3"], step: int
-) -> Float[np.ndarray, "K 3"]:
+def _in_world(item: SceneObject, mesh: _Mesh, step: int) -> Float[np.ndarray, "K 3"]:
     """Returns the vertices of a mesh that lies on the floor."""
     pose = item.poses[step]
     x, y, _ = pose.position
     turned = geometry.pose_matrix(np.zeros(3), np.array(pose.quaternion))
-    vertices = geometry.transform(turned, _shaped(item, sphere, step))
+    vertices = geometry.transform(turned, _shaped(item, mesh, step))
     return vertices + np.array([x, y, -vertices[:, 2].min()])
 
 

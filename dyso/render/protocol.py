@@ -141,6 +141,8 @@ def read_arrays(path: Path, scene: Scene) -> dict[str, Any]:
             "mesh_rest": ((vertices, 3), np.float32),
             "mesh_vertices": ((scene.steps, vertices, 3), np.float32),
         }
+        if scene.articulated:
+            expected["mesh_part"] = ((faces,), np.uint8)
     actual = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if actual != expected:
         raise ValueError(f"arrays {actual}")

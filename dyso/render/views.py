@@ -39,6 +39,8 @@ class Views:
       mesh_instance: one plus the object of each vertex.
       mesh_rest: metres in the object frame, the rest shape.
       mesh_vertices: metres in the object frame, at each step.
+      mesh_part: the part of its object that each face belongs to, 0 for the base; if
+        the scene has joints.
       timings: seconds by stage. `cpu` is the CPU time of all stages, and `start` is the
         CPU time of starting the process, which is needed once for many scenes.
       versions: the versions of the packages that rendered, such as bpy, and the device.
@@ -58,6 +60,7 @@ class Views:
     mesh_instance: UInt8[np.ndarray, " K"] | None = None
     mesh_rest: Float32[np.ndarray, "K 3"] | None = None
     mesh_vertices: Float32[np.ndarray, "T K 3"] | None = None
+    mesh_part: UInt8[np.ndarray, " F"] | None = None
     timings: dict[str, float]
     versions: dict[str, str]
 
@@ -68,9 +71,10 @@ class Views:
 
 OPTIONAL = (
     *("normal", "object_coordinates", "surface"),
-    *("mesh_faces", "mesh_instance", "mesh_rest", "mesh_vertices"),
+    *("mesh_faces", "mesh_instance", "mesh_rest", "mesh_vertices", "mesh_part"),
 )
-"""The arrays that are None unless `render.layers` name their layer."""
+"""The arrays that are None unless `render.layers` name their layer; of `mesh_part`, it
+is `surface` if joints move."""
 
 
 def image_bytes(spec: Spec) -> int:

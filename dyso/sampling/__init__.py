@@ -2,6 +2,7 @@
 
 from dyso.sampling.sample import UnseenScene, sample_scene
 from dyso.sampling.scene import (
+    Articulation,
     Background,
     Camera,
     Color,
@@ -19,6 +20,7 @@ from dyso.sampling.scene import (
 )
 
 __all__ = [
+    "Articulation",
     "Background",
     "Camera",
     "Color",

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from dyso.sampling import gaits
+from dyso.sampling import articulation, gaits
 from dyso.sampling.cameras import Trajectory, sample_cameras
 from dyso.sampling.deformation import reach, sample_deformation
 from dyso.sampling.dynamics import Motion, sample_initial_velocity, sample_motion
@@ -17,6 +17,7 @@ from dyso.sampling.materials import sample_material
 from dyso.sampling.poses import DECIMALS, pose, vector
 from dyso.sampling.rng import Streams
 from dyso.sampling.scene import (
+    Articulation,
     Background,
     Camera,
     Deformation,
@@ -30,7 +31,7 @@ from dyso.spec import Asset, ResolvedSpec, Spec
 
 _STREAMS = {
     "cameras": ["cameras"],
-    "dynamics": ["placement", "dynamics", "deform", "gait"],
+    "dynamics": ["placement", "dynamics", "deform", "gait", "articulate"],
 }
 """The streams of each factor that twins may share."""
 
@@ -116,6 +117,15 @@ def _sample(
             )
             # From here on, the box is one that holds the object at every step.
             deformations[i], half[i] = deformation, reach(sides, deformation)
+    jointed: list[Articulation | None] = [None] * len(assets)
+    if spec.dynamics.articulate.any:
+        rng = streams.named("articulate")
+        for i, asset in enumerate(assets):
+            joints = articulation.in_scene(asset, spec.objects.size)
+            moved = articulation.sample_articulation(
+                rng, spec.dynamics.articulate, spec.dynamics.steps, joints
+            )
+            jointed[i], half[i] = moved, articulation.reach(half[i], moved)
     moves = [
         resolved.objects.gait(asset.category) if spec.dynamics.gait.any else None
         for asset in assets
@@ -142,7 +152,11 @@ def _sample(
         attempt=attempt,
         resolution=spec.resolution,
         objects=_objects(
-            streams.named("material"), resolved, assets, motion, deformations, walks
+            streams.named("material"),
+            resolved,
+            assets,
+            motion,
+            [*zip(deformations, walks, jointed, strict=True)],
         ),
         contact=spec.dynamics.contact,
         settle_time=spec.dynamics.settle_time,
@@ -178,8 +192,7 @@ def _objects(
     resolved: ResolvedSpec,
     assets: list[Asset],
     motion: Motion,
-    deformations: list[Deformation | None],
-    walks: list[Gait | None],
+    changes: list[tuple[Deformation | None, Gait | None, Articulation | None]],
 ) -> tuple[SceneObject, ...]:
     return tuple(
         SceneObject(
@@ -191,14 +204,10 @@ def _objects(
             material=None if asset.textured else sample_material(rng),
             deformation=deformation,
             gait=walk,
+            articulation=moved,
         )
-        for asset, positions, quaternions, deformation, walk in zip(
-            assets,
-            motion.positions,
-            motion.quaternions,
-            deformations,
-            walks,
-            strict=True,
+        for asset, positions, quaternions, (deformation, walk, moved) in zip(
+            assets, motion.positions, motion.quaternions, changes, strict=True
         )
     )
 

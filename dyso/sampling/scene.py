@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal
 
-from dyso.spec import Layout, Render
+from dyso.spec import Joint, Layout, Render
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -124,6 +124,31 @@ class Gait:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Articulation:
+    """How the joints of an object move.
+
+    Attributes:
+      joints: in metres, in the object's frame.
+      values: of every joint, at every dynamics step: radians if the joint is revolute,
+        metres if it is prismatic.
+    """
+
+    joints: tuple[Joint, ...]
+    values: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Checks the joints' parents, and that all joints have values.
+
+        Raises:
+          ValueError: a parent is no earlier part, or a step has not one value a joint.
+        """
+        if any(not 0 <= joint.parent <= i for i, joint in enumerate(self.joints)):
+            raise ValueError("a joint's parent must be an earlier part")
+        if any(len(values) != len(self.joints) for values in self.values):
+            raise ValueError("an articulation must have one value per joint")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneObject:
     """One object.
 
@@ -140,6 +165,7 @@ class SceneObject:
       material: replaces the mesh's own material; None keeps it.
       deformation: None for objects that do not deform.
       gait: None for objects without a skeleton.
+      articulation: None if no joint moves in the dataset.
     """
 
     asset_id: str
@@ -150,14 +176,21 @@ class SceneObject:
     material: Material | None
     deformation: Deformation | None = None
     gait: Gait | None = None
+    articulation: Articulation | None = None
 
     @property
     def changes_shape(self) -> bool:
         """Whether its mesh differs from step to step."""
-        return self.deformation is not None or self.gait is not None
+        return self.deformation is not None or self.has_skeleton
+
+    @property
+    def has_skeleton(self) -> bool:
+        """Whether bones or joints move its mesh."""
+        jointed = self.articulation is not None and bool(self.articulation.joints)
+        return self.gait is not None or jointed
 
     def __post_init__(self) -> None:
-        """Checks that there are a shape and a step of the gait for every pose.
+        """Checks that there are a shape, joint values and a gait's step for every pose.
 
         Raises:
           ValueError: there are not.
@@ -166,6 +199,8 @@ class SceneObject:
             raise ValueError("a gait must have one step per dynamics step")
         if self.deformation and len(self.deformation.shapes) != len(self.poses):
             raise ValueError("a deformation must have one shape per dynamics step")
+        if self.articulation and len(self.articulation.values) != len(self.poses):
+            raise ValueError("an articulation must have values for every dynamics step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +320,11 @@ class Scene:
         return len(self.objects[0].poses)
 
     @property
+    def articulated(self) -> bool:
+        """Whether the record has joints."""
+        return any(item.articulation is not None for item in self.objects)
+
+    @property
     def layout(self) -> Layout:
         """Which cameras see which dynamics steps."""
         return Layout(steps=self.steps, cameras=len(self.cameras), paired=self.paired)
@@ -302,7 +342,7 @@ class Scene:
             if not values[name]:
                 del values[name]
         for item in values["objects"]:
-            for name in ("deformation", "gait"):
+            for name in ("deformation", "gait", "articulation"):
                 if item[name] is None:
                     del item[name]
         if values["render"]["shortcut"]:

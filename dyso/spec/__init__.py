@@ -1,10 +1,10 @@
 """Specs: the complete description of a dataset in one YAML file."""
 
 from dyso.errors import UserError
-from dyso.spec.asset import Asset
+from dyso.spec.asset import Asset, Joint
 from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Catalog
-from dyso.spec.dynamics import Deform, Dynamics, Gait
+from dyso.spec.dynamics import Articulate, Deform, Dynamics, Gait
 from dyso.spec.errors import SpecError
 from dyso.spec.layout import Layout
 from dyso.spec.loader import (
@@ -31,6 +31,7 @@ __all__ = [
     "LAYERS",
     "PHYSICS_RATE",
     "REQUIRED_LAYERS",
+    "Articulate",
     "Asset",
     "Backgrounds",
     "Cameras",
@@ -39,6 +40,7 @@ __all__ = [
     "Dynamics",
     "Gait",
     "Handheld",
+    "Joint",
     "Layout",
     "Objects",
     "Patterns",

@@ -50,6 +50,11 @@ class Catalog:
         """Returns False: a manifest does not say which objects have an upright pose."""
         return False
 
+    @property
+    def jointed(self) -> bool:
+        """Whether it has objects with joints."""
+        return any(asset.joints for asset in self.assets)
+
     def gait(self, category: str) -> Literal["swim", "walk"] | None:
         """Returns None: the objects of a manifest have no skeletons."""
         return None
@@ -61,4 +66,9 @@ class Catalog:
     def identifying(self) -> Iterator[dict[str, Any]]:
         """Yields what enters a dataset's identity: the number of assets, then each."""
         yield {"assets": len(self.assets)}
-        yield from map(asdict, self.assets)
+        for asset in self.assets:
+            values = asdict(asset)
+            # Catalogs without joints keep the identity that they always had.
+            if not asset.joints:
+                del values["joints"]
+            yield values

@@ -83,6 +83,27 @@ class Gait:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Articulate:
+    """How the joints of objects move: doors, drawers, wheels, arms, blades, links.
+
+    Attributes:
+      motion: `smooth`: joints move smoothly from step to step. `jitter`: each step has
+        random values of its own.
+      change: the largest change of a joint between two steps, as a share of the range
+        between its limits; 0 moves nothing.
+    """
+
+    motion: Literal["smooth", "jitter"] = "smooth"
+    change: ShareRange = (0.0, 0.0)
+    __pydantic_config__ = STRICT
+
+    @property
+    def any(self) -> bool:
+        """Whether joints move."""
+        return self.change[1] > 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dynamics:
     """Positions of objects, and their motion between dynamics steps.
 
@@ -117,6 +138,9 @@ class Dynamics:
         lifts out of the floor what is below it.
       gait: how creatures walk, swim and crawl; needs the layer `surface`. As for
         deform, they touch the floor at every step, and physics moves rest shapes.
+      articulate: how the joints of objects move: of the categories with joints, such as
+        `cabinet`; needs the layer `surface`. Floor and physics are as for deform. Parts
+        may pass through one another.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
@@ -134,12 +158,13 @@ class Dynamics:
     settle_time: Annotated[float, Ge(LEAST), Le(60)] = 4.0
     deform: Deform = field(default_factory=Deform)
     gait: Gait = field(default_factory=Gait)
+    articulate: Articulate = field(default_factory=Articulate)
     __pydantic_config__ = STRICT
 
     @property
     def changes_shapes(self) -> bool:
         """Whether the meshes of objects differ from step to step."""
-        return self.deform.any or self.gait.any
+        return self.deform.any or self.gait.any or self.articulate.any
 
     @property
     def faces_ahead(self) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self, overload
 
+from dyso.spec.articulated import JOINTED, Design, designed
 from dyso.spec.asset import Asset, Vector
 
 VERSION = 1
@@ -48,15 +49,17 @@ _SIDES: dict[str, tuple[Range, Range, Range]] = {
 }
 CATEGORIES = tuple(sorted(_SIDES))
 """The categories of a catalog whose spec names no others."""
-# Categories that only a spec which names them has: more of them change no other spec.
-NAMED: dict[str, tuple[Range, Range, Range]] = {
+_CREATURES: dict[str, tuple[Range, Range, Range]] = {
     "centipede": ((1.0, 1.0), (0.11, 0.16), (0.3, 0.4)),
     "fish": ((1.0, 1.0), (0.36, 0.6), (0.2, 0.28)),
     "insect": ((0.8, 1.0), (0.26, 0.4), (0.75, 1.0)),
     "quadruped": ((1.0, 1.0), (0.6, 0.95), (0.24, 0.32)),
     "snake": ((1.0, 1.0), (0.06, 0.09), (0.075, 0.11)),
 }
-_SIDES |= NAMED
+_SIDES |= _CREATURES
+NAMED = tuple(sorted({*_CREATURES, *JOINTED}))
+"""Categories that only a spec which names them has: more of them change no other spec.
+"""
 GAITS: dict[str, Literal["swim", "walk"]] = {
     "centipede": "walk",
     "fish": "swim",
@@ -104,7 +107,7 @@ class ProceduralCatalog:
           categories: the spec's. If some are only in catalogs that name them, the
             catalog has those categories alone, otherwise it has `CATEGORIES`.
         """
-        known = {name for name in categories if name in _SIDES}
+        known = {*categories} & {*CATEGORIES, *NAMED}
         named = tuple(sorted(known)) if known - set(cls.KINDS) else ()
         return cls(seed=seed, count=count, named=named)
 
@@ -129,7 +132,7 @@ class ProceduralCatalog:
         pattern = rf"{cls.PREFIX}(\d+):(\d+):(\d+)(?::([a-z_+]+))?"
         match = re.fullmatch(pattern, manifest)
         named = tuple(match[4].split("+")) if match and match[4] else ()
-        if match is None or not set(named) <= set(_SIDES):
+        if match is None or not {*named} <= {*CATEGORIES, *NAMED}:
             raise ValueError(f"{manifest}: is not a procedural catalog")
         generator, seed, count = map(int, match.groups()[:3])
         return cls(generator=generator, seed=seed, count=count, named=named)
@@ -151,6 +154,11 @@ class ProceduralCatalog:
     def stands(self, asset: Asset) -> bool:
         """Returns whether an object has an upright pose to rest in, with z up."""
         return asset.category != "abstract"
+
+    @property
+    def jointed(self) -> bool:
+        """Whether it has objects with joints."""
+        return not set(JOINTED).isdisjoint(self.categories())
 
     def gait(self, category: str) -> Literal["swim", "walk"] | None:
         """Returns how objects of a category move; None if they have no skeletons."""
@@ -187,19 +195,31 @@ class ProceduralCatalog:
 
     def asset(self, number: int) -> Asset:
         """Returns an object by its number."""
+        design = self.design(number)
         half = [side / 2 for side in self.sides(number)]
         lower: Vector = (-half[0], -half[1], -half[2])
         return Asset(
             id=self.id(number),
             category=self.kind(number),
             bounds=(lower, (half[0], half[1], half[2])),
+            joints=design.joints if design else (),
         )
+
+    def design(self, number: int) -> Design | None:
+        """Returns the measures of an object with joints, None of others."""
+        kind = self.kind(number)
+        if kind not in JOINTED:
+            return None
+        return designed(kind, f"{self.generator}/{self.seed}/{number}/{kind}")
 
     def sides(self, number: int) -> Vector:
         """Returns the sides of an object's bounding box; the longest is 1.
 
         In steps of 2e-4, so that half of each has few digits in a mesh file.
         """
+        design = self.design(number)
+        if design is not None:
+            return design.sides
         width, height, depth = (
             low + (high - low) * self._draw(number, axis)
             for axis, (low, high) in enumerate(_SIDES[self.kind(number)])

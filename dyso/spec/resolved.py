@@ -13,7 +13,7 @@ from typing import Any
 from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Handheld, Rig
 from dyso.spec.catalog import Catalog
-from dyso.spec.dynamics import Deform, Dynamics, Gait
+from dyso.spec.dynamics import Articulate, Deform, Dynamics, Gait
 from dyso.spec.errors import SpecError
 from dyso.spec.procedural import (
     ProceduralCatalog,
@@ -45,6 +45,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("dynamics", "frame_rate"): Dynamics.frame_rate,
     ("dynamics", "deform"): asdict(Deform()),
     ("dynamics", "gait"): asdict(Gait()),
+    ("dynamics", "articulate"): asdict(Articulate()),
     ("cameras", "paired"): Cameras.paired,
     ("cameras", "azimuth"): Cameras.azimuth,
     ("cameras", "held_out"): Cameras.held_out,

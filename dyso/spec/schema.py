@@ -264,13 +264,18 @@ class Spec:
                 f"dynamics.contact: must be free where dynamics.motion is physics, "
                 f"which decides what touches the floor; got {self.dynamics.contact}"
             )
-        for name in ("deform", "gait"):
+        for name in ("deform", "gait", "articulate"):
             changes = getattr(self.dynamics, name).any
             if changes and "surface" not in self.render.layers:
                 raise ValueError(
                     f"render.layers: must have surface where dynamics.{name} changes "
                     "shapes, or nothing tells where their points move"
                 )
+        if self.dynamics.articulate.any and self.dynamics.deform.any:
+            raise ValueError(
+                "dynamics.deform: must be left out where dynamics.articulate moves "
+                "joints, whose parts are rigid"
+            )
         if "dynamics" in self.twins and (
             self.objects.count != (1, 1)
             or self.dynamics.motion == "physics"
@@ -311,6 +316,11 @@ class Spec:
                 f"no record can hold it; got {self.views:,} views of "
                 f"{terminal.size(height, width)}"
             )
+
+    @property
+    def articulated(self) -> bool:
+        """Whether records have joints."""
+        return self.dynamics.articulate.any
 
     @property
     def layout(self) -> Layout:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
+from dyso import geometry
 from dyso.geometry import skinned
 from dyso.reading import surface_faces, world_vertices
+from dyso.sampling.articulation import in_scene, part_poses, posed
 from dyso.sampling.deformation import deformed
 from dyso.sampling.gaits import pose_at
 from dyso.sampling.scene import Scene, SceneObject
@@ -56,13 +58,71 @@ def mesh_faults(
     if wrong.any():
         view = int(np.argmax(wrong.any((1, 2))))
         yield f"surface: disagrees with instance in view {view}"
-    yield from _shapes(record, scene, objects)
+    yield from _joints(scene, objects)
+    parts = np.zeros(len(owner), int)
+    if "mesh/part" in record:
+        most = [
+            len(item.articulation.joints) if item.articulation else 0
+            for item in scene.objects
+        ]
+        if (record["mesh/part"] > np.array([0, *most])[of_face[1:]]).any():
+            yield "mesh/part: has parts that do not exist"
+            return
+        parts[faces] = record["mesh/part"][:, None]
+        if (parts[faces] != record["mesh/part"][:, None]).any():
+            yield "mesh/part: a vertex is of several parts"
+            return
+        yield from _part_poses(record, scene)
+    yield from _shapes(record, scene, objects, parts)
+
+
+def _joints(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]:
+    """Checks a scene's joints: those of the catalog, with values in their limits."""
+    for i, item in enumerate(scene.objects):
+        if item.articulation is None:
+            continue
+        values = np.array(item.articulation.values)
+        for j, joint in enumerate(item.articulation.joints):
+            low, high = joint.limits
+            if not (low <= values[:, j].min() and values[:, j].max() <= high):
+                yield f"scene: joint {j} of object {i} is beyond its limits"
+        if isinstance(objects, ProceduralCatalog) and objects.generator == VERSION:
+            asset = objects.asset(objects.index(item.asset_id))
+            if in_scene(asset, item.size) != item.articulation.joints:
+                yield f"scene: the joints of object {i} are not those of its catalog"
+
+
+def _part_poses(record: dict[str, Any], scene: Scene) -> Iterator[str]:
+    """Compares the poses of parts with the joints and the poses of objects."""
+    poses, objects = (
+        geometry.pose_matrix(
+            record[f"{name}/positions"].astype(np.float64),
+            record[f"{name}/quaternions"].astype(np.float64),
+        )
+        for name in ("parts", "objects")
+    )
+    for i, item in enumerate(scene.objects):
+        own = poses[record["parts/instance"] == i + 1]
+        moved = np.eye(3, 4)[None, None]
+        if item.articulation is not None:
+            moved = part_poses(item.articulation).swapaxes(0, 1)
+        # Where four points are put that are as far apart as the object is long.
+        points = np.eye(4, 3) * item.size
+        expected = geometry.transform(
+            objects[i, :, None], geometry.transform(moved[:, :, None], points)
+        )
+        actual = geometry.transform(own[:, :, None], points)
+        if not abs(actual - expected).max() <= _SHAPE_ERROR * item.size:
+            yield f"parts: the poses of object {i} do not follow from its joints"
 
 
 def _shapes(
-    record: dict[str, Any], scene: Scene, objects: Catalog | ProceduralCatalog
+    record: dict[str, Any],
+    scene: Scene,
+    objects: Catalog | ProceduralCatalog,
+    parts: Int[np.ndarray, " K"],
 ) -> Iterator[str]:
-    """Compares the vertices with the rest shape, its deformation and the floor."""
+    """Compares the vertices with the rest shape, its changes and the floor."""
     world = world_vertices(record)
     for i, item in enumerate(scene.objects):
         own = record["mesh/instance"] == i + 1
@@ -71,7 +131,11 @@ def _shapes(
         if abs(abs(rest).max(0) - sides / 2).max() > _SHAPE_ERROR * item.size:
             yield f"mesh/rest: object {i} is not in its box"
         actual = record["mesh/vertices"][:, own].astype(np.float64)
-        expected = _expected(item, rest, actual, sides, objects)
+        if item.articulation is not None and item.articulation.joints:
+            poses = part_poses(item.articulation)
+            expected = np.stack([posed(rest, parts[own], each) for each in poses])
+        else:
+            expected = _expected(item, rest, actual, sides, objects)
         for step in range(scene.steps):
             gap = abs(actual[step] - expected[step]).max()
             if not gap <= _SHAPE_ERROR * item.size:

@@ -26,6 +26,17 @@ _FROM_SCENE = (
     "objects/category_id",
     "background/asset_id",
     "background/rotation",
+    "joints/instance",
+    "joints/part",
+    "joints/parent",
+    "joints/name",
+    "joints/type",
+    "joints/axis",
+    "joints/origin",
+    "joints/limits",
+    "joints/values",
+    "parts/instance",
+    "parts/part",
     "camera_pattern",
     "scene_name",
     "spec_hash",
@@ -114,6 +125,10 @@ def _shapes(
 ) -> Iterator[str]:
     spec = resolved.spec
     height, width = spec.resolution
+    joints = [
+        len(item.articulation.joints) if item.articulation else 0
+        for item in scene.objects
+    ]
     sizes: dict[str | int, int] = {
         "V": spec.views,
         "T": spec.dynamics.steps,
@@ -122,8 +137,10 @@ def _shapes(
         "W": width,
         "F": len(record.get("mesh/faces", ())),
         "K": len(record.get("mesh/instance", ())),
+        "J": sum(joints),
+        "P": sum(joints) + len(joints),
     }
-    for field in records.fields_of(spec.render.layers):
+    for field in records.fields_of(spec):
         expected = tuple(sizes.get(axis, axis) for axis in field.shape)
         if field.name not in record:
             yield f"{field.name}: is missing"
@@ -137,7 +154,7 @@ def _shapes(
 def _numbers(
     record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
 ) -> Iterator[str]:
-    for field in records.FIELDS:
+    for field in records.fields_of(resolved.spec):
         # Depth may be infinite; `_images` checks it.
         if field.encoding == "values" and not np.isfinite(record[field.name]).all():
             yield f"{field.name}: contains values that are not finite"
@@ -177,6 +194,7 @@ def _follows_from_spec(
             any(item.deformation is not None for item in scene.objects),
             spec.dynamics.deform.any,
         ),
+        ("articulation", scene.articulated, spec.articulated),
         (
             "gait",
             [item.gait is not None for item in scene.objects],
@@ -210,7 +228,7 @@ def _follows_from_scene(
     record: dict[str, Any], scene: Scene, resolved: ResolvedSpec, split: str
 ) -> Iterator[str]:
     for field in records.FIELDS:
-        if field.name in _FROM_SCENE:
+        if field.name in _FROM_SCENE and field.name in record:
             # The values of these fields do not depend on the views.
             value = np.array(field.value(scene, None))  # type: ignore[arg-type]
             if not _same(record[field.name], value):

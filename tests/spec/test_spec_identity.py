@@ -6,6 +6,7 @@ import pytest
 
 from dyso.spec import (
     LAYERS,
+    Articulate,
     Backgrounds,
     Cameras,
     Deform,
@@ -88,6 +89,20 @@ def test_changes_of_shape_are_part_of_the_identity_once_they_are_set(make_resolv
     assert identity() == make_resolved(render=render).hash
     assert identity(bend=(0.0, 30.0)) != identity()
     assert identity(motion="jitter") != identity()
+
+
+def test_joints_are_part_of_the_identity_once_they_move(make_resolved):
+    render = Render(layers=LAYERS)
+
+    def identity(**articulate):
+        dynamics = Dynamics(articulate=Articulate(**articulate))
+        return make_resolved(dynamics=dynamics, render=render)
+
+    assert identity().hash == make_resolved(render=render).hash
+    assert identity(change=(0.0, 0.5)).hash != identity().hash
+    # An object of a manifest has none, and an identity as ever.
+    [*_, asset] = identity().objects.identifying()
+    assert "joints" not in asset
 
 
 def test_the_identity_stays_when_a_key_is_renamed(make_resolved):

@@ -479,6 +479,19 @@ def test_invalid_resolved_specs_are_refused(tmp_path, text):
         load_resolved(tmp_path / "none.json")
 
 
+def test_joints_move_only_where_the_surface_is_kept_and_nothing_deforms(tmp_path):
+    layers = "render: {layers: [color, depth, instance, category, surface]}\n"
+    moves = "dynamics: {articulate: {change: 0.5}}\n"
+    [line] = errors(tmp_path, MINIMAL + moves)
+    assert "render.layers: must have surface where dynamics.articulate moves" in line
+    both = "dynamics: {articulate: {change: 0.5}, deform: {bend: 30}}\n"
+    [line] = errors(tmp_path, MINIMAL + both + layers)
+    assert "dynamics.deform: must be left out where dynamics.articulate moves" in line
+    path = tmp_path / "spec.yaml"
+    path.write_text(MINIMAL + moves + layers)
+    assert load_spec(path).dynamics.articulate.change == (0.5, 0.5)
+
+
 def test_shapes_change_only_where_the_surface_is_kept(tmp_path):
     deform = "dynamics:\n  deform: {bend: 30}\n"
     [line] = errors(tmp_path, MINIMAL + deform)

@@ -31,6 +31,7 @@ class Made:
       families: each material's family.
       draws: each material's stream of random numbers.
       skin: the skeleton, if it has one.
+      bodies: [n], of an object with joints: the part of each vertex.
     """
 
     vertices: np.ndarray
@@ -41,6 +42,7 @@ class Made:
     families: tuple[str, ...]
     draws: tuple[Draw, ...]
     skin: Skin | None = None
+    bodies: np.ndarray | None = None
 
     def files(self) -> dict[str, bytes]:
         """Returns the files that an importer reads."""
@@ -85,7 +87,11 @@ class Made:
 
 
 class Model:
-    """An object to which a grammar adds parts and materials."""
+    """An object to which a grammar adds parts and materials.
+
+    Attributes:
+      body: of an object with joints, the number of the part that surfaces are added to.
+    """
 
     def __init__(self, sides: Sequence[float], draw: Draw):
         """See the attributes.
@@ -97,7 +103,9 @@ class Model:
         self.w, self.d, self.h = sides
         self.draw = draw
         self.bones = Bones()
+        self.body = 0
         self.parts: list[tuple[Part, int]] = []
+        self._bodies: list[int] = []
         self._follows: dict[int, int | Chain] = {}
         self._families: list[str] = []
         self._draws: list[Draw] = []
@@ -113,6 +121,7 @@ class Model:
     def add(self, material: int, *parts: Part) -> None:
         """Adds parts of one material."""
         self.parts += [(part, material) for part in parts]
+        self._bodies += [self.body] * len(parts)
 
     def skin(self, material: int, follows: int | Chain, *parts: Part) -> None:
         """Adds parts of one material that follow a bone, or bones along a line."""
@@ -161,6 +170,9 @@ class Model:
             families=tuple(self._families[i] for i in used),
             draws=tuple(self._draws[i] for i in used),
             skin=self._skin(place) if len(self.bones) else None,
+            bodies=np.repeat(self._bodies, [len(v) for v in vertices])
+            if self.body
+            else None,
         )
 
     def _skin(self, place: Callable[[np.ndarray], np.ndarray]) -> Skin:
