@@ -1,9 +1,10 @@
 """What it costs that objects change their shapes: bytes and core-seconds of a scene.
 
     python benchmarks/deform.py --scenes 8
+    python benchmarks/deform.py --spec specs/articulated.yaml --scenes 8
 
-Renders scenes of `specs/deform.yaml`, and the same scenes of rigid objects without the
-layer `surface`; prints both and their ratio.
+Renders scenes of a spec, and the same scenes of rigid objects without the layer
+`surface`; prints both and their ratio.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     resolved = resolve(load_spec(arguments.spec), arguments.spec.parent)
     split = next(iter(resolved.spec.splits))
-    costs: dict[str, list[tuple[int, float]]] = {"rigid": [], "deforming": []}
+    costs: dict[str, list[tuple[int, float]]] = {"rigid": [], "changing": []}
     with Renderer(
         objects=resolved.objects.manifest, backgrounds=resolved.backgrounds.manifest
     ) as renderer:
@@ -39,11 +40,11 @@ def main() -> None:
             still = rigid(scene)
             # Makes the assets and loads them once, so that neither pays for it.
             renderer.render(dataclasses.replace(still, cameras=still.cameras[:1]))
-            for name, each in (("rigid", still), ("deforming", scene)):
+            for name, each in (("rigid", still), ("changing", scene)):
                 views = renderer.render(each)
                 size = len(records.encode(each, views))
                 costs[name].append((size, views.timings["cpu"]))
-            print(f"scene {index}: {line(costs['rigid'][-1], costs['deforming'][-1])}")
+            print(f"scene {index}: {line(costs['rigid'][-1], costs['changing'][-1])}")
     means = [
         tuple(map(statistics.mean, zip(*own, strict=True))) for own in costs.values()
     ]
@@ -56,7 +57,8 @@ def rigid(scene: Scene) -> Scene:
     return dataclasses.replace(
         scene,
         objects=tuple(
-            dataclasses.replace(item, deformation=None) for item in scene.objects
+            dataclasses.replace(item, deformation=None, gait=None, articulation=None)
+            for item in scene.objects
         ),
         render=dataclasses.replace(scene.render, layers=layers),
     )

@@ -21,6 +21,7 @@ from PIL import Image
 from dyso import geometry, records
 from dyso.reading import Dataset
 from dyso.storage import inside
+from dyso.visualization.pictures import IDS
 from dyso.visualization.scenes import SIDE, SceneView, fitted, load, tiled
 
 THUMB = 96
@@ -94,7 +95,7 @@ def write(folder: Path, scene: SceneView) -> None:
     pictures = {"thumb": _webp(fitted(middle, THUMB), quality=85)}
     for name, images in scene.layers.items():
         # The colours encode ids, so they are neither blended nor compressed lossily.
-        ids = name in ("instance", "category")
+        ids = name in IDS
         side = min(SIDE, _MAX_SHEET // max(images.shape[:2]))
         options = {"lossless": True} if ids else {"quality": 92}
         pictures[name] = _webp(tiled(fitted(images, side, smooth=not ids)), **options)

@@ -10,9 +10,10 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from dyso.spec import LAYERS, ResolvedSpec
+from dyso.spec import ResolvedSpec
 from dyso.visualization.animation import VIDEO_RATE
 from dyso.visualization.browsing import Entry, to_json
+from dyso.visualization.pictures import layers_of
 from dyso.visualization.scenes import shown
 
 SCENES = "scenes"
@@ -47,7 +48,7 @@ def page(
         "folder": SCENES,
         "steps": [int(step) for step in steps],
         "cameras": [int(camera) for camera in cameras or (0,)],
-        "layers": [layer for layer in LAYERS if layer in spec.render.layers],
+        "layers": layers_of(spec),
         "aspect": width / height,
     }
     splits = _Names(entry.split for entry in entries)

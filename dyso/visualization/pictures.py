@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from dyso.spec import LAYERS
+from dyso.reading import parts
+from dyso.spec import LAYERS, Spec
 
+PART = "part"
+"""The layer that follows from `surface` where joints move: the part of every pixel."""
+IDS = ("instance", "category", "surface", PART)
+"""The layers whose colours stand for numbers, and must not be blended."""
 NOTHING = 24
 """The grey level of pixels without depth, and of the background in id layers."""
 
@@ -33,12 +38,12 @@ def picture(
     background is dark grey.
 
     Args:
-      layer: one of `dyso.spec.LAYERS`.
+      layer: one of `dyso.spec.LAYERS`, or `PART`.
       values: the decoded layer, of any number of views.
     """
     if layer == "depth":
         return _depth(values[..., 0])
-    if layer in ("instance", "category"):
+    if layer in ("instance", "category", PART):
         ids = values[..., 0]
         colors = _palette(_IDS)[(ids.astype(np.int64) - 1) % len(_IDS)]
         return np.where(ids[..., None] > 0, colors, np.uint8(NOTHING))
@@ -68,4 +73,16 @@ def _depth(depth: Shaped[np.ndarray, "... H W"]) -> UInt8[np.ndarray, "... H W 3
 
 def pictures(record: Mapping[str, Any]) -> dict[str, UInt8[np.ndarray, "V H W 3"]]:
     """Returns the RGB images of all layers in a decoded record, by layer."""
-    return {layer: picture(layer, record[layer]) for layer in LAYERS if layer in record}
+    images = {name: picture(name, record[name]) for name in LAYERS if name in record}
+    if "mesh/part" in record:
+        shown = parts(record).astype(int)
+        # Parts of several objects differ in colour, too.
+        apart = np.where(shown > 0, shown + 3 * (record["instance"][..., 0] - 1.0), 0)
+        images[PART] = picture(PART, apart[..., None])
+    return images
+
+
+def layers_of(spec: Spec) -> list[str]:
+    """Returns the layers that pictures of a spec's records have, in their order."""
+    layers: list[str] = [name for name in LAYERS if name in spec.render.layers]
+    return [*layers, PART] if spec.articulated else layers

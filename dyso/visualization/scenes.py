@@ -14,7 +14,7 @@ from PIL import Image
 
 from dyso.reading import Dataset
 from dyso.spec import Layout
-from dyso.visualization.pictures import pictures
+from dyso.visualization.pictures import IDS, pictures
 
 MOST = 10
 """The most dynamics steps and the most cameras shown; evenly chosen."""
@@ -113,7 +113,7 @@ def load(dataset: Dataset, split: str, index: int) -> SceneView:
 
 
 def _shaped(name: str, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    small = fitted(images, SIDE, smooth=name not in ("instance", "category", "surface"))
+    small = fitted(images, SIDE, smooth=name not in IDS)
     return small.reshape(*shape, *small.shape[1:])
 
 

@@ -22,6 +22,7 @@ FIELDS = (
     "objects/pixels",
     "background/asset_id",
     "attempt",
+    "joints/name?",
 )
 SHARES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Bin edges of an object's size, as a share of a view's pixels."""
@@ -40,7 +41,10 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
     """
     counters = {
         name: Counter[str]()
-        for name in ("split", "pattern", "category", "object", "hdri", "attempt")
+        for name in (
+            *("split", "pattern", "category", "object", "hdri", "attempt"),
+            *(["joint"] if dataset.resolved.spec.articulated else []),
+        )
     }
     objects = Counter[str]()
     shares: list[np.ndarray] = []
@@ -57,6 +61,8 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
         counters["object"].update(map(str, record["objects/asset_id"]))
         counters["hdri"][str(record["background/asset_id"])] += 1
         counters["attempt"][str(record["attempt"])] += 1
+        if "joint" in counters:
+            counters["joint"].update(map(str, record["joints/name"]))
         objects[str(len(record["objects/asset_id"]))] += 1
         shadows[contact.has_contact_shadow(record, steps)] += 1
         shares.append(record["objects/pixels"] / (height * width))
@@ -138,11 +144,13 @@ def report(summary: Mapping[str, Any], total: int) -> Iterator[str]:
         "category": "categories of objects",
         "object": f"objects ({len(summary['object'])} different)",
         "hdri": f"HDRIs ({len(summary['hdri'])} different)",
+        "joint": "joints, by what they move",
         "objects_in_a_scene": "objects in a scene",
         "attempt": "attempts before a scene was accepted",
     }
     for name, title in titles.items():
-        yield from _bars(title, summary[name])
+        if name in summary:
+            yield from _bars(title, summary[name])
     share = summary["object_share_of_view"]
     yield from _bars(
         "size of an object in a view, share of its pixels", share["histogram"]
