@@ -19,7 +19,7 @@ from dyso.spec import UserError
 from dyso.storage import inside
 from dyso.terminal import say
 from dyso.videos.reading import ClipFolder, is_clip_folder
-from dyso.visualization import animation, clips, sheets
+from dyso.visualization import animation, clips, sheets, tracks
 from dyso.visualization.browsing import Entry, prepare
 from dyso.visualization.page import SCENES, page
 from dyso.visualization.scenes import SceneView, choose, evenly, load
@@ -41,6 +41,10 @@ def main(
 
     A scene of 25 views takes about 0.15 core-seconds and 0.2 MB. Existing pictures are
     replaced, since those in a downloaded dataset may be untrusted.
+
+    `tracks.gif` shows the middle camera through all dynamics steps, with points on the
+    objects and tails that tell where they were; points that a view does not see are
+    left out.
 
     Of an output of `dyso videos ingest`, it writes a contact sheet and an animation of
     clips.
@@ -159,6 +163,11 @@ def _write_pictures(
     animation.write_gif(out / "walk.gif", frames, rate)
     if animation.can_write_mp4():
         animation.write_mp4(out / "walk.mp4", frames, rate)
+    frames = tracks.frames_of(dataset, chosen)
+    if frames:
+        animation.write_gif(out / "tracks.gif", frames, animation.VIDEO_RATE)
+    else:
+        (out / "tracks.gif").unlink(missing_ok=True)
     return kept
 
 
@@ -176,3 +185,5 @@ def _say(out: Path, scenes: int, total: int, kept: int, videos: bool) -> None:
     say(f"{out}/overview.png  contact sheet of {kept} scenes")
     say(f"{out}/sheets/       a sheet per scene: all views, all layers")
     say(f"{out}/{films}  {what}")
+    if (out / "tracks.gif").exists():
+        say(f"{out}/tracks.gif    the middle camera through time, with tracks")

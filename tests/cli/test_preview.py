@@ -19,6 +19,7 @@ def test_it_writes_sheets_animation_and_page_and_names_them(
         "index.html",
         "overview.png",
         "walk.gif",
+        "tracks.gif",
         "sheets/train-00000.png",
         "sheets/train-00002.png",
         "scenes/train-00002/scene.js",
