@@ -1,8 +1,9 @@
 """Makes the pictures of docs/gallery.md: `python docs/gallery.py [SECTION ...]`.
 
-The sections are objects, materials, environments, patterns, layers and deformation. The
-worker renders everything but the environments, which are shown as they are made, with
-the settings of a dataset. Seeds are fixed.
+The sections are objects, materials, environments, patterns, layers, deformation and
+creatures, which also makes docs/images/walk.webp. The worker renders everything but the
+environments, which are shown as they are made, with the settings of a dataset. Seeds
+are fixed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from dyso.spec import (
     Cameras,
     Deform,
     Dynamics,
+    Gait,
     Objects,
     Patterns,
     ProceduralEnvironments,
@@ -46,6 +48,7 @@ from dyso.spec import (
 )
 from dyso.spec.procedural import CATEGORIES
 from dyso.srgb import to_display
+from dyso.visualization import tracks
 from dyso.visualization.pictures import pictures
 from dyso.visualization.scenes import tiled
 from dyso.visualization.top_view import top_view
@@ -57,6 +60,10 @@ EACH = 10
 """Objects of a category."""
 STEPS = 5
 """Dynamics steps of an object that deforms."""
+CREATURES = {"quadruped": 4, "fish": 2, "snake": 2, "insect": 2, "centipede": 0}
+"""The scene of each kind that is shown."""
+WALKER = 6
+"""The scene of the quadruped that walks."""
 
 
 def objects() -> None:
@@ -190,6 +197,63 @@ def tracked(record: Mapping[str, Any]) -> list[np.ndarray]:
             pen.ellipse((x - 4, y - 4, x + 4, y + 4), ink)
         shown.append(np.asarray(picture.resize((224, 224), Image.Resampling.LANCZOS)))
     return shown
+
+
+def creatures() -> None:
+    """Writes five creatures with the tracks of points, and one that walks."""
+    rows: list[tuple[str, np.ndarray]] = []
+    for kind, index in CREATURES.items():
+        record = walked(kind, index, steps=STEPS, travel=1.0, side=208)
+        views = tracks.drawn(record, range(STEPS), side=208, points=40)
+        rows += [(f"{kind}, step {step}", view) for step, view in enumerate(views)]
+    _write("creatures.webp", labelled(rows, STEPS))
+    record = walked("quadruped", WALKER, steps=32, travel=2.0, side=320, samples=64)
+    frames = tracks.drawn(record, range(32), side=320, points=40)
+    path = OUT.parent / "walk.webp"
+    images = [Image.fromarray(frame) for frame in frames]
+    images[0].save(
+        path,
+        save_all=True,
+        append_images=images[1:],
+        duration=100,
+        loop=0,
+        quality=62,
+        method=6,
+    )
+    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+def walked(
+    kind: str, index: int, steps: int, travel: float, side: int, samples: int = 32
+) -> Mapping[str, Any]:
+    """Returns the record of a creature that goes by, seen by one still camera."""
+    resolved = resolved_spec(
+        objects=Objects(
+            catalog="procedural", categories=(kind,), held_out=0, count=(1, 1)
+        ),
+        render=Render(layers=(*REQUIRED_LAYERS, "surface"), samples=samples),
+        dynamics=Dynamics(
+            steps=steps,
+            motion="smooth",
+            spawn_radius=0.2,
+            travel=(travel, travel),
+            turn=(25, 25),
+            gait=Gait(amplitude=(1, 1), height=(0.4, 0.4)),
+        ),
+    )
+    scene = sample_scene(resolved, "train", index)
+    places = np.array([each.position for each in scene.objects[0].poses])
+    w, _, _, z = scene.objects[0].poses[steps // 2].quaternion
+    azimuth = 2 * np.arctan2(z, w) - np.radians(65)
+    way = np.array([np.cos(azimuth), np.sin(azimuth), 0])
+    at = places.mean(0) * (1, 1, 0) + way * (2.6 + travel) + (0, 0, 1.5)
+    down = np.arctan2(1.5 - places[:, 2].mean(), 2.6 + travel)
+    turned = viewing(np.array(azimuth + np.pi), np.array(-down))
+    [camera] = scene.cameras
+    camera = dataclasses.replace(camera, pose=pose(at, turned))
+    scene = dataclasses.replace(scene, cameras=(camera,), resolution=(side, side))
+    with _renderer(resolved) as renderer:
+        return records.decode(records.encode(scene, renderer.render(scene)))
 
 
 def displayed(light: np.ndarray) -> np.ndarray:
@@ -335,6 +399,7 @@ SECTIONS = {
     "patterns": patterns,
     "layers": layers,
     "deformation": deformation,
+    "creatures": creatures,
 }
 
 if __name__ == "__main__":

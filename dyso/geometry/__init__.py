@@ -13,7 +13,7 @@ from dyso.geometry.cameras import (
     transform,
     unproject,
 )
-from dyso.geometry.gaits import Leg, Rig, Wave, posed
+from dyso.geometry.gaits import Leg, Path, Rig, Wave, posed
 from dyso.geometry.motion import (
     DEPTH_TOLERANCE,
     Flow,
@@ -41,6 +41,7 @@ __all__ = [
     "Flow",
     "Leg",
     "Mesh",
+    "Path",
     "Rig",
     "Tracks",
     "View",

@@ -5,8 +5,9 @@ A creature faces x and moves forward. One cycle of its gait takes it one `stride
 - Waves turn or move bones by sinusoids of the phase: the undulation of a fish or a
   snake, the sway of a spine, the beat of a fin.
 - A leg's foot stays where it is on the floor during its stance, while the body moves
-  ahead along an arc, and swings forward in the rest of the cycle. Its two upper bones
+  ahead along its path, and swings forward in the rest of the cycle. Its two upper bones
   reach for it in closed form, bent to the side to which they are bent at rest.
+- The body bends along its path.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ _STRAIGHT = 0.9995
 """Share of a leg's length beyond which it is not stretched."""
 _SHORTEST = 0.1
 """Least amplitude that a stride is shortened to, or it would take no distance."""
-_BENT = 1.2
+_BENT = 1.6
 """Radians by which a body bends at most, however narrow the curve of its path."""
+_NODES = 9
+"""Points of a step by which a path is integrated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,47 @@ class Leg:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Path:
+    """The way of a body over the floor.
+
+    Attributes:
+      start: metres along the path, of the first heading.
+      spacing: metres between headings.
+      headings: [P], radians from the x axis towards y. Between two, and to both sides
+        of all, they change linearly.
+    """
+
+    start: float
+    spacing: float
+    headings: Float[np.ndarray, " P"]
+
+    def heading(self, distances: Float[np.ndarray, "*D"]) -> Float[np.ndarray, "*D"]:
+        """Returns the headings at distances along the path, radians."""
+        place = (distances - self.start) / self.spacing
+        first = np.clip(np.floor(place), 0, len(self.headings) - 2).astype(int)
+        low, high = self.headings[first], self.headings[first + 1]
+        return np.asarray(low + (high - low) * (place - first))
+
+    def between(self, start: float, end: float) -> Float[np.ndarray, 3]:
+        """Returns how a body moves from one distance to another.
+
+        Returns:
+          x and y, metres, in the axes that it has at the start; and radians.
+        """
+        # By Simpson's rule, as headings are nearly linear over the length of a step.
+        at = np.linspace(start, end, _NODES)
+        turns = self.heading(at) - self.heading(at[:1])
+        weights = np.ones(_NODES)
+        weights[1:-1:2], weights[2:-1:2] = 4, 2
+        weights *= (end - start) / (_NODES - 1) / 3
+        x, y = weights @ np.cos(turns), weights @ np.sin(turns)
+        return np.array([x, y, turns[-1]])
+
+
+STRAIGHT = Path(start=0.0, spacing=1.0, headings=np.zeros(2))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rig:
     """A skeleton and how it moves.
 
@@ -106,6 +150,16 @@ class Rig:
             stride=self.stride * factor,
         )
 
+    def along(self) -> Float[np.ndarray, " C"]:
+        """Returns how far ahead of the root's joint bones bend with the path, metres.
+
+        The last of the B + 1 numbers, 0, is that of the root's parent.
+        """
+        result = np.zeros(len(self.parents) + 1)
+        for bone, parent in enumerate(self.parents):
+            result[bone] = result[parent] + self.bends[bone]
+        return result
+
     def stride_at(self, amplitude: float) -> float:
         """Returns the metres that one cycle takes."""
         share = max(amplitude, _SHORTEST) if self.shortens else 1.0
@@ -113,7 +167,11 @@ class Rig:
 
 
 def posed(
-    rig: Rig, phase: float, amplitude: float = 1.0, curvature: float = 0.0
+    rig: Rig,
+    phase: float,
+    amplitude: float = 1.0,
+    path: Path = STRAIGHT,
+    distance: float = 0.0,
 ) -> Float[np.ndarray, "B 3 4"]:
     """Returns the transforms of the bones from the rest shape to a pose.
 
@@ -121,21 +179,25 @@ def posed(
       rig: the skeleton.
       phase: cycles of the gait; any number.
       amplitude: of waves and steps; at 0 the creature is at rest.
-      curvature: radians per metre by which the path turns to the left.
+      path: the way that the body takes.
+      distance: metres along it, where the body is.
     """
     turns, moves = np.zeros((2, len(rig.parents), 3))
     for wave in rig.waves:
         angle = 2 * np.pi * (wave.cycles * phase + wave.offset)
         values = moves if wave.moves else turns
         values[wave.bone, wave.axis] += wave.size * amplitude * np.sin(angle)
-    most = _BENT / max(abs(rig.bends).sum(), 1e-9)
-    turns[:, 2] += np.clip(curvature, -most, most) * rig.bends
+    along = rig.along()
+    headings = path.heading(distance + along)
+    headings = np.clip(headings - headings[-1], -_BENT / 2, _BENT / 2)
+    turns[:, 2] += headings[:-1] - headings[list(rig.parents)]
     rotations = _about(2, turns[:, 2]) @ _about(1, turns[:, 1]) @ _about(0, turns[:, 0])
     bones = forward_kinematics(rig.parents, rig.joints, rotations, moves)
     for leg in rig.legs:
         upper, lower, foot = leg.bones
         above = bones[rig.parents[upper]]
-        target, turned = _step(rig, leg, phase, amplitude, curvature)
+        x = along[rig.parents[upper]]
+        target, turned = _step(rig, leg, phase, amplitude, path, distance, x)
         first, second = _reached(rig.joints[list(leg.bones)], above, target)
         rotations[upper] = above[:, :3].T @ first
         rotations[lower] = first.T @ second
@@ -144,9 +206,25 @@ def posed(
 
 
 def _step(
-    rig: Rig, leg: Leg, phase: float, amplitude: float, curvature: float
+    rig: Rig,
+    leg: Leg,
+    phase: float,
+    amplitude: float,
+    path: Path,
+    distance: float,
+    along: float,
 ) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, "3 3"]]:
-    """Returns where a foot's joint is, and how the foot is turned."""
+    """Returns where a foot's joint is, and how the foot is turned.
+
+    Args:
+      rig: see `posed`.
+      leg: the leg.
+      phase: see `posed`.
+      amplitude: see `posed`.
+      path: see `posed`.
+      distance: see `posed`.
+      along: metres ahead of the body's middle where the leg hangs on it.
+    """
     cycle = (phase + leg.offset) % 1
     rise = 0.0
     if cycle < leg.stance:
@@ -155,15 +233,13 @@ def _step(
         swing = (cycle - leg.stance) / (1 - leg.stance)
         share = 1 - swing * swing * (3 - 2 * swing)
         rise = amplitude * np.sin(np.pi * swing)
-    # How far the body is past the middle of the stance, along the arc of its path.
+    # How far the body is past the middle of the stance, where the foot is as at rest.
     ahead = (share - 0.5) * leg.stance * rig.stride * amplitude
-    turn = curvature * ahead
-    half = np.sinc(turn / 2 / np.pi)
-    moved = ahead * half * np.array([np.cos(turn / 2), np.sin(turn / 2), 0.0])
-    back = _about(2, np.array(-turn))
-    place = back @ (rig.joints[leg.bones[2]] - moved)
-    place[2] += leg.lift * rise
-    return place, back @ _about(1, np.array(leg.pitch * rise))
+    x, y, turn = path.between(distance, distance + along - ahead)
+    turned = _about(2, np.array(turn))
+    place = turned @ (rig.joints[leg.bones[2]] - np.array([along, 0, 0]))
+    place += np.array([x, y, leg.lift * rise])
+    return place, turned @ _about(1, np.array(leg.pitch * rise))
 
 
 def _reached(

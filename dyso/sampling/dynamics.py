@@ -7,12 +7,14 @@ or lets physics move the objects (`worker/placement.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from dyso.geometry import (
+    Path,
     azimuth_elevation,
     quaternion_from_axis_angle,
     quaternion_multiply,
@@ -24,8 +26,10 @@ from dyso.spec import Dynamics
 # Positions tried for an object that must not overlap the earlier ones.
 PLACES = 200
 
-# Points by which a path is integrated, and the least length that it may curve along.
+# Points by which a path is integrated, headings by which it is kept, and the shortest
+# one, metres.
 _FINE = 513
+_HEADINGS = 257
 _SHORT = 0.1
 
 # The corners of the box from -1 to 1.
@@ -39,15 +43,15 @@ class Motion:
     Attributes:
       positions: metres, centres of the objects' bounding boxes.
       quaternions: object to world.
-      distances: metres that the objects have gone since step 0, if they face the way
-        that they go.
-      curvatures: radians per metre by which their paths turn to the left, likewise.
+      travels: metres that the objects go in all steps, if they face the way that they
+        go.
+      paths: their ways, likewise.
     """
 
     positions: Float[np.ndarray, "N T 3"]
     quaternions: Float[np.ndarray, "N T 4"]
-    distances: Float[np.ndarray, "N T"] | None = None
-    curvatures: Float[np.ndarray, "N T"] | None = None
+    travels: Float[np.ndarray, " N"] | None = None
+    paths: Sequence[Path] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +114,7 @@ def sample_motion(
         start = np.concatenate([places, lying_height(half, first)[:, None]], axis=-1)
 
     if dynamics.faces_ahead:
-        moved = _ahead(motion, dynamics, start, first)
+        moved = _ahead(motion, dynamics, start, first, 2 * half.max(-1))
     else:
         move = _jittered if dynamics.motion == "jitter" else _smooth
         positions, quaternions = move(motion, dynamics, start, first)
@@ -194,37 +198,44 @@ def _ahead(
     dynamics: Dynamics,
     start: Float[np.ndarray, "N 3"],
     first: Float[np.ndarray, "N 4"],
+    lengths: Float[np.ndarray, " N"],
 ) -> Motion:
-    """Draws paths of constant speed whose headings change smoothly."""
+    """Draws paths of constant speed whose headings change smoothly.
+
+    The paths go on before and behind by the objects' lengths, metres.
+    """
     times = np.linspace(-0.5, 0.5, dynamics.steps)
     fine = np.linspace(-0.5, 0.5, _FINE)
-    count = len(start)
     positions = start[:, None].repeat(dynamics.steps, axis=1)
-    angles, curvatures = np.zeros((2, count, dynamics.steps))
-    travels = np.zeros(count)
+    turned = np.zeros((len(start), dynamics.steps, 3))
     x, y, _ = np.moveaxis(quaternion_to_matrix(first)[..., 0], -1, 0)
-    for n in range(count):
-        travels[n] = rng.uniform(*dynamics.travel)
+    paths, travels = [], np.zeros(len(start))
+    for n, length in enumerate(lengths):
+        travel = rng.uniform(*dynamics.travel)
         turn = np.radians(rng.uniform(*dynamics.turn))
-        path = turn * slow(rng, np.concatenate([times, fine]), 1)[:, 0]
-        angle, heading = np.split(path - path[0], [dynamics.steps])
-        angles[n] = angle
+        # Of objects that stay, the times stand for a short way.
+        way = max(travel, _SHORT)
+        gone = np.linspace(-length, way + length, _HEADINGS)
+        at = np.concatenate([times, fine, gone / way - 0.5])
+        changes = turn * slow(rng, at, 1)[:, 0]
+        changes -= changes[len(times)]
+        turned[n, :, 2], heading, along = np.split(
+            changes, [len(times), len(times) + _FINE]
+        )
         heading = heading + np.arctan2(y[n], x[n])
-        way = np.stack([np.cos(heading), np.sin(heading)], axis=-1)
+        ways = np.stack([np.cos(heading), np.sin(heading)], axis=-1)
         # The trapezoidal rule.
-        steps = travels[n] / (_FINE - 1) * (way[1:] + way[:-1]) / 2
-        gone = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+        moves = travel / (_FINE - 1) * (ways[1:] + ways[:-1]) / 2
+        places = np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
         for axis in range(2):
-            positions[n, :, axis] += np.interp(times, fine, gone[:, axis])
-        slope = np.gradient(heading, fine) / max(travels[n], _SHORT)
-        curvatures[n] = np.interp(times, fine, slope)
-    turned = np.zeros((count, dynamics.steps, 3))
-    turned[..., 2] = angles
+            positions[n, :, axis] += np.interp(times, fine, places[:, axis])
+        paths.append(Path(start=gone[0], spacing=gone[1] - gone[0], headings=along))
+        travels[n] = travel
     return Motion(
         positions=positions,
         quaternions=quaternion_multiply(turns(turned), first[:, None]),
-        distances=travels[:, None] * (times + 0.5),
-        curvatures=curvatures,
+        travels=travels,
+        paths=paths,
     )
 
 

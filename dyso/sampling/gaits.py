@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso import spec
-from dyso.geometry import Rig, posed
-from dyso.sampling.scene import Gait, GaitStep
+from dyso.geometry import Path, Rig, posed
+from dyso.sampling.scene import Gait, GaitPath, GaitStep
 
 DECIMALS = 6
-"""Of cycles, metres and radians per metre. A scene keeps them as text."""
+"""Of cycles, metres and radians. A scene keeps them as text."""
 # Share of an object's longest side by which limbs may leave its bounding box.
 _REACH = np.array([0.18, 0.18, 0.06])
 
@@ -21,8 +21,9 @@ def sample_gait(
     rng: np.random.Generator,
     gait: spec.Gait,
     kind: Literal["swim", "walk"],
-    distances: Float[np.ndarray, " T"] | None,
-    curvatures: Float[np.ndarray, " T"],
+    steps: int,
+    travel: float | None,
+    path: Path | None,
 ) -> Gait:
     """Draws the gait of one creature. The draws do not depend on the creature.
 
@@ -30,30 +31,35 @@ def sample_gait(
       rng: draws.
       gait: the spec's.
       kind: a swimmer is above the floor.
-      distances: metres that it has gone at each step; None if it does not go ahead.
-      curvatures: radians per metre, of its path at each step.
+      steps: T dynamics steps.
+      travel: metres that it goes in all steps; None if it does not go ahead.
+      path: its way.
     """
-    steps = len(curvatures)
     amplitude, height = rng.uniform(*gait.amplitude), rng.uniform(*gait.height)
     cycles, start = rng.uniform(*gait.cycles), rng.uniform()
     phases = rng.uniform(size=steps)
     if gait.motion == "smooth":
-        still = cycles * np.linspace(0, 1, steps) if distances is None else 0.0
+        still = cycles * np.linspace(0, 1, steps) if travel is None else 0.0
         phases = start + still + np.zeros(steps)
-    gone = np.zeros(steps)
-    if distances is not None and gait.motion == "smooth":
-        gone = distances
+    else:
+        travel = path = None
+    gone = np.linspace(0, travel or 0.0, steps)
     return Gait(
         amplitude=_rounded(amplitude),
         height=_rounded(height) if kind == "swim" else 0.0,
         steps=tuple(
-            GaitStep(
-                phase=_rounded(phase),
-                distance=_rounded(distance),
-                curvature=_rounded(curvature),
-            )
-            for phase, distance, curvature in zip(phases, gone, curvatures, strict=True)
+            GaitStep(phase=_rounded(phase), distance=_rounded(distance))
+            for phase, distance in zip(phases, gone, strict=True)
         ),
+        path=None if path is None else _kept(path),
+    )
+
+
+def _kept(path: Path) -> GaitPath:
+    return GaitPath(
+        start=_rounded(path.start),
+        spacing=_rounded(path.spacing),
+        headings=tuple(map(_rounded, path.headings)),
     )
 
 
@@ -71,7 +77,14 @@ def pose_at(rig: Rig, gait: Gait, step: int) -> Float[np.ndarray, "B 3 4"]:
     """
     at = gait.steps[step]
     phase = at.phase + at.distance / rig.stride_at(gait.amplitude)
-    return posed(rig, phase, gait.amplitude, at.curvature)
+    if gait.path is None:
+        return posed(rig, phase, gait.amplitude)
+    path = Path(
+        start=gait.path.start,
+        spacing=gait.path.spacing,
+        headings=np.array(gait.path.headings),
+    )
+    return posed(rig, phase, gait.amplitude, path, at.distance)
 
 
 def reach(half: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:

@@ -223,13 +223,13 @@ def _gaits(
     for i, kind in enumerate(moves):
         if kind is None:
             continue
-        curved, gone = motion.curvatures, motion.distances
         walk = gaits.sample_gait(
             rng,
             spec.dynamics.gait,
             kind,
-            None if gone is None else gone[i],
-            np.zeros(spec.dynamics.steps) if curved is None else curved[i],
+            spec.dynamics.steps,
+            None if motion.travels is None else float(motion.travels[i]),
+            None if motion.paths is None else motion.paths[i],
         )
         walks[i] = walk
         if spec.dynamics.motion != "physics":

@@ -100,12 +100,25 @@ class GaitStep:
     Attributes:
       phase: cycles; the distance adds its own, by the creature's stride.
       distance: metres that it has gone since step 0.
-      curvature: radians per metre by which its path turns to the left.
     """
 
     phase: float
     distance: float
-    curvature: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaitPath:
+    """The way that a creature takes; see `dyso.geometry.Path`.
+
+    Attributes:
+      start: metres from where it is at step 0 to the first heading.
+      spacing: metres.
+      headings: radians, relative to that of step 0.
+    """
+
+    start: float
+    spacing: float
+    headings: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +129,13 @@ class Gait:
       amplitude: of its natural gait.
       height: metres by which it is above the floor where contact is not by physics.
       steps: one per dynamics step.
+      path: None if it does not go ahead.
     """
 
     amplitude: float
     height: float
     steps: tuple[GaitStep, ...]
+    path: GaitPath | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from dyso import geometry
 from dyso.assets import procedural, resolve
 from dyso.assets.procedural.draw import Draw
 from dyso.assets.procedural.grammars import GRAMMARS
@@ -66,7 +67,9 @@ def test_a_gait_keeps_to_the_floor_and_within_reach(kind):
         lowest = []
         for phase in np.linspace(0, 1, 7):
             for curvature in (-0.8, 0.5):
-                bones = posed(rig, phase, 1.0, curvature)
+                headings = np.array([0.0, curvature])
+                path = geometry.Path(start=0.0, spacing=1.0, headings=headings)
+                bones = posed(rig, phase, 1.0, path)
                 moved = skinned(creature.vertices, creature.skin.weights, bones)
                 assert (abs(moved) < reach(half)).all()
                 lowest.append(moved[:, 2].min())

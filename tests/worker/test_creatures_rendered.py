@@ -72,8 +72,12 @@ def test_the_mesh_is_the_skinned_creature_on_its_floor(
     places = made.vertices * item.size
     used = np.array([abs(places - each).max(-1).argmin() for each in views.mesh_rest])
     for step, at in enumerate(item.gait.steps):
+        kept = item.gait.path
+        path = geometry.Path(
+            start=kept.start, spacing=kept.spacing, headings=np.array(kept.headings)
+        )
         phase = at.phase + at.distance / rig.stride
-        bones = posed(rig, phase, 1.0, at.curvature)
+        bones = posed(rig, phase, 1.0, path, at.distance)
         expected = skinned(places, made.skin.weights, bones)[used]
         gap = abs(views.mesh_vertices[step] - expected).max(-1)
         # Where vertices share a place at rest, another one may be meant.
