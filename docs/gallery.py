@@ -1,9 +1,9 @@
 """Makes the pictures of docs/gallery.md: `python docs/gallery.py [SECTION ...]`.
 
 The sections are objects, materials, environments, patterns, layers, deformation and
-creatures, which also makes docs/images/walk.webp. The worker renders everything but the
-environments, which are shown as they are made, with the settings of a dataset. Seeds
-are fixed.
+creatures, which also makes docs/images/walk.webp, and articulation. The worker renders
+everything but the environments, which are shown as they are made, with the settings of
+a dataset. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from dyso.sampling.scene import Scene, SceneObject
 from dyso.spec import (
     LAYERS,
     REQUIRED_LAYERS,
+    Articulate,
     Backgrounds,
     Cameras,
     Deform,
@@ -58,6 +59,8 @@ LIGHT = ("park", "plaza", "beach", "courtyard", "rooftop", "street")
 """Kinds of environments around single objects."""
 EACH = 10
 """Objects of a category."""
+ARTICULATED = {"cabinet": (6, 4.2), "cart": (3, 3.4), "desk_lamp": (5, 3.6)}
+"""Categories whose joints move, with the scene that is shown, and metres to it."""
 STEPS = 5
 """Dynamics steps of an object that deforms."""
 CREATURES = {"quadruped": 4, "fish": 2, "snake": 2, "insect": 2, "centipede": 0}
@@ -171,12 +174,42 @@ def deformation() -> None:
     _write("deformation.webp", labelled(rows, STEPS))
 
 
+def articulation() -> None:
+    """Writes objects whose joints move, with the tracks of points, and their parts."""
+    rows: list[tuple[str, np.ndarray]] = []
+    for category, (index, distance) in ARTICULATED.items():
+        resolved = resolved_spec(
+            objects=Objects(
+                catalog="procedural", categories=(category,), held_out=0, count=(1, 1)
+            ),
+            render=Render(layers=(*REQUIRED_LAYERS, "surface")),
+            cameras=Cameras(count=1, distance=(distance, distance)),
+            dynamics=Dynamics(
+                steps=4,
+                motion="smooth",
+                spawn_radius=0.1,
+                travel=(0.0, 0.2),
+                turn=(10, 20),
+                articulate=Articulate(change=(0.8, 1.0)),
+            ),
+        )
+        scene = sample_scene(resolved, "train", index)
+        scene = dataclasses.replace(scene, resolution=(176, 176))
+        with _renderer(resolved) as renderer:
+            record = records.decode(records.encode(scene, renderer.render(scene)))
+        steps = tracked(record)
+        rows += [(f"step {step}", view) for step, view in enumerate(steps)]
+        rows.append(("parts at step 3", pictures(record)["part"][-1]))
+    _write("articulation.webp", labelled(rows, 5))
+
+
 def tracked(record: Mapping[str, Any]) -> list[np.ndarray]:
     """Returns the first camera's views, in each the points that it sees of the object.
 
     The points are on a grid of the view at step 0, and have a colour each. Lines lead
     from where they were a step before.
     """
+    side = record["color"].shape[1]
     views = views_of(record)
     rows, columns = np.nonzero(views.instance[0] == 1)
     on_grid = (rows % 8 == 4) & (columns % 8 == 4)
@@ -185,7 +218,9 @@ def tracked(record: Mapping[str, Any]) -> list[np.ndarray]:
     hues = np.linspace(0, 300, len(rows))
     shown = []
     for step, color in enumerate(record["color"]):
-        picture = Image.fromarray(color).resize((448, 448), Image.Resampling.LANCZOS)
+        picture = Image.fromarray(color).resize(
+            (2 * side,) * 2, Image.Resampling.LANCZOS
+        )
         pen = ImageDraw.Draw(picture)
         for point in np.flatnonzero(found.visible[step]):
             ink = ImageColor.getrgb(f"hsv({hues[point]:.0f}, 90%, 100%)")
@@ -195,7 +230,7 @@ def tracked(record: Mapping[str, Any]) -> list[np.ndarray]:
             x, y = path[-1]
             pen.line(path, ink, 1)
             pen.ellipse((x - 4, y - 4, x + 4, y + 4), ink)
-        shown.append(np.asarray(picture.resize((224, 224), Image.Resampling.LANCZOS)))
+        shown.append(np.asarray(picture.resize((side,) * 2, Image.Resampling.LANCZOS)))
     return shown
 
 
@@ -400,6 +435,7 @@ SECTIONS = {
     "layers": layers,
     "deformation": deformation,
     "creatures": creatures,
+    "articulation": articulation,
 }
 
 if __name__ == "__main__":
