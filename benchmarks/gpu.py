@@ -219,7 +219,17 @@ def run(arguments: argparse.Namespace) -> None:
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(f"{time.monotonic() - begin:.0f} s: {name} {values}", flush=True)
 
-    full = PRESETS[arguments.full_preset].config
+    def preset(name: str) -> Any:
+        config = PRESETS[name].config
+        if not arguments.layers:
+            return config
+        parts = ("encoder_layers", "estimator_layers", "decoder_layers")
+        fewer = dict.fromkeys(parts, arguments.layers)
+        return dataclasses.replace(
+            config, model=dataclasses.replace(config.model, **fewer)
+        )
+
+    full = preset(arguments.full_preset)
     if arguments.full_batch_size:
         full = dataclasses.replace(
             full,
@@ -229,7 +239,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     note("full_size", full_size.measure(full, arguments.full_steps))
 
-    tiny = PRESETS["dyst-tiny"].config
+    tiny = preset("dyst-tiny")
     width = arguments.width
     swap = dataclasses.replace(
         tiny,
@@ -274,6 +284,7 @@ def main() -> None:
     running.add_argument("--steps", type=int, default=20_000)
     running.add_argument("--batch-size", type=int, default=128)
     running.add_argument("--width", type=int, default=256)
+    running.add_argument("--layers", type=int, help="of each part of both models")
     running.add_argument("--full-preset", default="dyst")
     running.add_argument("--full-batch-size", type=int)
     running.add_argument("--full-steps", type=int, default=30)

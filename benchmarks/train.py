@@ -104,7 +104,7 @@ def peak(dtype: Any) -> float:
         product(matrix, matrix).block_until_ready()
         seconds = median(lambda: product(matrix, matrix).block_until_ready())  # noqa: B023
         best = max(best, 2 * size**3 / seconds)
-        if seconds > 1:
+        if seconds > 0.1:
             break
     return best
 

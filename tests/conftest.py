@@ -37,7 +37,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests' models run for less time than compiling them takes: it takes a third so.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false",
 )
 
 # Many tests compile the same programs, also in processes that they start.

@@ -87,7 +87,7 @@ def synthetic_views_of(data):
 
 @pytest.mark.slow
 def test_both_models_train_and_the_preset_is_timed(packed, tmp_path):
-    options = "--steps 2 --batch-size 4 --width 16 --full-preset dyst-tiny "
+    options = "--steps 2 --batch-size 4 --width 16 --layers 1 --full-preset dyst-tiny "
     options += "--full-batch-size 1 --full-steps 1 --seconds 900"
     command = [sys.executable, "-c", WITHOUT, SCRIPT, "run", packed, "--out", tmp_path]
     done = subprocess.run(
