@@ -5,6 +5,7 @@ import dataclasses
 import os
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ hypothesis.settings.register_profile("dyso", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("dyso")
 
 MakeResolved = Callable[..., ResolvedSpec]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with more slow tests first, so that no process is busy alone at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 SPEC = """
 name: tiny
-splits: {train: 2}
+splits: {train: 1}
 resolution: [16, 16]
 dynamics: {steps: 2}
 cameras: {count: 2}

@@ -1,5 +1,7 @@
 """A folder in which the tutorials are run, with one small dataset."""
 
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -19,8 +21,24 @@ SMALL = {
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """The folder as the first tutorial leaves it."""
-    folder = tmp_path_factory.mktemp("manual")
+    """The folder as the first tutorial leaves it; made once for all test processes."""
+    folder = tmp_path_factory.mktemp("manual") / "place"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        go_through_the_first(folder)
+        return folder
+    shared = tmp_path_factory.getbasetemp().parent / "manual"
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            go_through_the_first(folder)
+            folder.rename(shared)
+    # Tutorials change it.
+    shutil.copytree(shared, folder, symlinks=True)
+    return folder
+
+
+def go_through_the_first(folder: Path) -> None:
+    """Makes the folder and does what the first tutorial says in it."""
     shutil.copytree(ROOT / "specs", folder / "specs")
     (folder / "beam_pipeline.py").symlink_to(ROOT / "beam_pipeline.py")
     demo = folder / "specs/demo.yaml"
@@ -33,7 +51,6 @@ def finished(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         go_through(FIRST, folder)
-    return folder
 
 
 @pytest.fixture

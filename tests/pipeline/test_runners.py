@@ -401,11 +401,11 @@ def test_starter_assets_are_found_where_a_machine_keeps_them(starter):
 
 @pytest.mark.slow
 def test_real_scenes_on_dask_survive_a_killed_worker(starter, tmp_path):
-    spec = dataclasses.replace(starter.spec, splits={"train": 3, "test": 1})
+    spec = dataclasses.replace(starter.spec, splits={"train": 2, "test": 1})
     resolved = dataclasses.replace(starter, spec=spec)
     here, there = open_folder(tmp_path / "here"), open_folder(tmp_path / "there")
     own = Job(resolved=resolved, output=here, scenes_per_part=1)
-    run(own, local_flags(2))
+    run(own, local_flags(1))
     job = dataclasses.replace(own, output=there)
     with processes(tmp_path) as started:
         dask = Dask(started)
