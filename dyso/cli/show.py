@@ -12,7 +12,7 @@ import numpy as np
 import tyro
 
 from dyso import geometry, terminal
-from dyso.reading import Dataset
+from dyso.reading import Dataset, captions
 from dyso.records.sizes import stored_bytes
 from dyso.spec import LAYERS, Layout, UserError
 from dyso.terminal import say
@@ -102,6 +102,7 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
     }
     near, far = _depth_range(record)
     extra: dict[str, Any] = {"images": images, "depth_range": [near, far]}
+    extra["captions"] = captions(record)
     if meshes:
         extra["meshes"] = meshes
     return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
@@ -127,6 +128,7 @@ def _lines(
     views, height, width, _ = record["color"].shape
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
+    yield f"  caption     {captions(record)[-1]}"
     size = terminal.size(height, width)
     cameras = f" x {layout.cameras} cameras"
     if layout.paired:

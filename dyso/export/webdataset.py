@@ -23,6 +23,7 @@ import numpy as np
 from dyso import records
 from dyso.export.formats import Contents
 from dyso.export.images import png
+from dyso.reading import captions
 from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec
 
@@ -158,4 +159,5 @@ def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:
             files[f"{name}.npy"] = file.getvalue()
     for name in ("scene", "versions"):
         facts[name] = json.loads(facts[name])
+    facts["captions"] = captions(record)
     return files | {"scene.json": json.dumps(facts).encode()}

@@ -1,5 +1,6 @@
 """Reads datasets: random access without TensorFlow, and a Grain loader."""
 
+from dyso.reading.captions import CAPTION_FIELDS, captions
 from dyso.reading.dataset import Dataset, Split
 from dyso.reading.loading import Source, loader
 from dyso.reading.motion import (
@@ -27,6 +28,7 @@ from dyso.reading.objects import (
 )
 
 __all__ = [
+    "CAPTION_FIELDS",
     "MOTION_FIELDS",
     "OBJECT_FIELDS",
     "Dataset",
@@ -37,6 +39,7 @@ __all__ = [
     "box_corner_pixels",
     "box_corners",
     "boxes",
+    "captions",
     "flow",
     "loader",
     "motion_masks",

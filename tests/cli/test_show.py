@@ -6,7 +6,7 @@ import pytest
 
 from dyso import geometry
 from dyso.cli.show import main
-from dyso.reading import Dataset
+from dyso.reading import Dataset, captions
 from dyso.records.synthetic import synthetic_views
 from dyso.spec import UserError
 from helpers.dataset_writer import write_dataset
@@ -18,6 +18,7 @@ def test_it_prints_what_a_record_holds(synthetic, capsys):
     record = Dataset(synthetic)["test"][1]
     for text in ("scene_1 of split test", str(record["objects/asset_id"][0])):
         assert text in said
+    assert f"  caption     {captions(record)[-1]}\n" in said
     for name in ("camera_pattern", "background/asset_id", "spec_hash"):
         assert str(record[name]) in said
     position = " +".join(f"{v:.3f}" for v in record["objects/positions"][0, 4])

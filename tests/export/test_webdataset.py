@@ -9,6 +9,7 @@ from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
 
 from dyso import geometry
+from dyso.reading import captions
 
 # The package leaves its files to the garbage collector.
 pytestmark = [
@@ -37,6 +38,7 @@ def test_a_sample_is_a_scene(samples, dataset):
                     image, np.broadcast_to(record[name][view], image.shape)
                 )
         said = sample["scene.json"]
+        assert said["captions"] == list(captions(record))
         for name, value in record.items():
             if name in IMAGES:
                 continue

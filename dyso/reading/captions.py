@@ -1,0 +1,261 @@
+"""Captions of scenes, from what records hold: categories, colours, motion, cameras.
+
+Nothing is guessed from pictures but colours, which are those of the object's own pixels
+in the light of the scene. Directions are those of the first view's camera.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from dyso import geometry
+from dyso.spec.procedural import GAITS
+
+CAPTION_FIELDS = (
+    "color",
+    "instance",
+    "extrinsics",
+    "objects/category",
+    "objects/sizes",
+    "objects/positions",
+    "objects/quaternions",
+    "objects/pixels",
+    "background/asset_id",
+    "camera_pattern",
+    "scene",
+)
+"""The fields that a record must hold."""
+
+_MOST_OBJECTS = 3
+"""Objects that a caption names; the largest in the pictures."""
+_MOST_PIXELS = 20_000
+"""Pixels whose colours are looked at."""
+_STILL = 0.02
+"""Share of an object's size by which it moves at least in a step, if it moves."""
+_TURNS = 10.0
+"""Degrees by which an object turns at least in a step, if it turns."""
+_STRAIGHT = 0.8
+"""Least share of a path's length between its ends, if it has a direction."""
+_SECOND = 0.3
+"""Least share of pixels of a second colour."""
+
+_HUES = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "red")
+_HUE_ENDS = (15, 42, 70, 160, 195, 255, 290, 340)
+"""Degrees of HSV's hue at which each of `_HUES` ends."""
+_WALKS = {"quadruped": "walk", "snake": "slither"}
+"""Other creatures of the floor crawl."""
+_CAMERAS = {
+    "shift": "the camera shifts",
+    "pan": "the camera pans",
+    "zoom": "the camera zooms",
+    "random": "seen from viewpoints at random",
+    "shell": "seen from all around",
+    "handheld": "filmed with a camera in hand",
+    "rig": "filmed by a rig of cameras",
+}
+_PLACES = {
+    "beach": "on a beach",
+    "interior": "in a room",
+    "meadow": "on a meadow",
+    "night": "at night",
+    "plaza": "on a plaza",
+    "rooftop": "on a rooftop",
+    "street": "on a street",
+    "sunrise": "at sunrise",
+    "winter": "in a winter landscape",
+}
+"""Others are `in a` or `in an`."""
+_CHANGES = {
+    "bend": ("bends", "bending"),
+    "twist": ("twists", "twisting"),
+    "taper": ("tapers", "tapering"),
+    "squash": ("is squashed and stretched", "being squashed and stretched"),
+    "lattice": ("changes its shape", "changing its shape"),
+}
+
+Verb = tuple[str, str]
+"""The third person and the participle, with what belongs to them."""
+
+
+def captions(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Returns captions of a scene: a phrase, with the place, and a whole sentence.
+
+    Such as `a brown quadruped walking to the left`; `a brown quadruped walking to the
+    left on a beach`; and `On a beach, a brown quadruped walks to the left; the camera
+    pans.` They are the same for the same record.
+
+    Args:
+      record: a record with `CAPTION_FIELDS`.
+
+    Raises:
+      KeyError: it lacks a field.
+    """
+    scene = json.loads(record["scene"])
+    shown = record["objects/pixels"].sum(axis=1)
+    order = np.argsort(-shown, kind="stable")
+    order = order[shown[order] > 0]
+    parts = [
+        (_noun(record, int(i)), _motion(record, scene, int(i)))
+        for i in order[:_MOST_OBJECTS]
+    ]
+    more = len(order) - len(parts)
+    others = ["one more object" if more == 1 else f"{more} more objects"] * (more > 0)
+    if not parts:
+        parts = [("nothing", ("is there", ""))]
+    place = _place(str(record["background/asset_id"]))
+    moving = [f"{noun} {verb[1]}".strip() for noun, verb in parts]
+    whole = [f"{noun} {verb[0]}" for noun, verb in parts]
+    short = _listed(moving + others)
+    camera = _CAMERAS.get(str(record["camera_pattern"]), "")
+    sentence = f"{place[0].upper()}{place[1:]}, {_listed(whole)}"
+    if others:
+        sentence += f", beside {others[0]}"
+    return (
+        short,
+        f"{short} {place}",
+        f"{sentence}; {camera}." if camera else f"{sentence}.",
+    )
+
+
+def _listed(items: Sequence[str]) -> str:
+    """Returns `a`, `a and b`, or `a, b and c`."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _noun(record: Mapping[str, Any], index: int) -> str:
+    """Returns an object's colour and category, with an article."""
+    mask = record["instance"][..., 0] == index + 1
+    words = str(record["objects/category"][index]).replace("_", " ").strip()
+    if words == "abstract":
+        words = "abstract shape"
+    elif words == "toy blocks":
+        words = "pile of toy blocks"
+    elif words in ("pliers", "scissors"):
+        words = f"pair of {words}"
+    return _with_article(f"{_color(record['color'][mask])} {words or 'object'}")
+
+
+def _color(pixels: UInt8[np.ndarray, "K 3"]) -> str:
+    """Returns the name of most pixels' colour, and of a second one's if it has many."""
+    pixels = pixels[:: -(-len(pixels) // _MOST_PIXELS)]
+    values = pixels.astype(float) / 255
+    high, low = values.max(-1), values.min(-1)
+    chroma = high - low
+    safe = np.where(chroma > 0, chroma, 1)
+    r, g, b = ((high - channel) / safe for channel in values.T)
+    hue = np.select(
+        [high == values[:, 0], high == values[:, 1]], [b - g, 2 + r - b], 4 + g - r
+    )
+    number = np.searchsorted(_HUE_ENDS, hue * 60 % 360, side="right")
+    names = np.array(_HUES)[number]
+    # Dark and pale orange have names of their own.
+    names[(names == "orange") & (high < 0.6)] = "brown"
+    names[(names == "orange") & (chroma < 0.4 * high) & (high >= 0.6)] = "beige"
+    grey = np.select([high < 0.2, high > 0.8], ["black", "white"], "grey")
+    plain = (chroma < 0.15 * np.maximum(high, 0.3)) | (high < 0.1)
+    names = np.where(plain, grey, names)
+    found, counts = np.unique(names, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    chosen = [str(found[order[0]])]
+    if len(order) > 1 and counts[order[1]] >= _SECOND * len(names):
+        chosen.append(str(found[order[1]]))
+    return " and ".join(chosen)
+
+
+def _motion(record: Mapping[str, Any], scene: Mapping[str, Any], index: int) -> Verb:
+    """Returns what an object does."""
+    item = scene["objects"][index]
+    verbs = list(_moves(record, item, index))
+    if item.get("articulation"):
+        names = [joint["name"] for joint in item["articulation"]["joints"]]
+        words = _listed(
+            [
+                f"its {name.replace('_', ' ')}"
+                + "s" * (names.count(name) > 1 and not name.endswith("s"))
+                for name in sorted(set(names))
+            ]
+        )
+        verbs.append((f"moves {words}", f"moving {words}"))
+    if item.get("deformation"):
+        largest = {
+            name: max(np.abs(shape[name]).max() for shape in shapes if shape[name])
+            for shapes in [item["deformation"]["shapes"]]
+            for name in _CHANGES
+            if any(np.any(shape[name]) for shape in shapes)
+        }
+        if largest:
+            verbs.append(_CHANGES[max(largest, key=lambda name: largest[name])])
+    finite, participle = zip(
+        *verbs or [("stands still", "standing still")], strict=True
+    )
+    return _listed(finite), _listed(participle)
+
+
+def _moves(
+    record: Mapping[str, Any], item: Mapping[str, Any], index: int
+) -> Iterator[Verb]:
+    """Yields how an object's pose changes."""
+    positions = record["objects/positions"][index].astype(float)
+    if len(positions) < 2:
+        return
+    size = float(np.linalg.norm(record["objects/sizes"][index]))
+    lengths = np.linalg.norm(np.diff(positions, axis=0), axis=-1)
+    moves = float(np.median(lengths)) > _STILL * size
+    where = _direction(record, positions) if moves else ""
+    if item.get("gait"):
+        category = str(record["objects/category"][index])
+        if GAITS.get(category) == "swim":
+            yield f"swims{where}", f"swimming{where}"
+        else:
+            verb = _WALKS.get(category, "crawl")
+            yield f"{verb}s{where}", f"{verb}ing{where}"
+        return
+    if where == " down":
+        yield "falls", "falling"
+    elif where:
+        yield f"moves{where}", f"moving{where}"
+    elif moves:
+        yield "jumps from place to place", "jumping from place to place"
+    rotations = geometry.quaternion_to_matrix(
+        record["objects/quaternions"][index].astype(float)
+    )
+    between = np.einsum("tij,tik->tjk", rotations[:-1], rotations[1:])
+    cosines = (np.trace(between, axis1=1, axis2=2) - 1) / 2
+    turned = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    if float(np.median(turned)) > _TURNS:
+        yield "turns", "turning"
+
+
+def _direction(record: Mapping[str, Any], positions: Float[np.ndarray, "T 3"]) -> str:
+    """Returns where an object goes as the first view's camera sees it, or nothing."""
+    net = positions[-1] - positions[0]
+    length = np.linalg.norm(np.diff(positions, axis=0), axis=-1).sum()
+    if np.linalg.norm(net) < _STRAIGHT * length:
+        return ""
+    if abs(net[2]) > 0.8 * np.linalg.norm(net):
+        return " down" if net[2] < 0 else " up"
+    right, _, forward = record["extrinsics"][0, :, :3].astype(float) @ net
+    if abs(right) >= abs(forward):
+        return " to the right" if right > 0 else " to the left"
+    return " away from the camera" if forward > 0 else " towards the camera"
+
+
+def _place(background: str) -> str:
+    """Returns where a scene is, by the name of its HDRI."""
+    # Without numbers, resolutions and versions.
+    tokens = [token for token in background.split("_") if not re.search(r"\d", token)]
+    words = " ".join(tokens)
+    if not words:
+        return "on a plain floor"
+    return _PLACES.get("_".join(tokens)) or f"in {_with_article(words)}"
