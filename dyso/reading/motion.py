@@ -25,6 +25,8 @@ MOTION_FIELDS = (
 """The fields that a record must hold; those with `?` if the dataset has them."""
 MOVED = 1e-3
 """Metres; a point moves if it is farther than this from where it was."""
+_AT_ONCE = 16
+"""Dynamics steps at which points are compared together."""
 
 
 def views_of(
@@ -36,20 +38,36 @@ def views_of(
       record: with `MOTION_FIELDS`.
       steps: the dynamics step of each view; None if the record has all its views.
     """
-    poses, at = _poses(record), steps_of(record, steps)
+    return _views_at(record, steps_of(record, steps), *_states(record))
+
+
+def _states(
+    record: Mapping[str, Any],
+) -> tuple[Float64[np.ndarray, "T I 3 4"], Float64[np.ndarray, "T K 3"] | None]:
+    """Returns the poses and, if there is a mesh, its vertices at each dynamics step."""
+    vertices = world_vertices(record) if "surface" in record else None
+    return _poses(record).swapaxes(0, 1), vertices
+
+
+def _views_at(
+    record: Mapping[str, Any],
+    at: Int[np.ndarray, " V"],
+    poses: Float64[np.ndarray, "T I 3 4"],
+    vertices: Float64[np.ndarray, "T K 3"] | None,
+) -> geometry.View:
     mesh = None
-    if "surface" in record:
+    if vertices is not None:
         mesh = geometry.Mesh(
             surface=surface_faces(record),
             faces=record["mesh/faces"],
-            vertices=world_vertices(record)[at],
+            vertices=vertices[at],
         )
     return geometry.View(
         depth=record["depth"][..., 0].astype(np.float64),
         instance=record["instance"][..., 0],
         intrinsics=record["intrinsics"].astype(np.float64),
         extrinsics=record["extrinsics"].astype(np.float64),
-        poses=poses[:, at].swapaxes(0, 1),
+        poses=poses[at],
         mesh=mesh,
     )
 
@@ -160,43 +178,23 @@ def motion_masks(
       steps: the dynamics step of each view; None if the record has all its views.
       others: the dynamics steps to compare with; None means all steps of the scene.
     """
-    views = views_of(record, steps)
-    poses = _poses(record)
-    if others is not None:
-        poses = poses[:, list(others)]
-    vertices = None
-    if views.mesh is not None:
-        vertices = world_vertices(record)
-        vertices = vertices if others is None else vertices[list(others)]
+    poses, vertices = _states(record)
+    views = _views_at(record, steps_of(record, steps), poses, vertices)
+    compared = np.arange(len(poses)) if others is None else np.asarray(others)
     moves = np.zeros(views.depth.shape, bool)
     for index, mask in enumerate(moves):
         view = views.at(index)
-        if view.mesh is not None:
-            shown = np.nonzero(view.instance)
-            at_steps = view._replace(
-                poses=poses.swapaxes(0, 1), mesh=view.mesh._replace(vertices=vertices)
-            )
-            points, moved = geometry.follow(view, shown, at_steps)
-            mask[shown] = (np.linalg.norm(moved - points, axis=-1) > MOVED).any(0)
-            continue
-        for instance in np.unique(view.instance[view.instance > 0]):
-            row, column = np.nonzero(view.instance == instance)
-            pixels = np.stack([column, row], axis=-1) + 0.5
-            origins, directions = geometry.rays(
-                view.intrinsics, view.extrinsics, pixels
-            )
-            points = origins + directions * view.depth[row, column][:, None]
-            local = geometry.transform(
-                geometry.invert(view.poses[instance])[None], points
-            )
-            still = np.arange(len(points))
-            for pose in poses[instance]:
-                there = geometry.transform(pose[None], local[still])
-                distance = np.linalg.norm(there - points[still], axis=-1)
-                still = still[distance <= MOVED]
-                if not len(still):
-                    break
-            moving = np.ones(len(points), bool)
-            moving[still] = False
-            mask[row, column] = moving
+        still = np.nonzero(view.instance)
+        for first in range(0, len(compared), _AT_ONCE):
+            if not len(still[0]):
+                break
+            some = compared[first : first + _AT_ONCE]
+            mesh = view.mesh
+            if mesh is not None and vertices is not None:
+                mesh = mesh._replace(vertices=vertices[some])
+            at_steps = view._replace(poses=poses[some], mesh=mesh)
+            points, moved = geometry.follow(view, still, at_steps)
+            gone = (np.linalg.norm(moved - points, axis=-1) > MOVED).any(0)
+            mask[still] = gone
+            still = still[0][~gone], still[1][~gone]
     return moves
