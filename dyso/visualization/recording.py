@@ -7,7 +7,10 @@ Each scene has its own tree of entities, over the timeline `step`:
         color, depth, instance      images; depth along the optical axis, in metres
       points/color, points/instance points on objects that the cameras see, in metres
       objects/<object>              pose and bounding box
+      objects/<object>/mesh         the mesh at each step, where the dataset has meshes
       objects/<object>_path         line through the object's positions
+      tracks, tracks/points         points that the middle camera sees at the middle
+                                    step: their ways, and where they are
       camera_path                   videos only: line through the camera's positions
 """
 
@@ -20,12 +23,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
+from PIL import ImageColor
 
 from dyso import geometry, records
-from dyso.reading import Dataset
+from dyso.reading import MOTION_FIELDS, Dataset, views_of
 from dyso.spec import Layout, UserError
+from dyso.visualization.pictures import picture
 from dyso.visualization.scenes import evenly, title
+from dyso.visualization.tracks import grid
 
 TIMELINE = "step"
 MOST_PIXELS = 32 << 20
@@ -42,7 +48,11 @@ _FIELDS = (
     "objects/quaternions",
     "background/asset_id",
     "camera_pattern",
+    *(field for field in MOTION_FIELDS if field.endswith("?")),
 )
+_OF_VIEWS = ("depth", "instance", "intrinsics", "extrinsics", "surface")
+# Points whose tracks are shown.
+_TRACKS = 48
 # The most cameras whose images are shown next to the 3D view.
 _BESIDE = 9
 _GROUND = (14, 15, 17)
@@ -143,11 +153,23 @@ def _log(stream: Any, subject: _Subject) -> Any:
 
     root = subject.root
     still = [(root, rr.ViewCoordinates.RIGHT_HAND_Z_UP), *_paths(subject)]
+    followed, hues = _tracks(subject)
+    if subject.steps > 1:
+        ways = rr.LineStrips3D(
+            followed.swapaxes(0, 1), colors=hues, radii=rr.Radius.ui_points(1)
+        )
+        still.append((f"{root}/tracks", ways))
     for entity, value in still:
         stream.log(entity, value, static=True, strict=True)
     for step in range(subject.steps):
         stream.set_time(TIMELINE, sequence=step)
-        for entity, value in (*_cameras(subject, step), *_objects(subject, step)):
+        dots = rr.Points3D(followed[step], colors=hues, radii=rr.Radius.ui_points(3))
+        for entity, value in (
+            *_cameras(subject, step),
+            *_objects(subject, step),
+            *_meshes(subject, step),
+            ("tracks/points", dots),
+        ):
             stream.log(f"{root}/{entity}", value, strict=True)
     return _tab(subject)
 
@@ -174,6 +196,61 @@ def _paths(subject: _Subject) -> Iterator[tuple[str, Any]]:
             radius = rr.Radius.ui_points(1.5)
             yield entity, rr.LineStrips3D([points], colors=color, radii=radius)
         yield f"{entity}/steps", rr.Points3D(points, colors=color, radii=0.03)
+
+
+def _tracks(
+    subject: _Subject,
+) -> tuple[Float[np.ndarray, "T P 3"], UInt8[np.ndarray, "P 3"]]:
+    """Returns points on the objects at each step, metres in the world, and colours.
+
+    The middle camera sees them at the middle step.
+    """
+    record, count = subject.record, len(subject.cameras)
+    own = {k: v[count // 2 :: count] for k, v in record.items() if k in _OF_VIEWS}
+    views = views_of({**record, **own}, range(subject.steps))
+    source = views.at(subject.steps // 2)
+    pixels = grid(source.instance, _TRACKS)
+    _, points = geometry.follow(source, pixels, views)
+    hues = np.linspace(0, 300, len(pixels[0])).tolist()
+    colors = [ImageColor.getrgb(f"hsv({hue:.0f}, 90%, 100%)")[:3] for hue in hues]
+    return points, np.array(colors, np.uint8).reshape(-1, 3)
+
+
+def _meshes(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
+    """Yields the objects' meshes, which the transforms of the objects place."""
+    import rerun as rr
+
+    record = subject.record
+    if "mesh/vertices" not in record:
+        return
+    faces, owner = record["mesh/faces"], record["mesh/instance"]
+    palette = picture("instance", np.arange(256)[:, None, None, None])[:, 0, 0]
+    for i in range(len(record["objects/sizes"])):
+        own = np.flatnonzero(owner == i + 1)
+        place = np.zeros(len(owner), np.int64)
+        place[own] = np.arange(len(own))
+        triangles = place[faces[owner[faces[:, 0]] == i + 1]]
+        vertices = record["mesh/vertices"][step, own]
+        mesh = rr.Mesh3D(
+            vertex_positions=vertices,
+            triangle_indices=triangles,
+            vertex_normals=_normals(vertices, triangles),
+            albedo_factor=palette[i + 1],
+        )
+        yield f"objects/{i}/mesh", mesh
+
+
+def _normals(
+    vertices: Float[np.ndarray, "K 3"], triangles: Int[np.ndarray, "F 3"]
+) -> Float[np.ndarray, "K 3"]:
+    """Returns the vertices' normals, the mean of their faces' by area."""
+    a, b, c = np.moveaxis(vertices[triangles].astype(np.float64), 1, 0)
+    of_faces = np.cross(b - a, c - a).repeat(3, axis=0)
+    corners, count = triangles.ravel(), len(vertices)
+    sums = [np.bincount(corners, of_faces[:, axis], count) for axis in range(3)]
+    total = np.stack(sums, axis=-1)
+    lengths = np.linalg.norm(total, axis=-1, keepdims=True)
+    return total / np.where(lengths > 0, lengths, 1)
 
 
 def _cameras(subject: _Subject, step: int) -> Iterator[tuple[str, Any]]:
@@ -263,6 +340,11 @@ def _tab(subject: _Subject) -> Any:
     cameras = [f"{root}/{name}" for name in subject.cameras]
     hidden = [f"{c}/{name}" for c in cameras for name in ("depth", "instance")]
     hidden.append(f"{root}/points/instance")
+    # The coloured points lie on them.
+    if "mesh/vertices" in subject.record:
+        hidden += [
+            f"{root}/objects/{i}/mesh" for i in range(len(_names(subject.record)))
+        ]
     space = rrb.Spatial3DView(
         origin=root,
         name=subject.title,

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from dyso import geometry
-from dyso.reading import Dataset
+from dyso.reading import Dataset, world_vertices
 from dyso.records.synthetic import synthetic_views
-from dyso.spec import Layout, Objects, UserError
+from dyso.spec import (
+    LAYERS,
+    Deform,
+    Dynamics,
+    Layout,
+    Objects,
+    Render,
+    UserError,
+)
 from dyso.visualization import recording
 from dyso.visualization.recording import TIMELINE, shown_cameras, write_recording
 from helpers.dataset_writer import write_dataset
@@ -190,3 +199,36 @@ def test_a_missing_rerun_is_a_one_line_error_with_the_command(
     with pytest.raises(UserError, match=r"pip install 'dyso\[view\]'"):
         write_recording(tmp_path / "a.rrd", dataset, [("train", 0)])
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_the_normals_of_a_ball_point_away_from_its_middle():
+    ball = trimesh.creation.icosphere(2)
+    normals = recording._normals(ball.vertices, ball.faces)
+    assert abs(normals - ball.vertices).max() < 0.03
+
+
+def test_meshes_move_and_tracks_lie_on_them(tmp_path, make_resolved):
+    resolved = make_resolved(
+        resolution=(24, 32),
+        splits={"train": 1},
+        dynamics=Dynamics(steps=3, deform=Deform(bend=(60, 60))),
+        render=Render(layers=LAYERS),
+    )
+    data = Dataset(write_dataset(tmp_path / "data", resolved, synthetic_views))
+    write_recording(tmp_path / "scene.rrd", data, [("train", 0)])
+    written = Recording(tmp_path / "scene.rrd")
+    record = data["train"].read(0)
+    mesh = "/train_0/objects/0/mesh"
+    for step, vertices in enumerate(record["mesh/vertices"]):
+        assert np.allclose(written.get(mesh, "Position3D")[step], vertices)
+        triangles = np.array(written.get(mesh, "TriangleIndices")[step])
+        assert np.array_equal(triangles, record["mesh/faces"])
+        normals = np.array(written.get(mesh, "Vector3D")[step])
+        assert np.allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-5)
+        points = np.array(written.get("/train_0/tracks/points", "Position3D")[step])
+        corners = world_vertices(record)[step][record["mesh/faces"]]
+        sides = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        sides /= np.linalg.norm(sides, axis=-1, keepdims=True)
+        gaps = ((points[:, None] - corners[:, 0]) * sides).sum(-1)
+        assert len(points) > 5 and abs(gaps).min(1).max() < 1e-3
+    assert "/train_0/tracks" in written.static
