@@ -181,6 +181,7 @@ def test_pytorch_batches_have_lists_of_joints(folder):
     assert list(batch["joints/name"][0]) == list(split[0]["joints/name"])
 
 
+@pytest.mark.slow
 # tfds calls what protobuf has deprecated.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tfds_reads_the_same_joints(folder):
