@@ -17,24 +17,25 @@ _LOCK = ".lock"
 @contextlib.contextmanager
 def tempdir(parent: Path) -> Iterator[Path]:
     """Creates a folder in `parent` and removes it at the end."""
-    # It gets its final name once it is locked, so that `clean` never sees it unlocked.
-    new = _mkdtemp(parent)
-    folder = new.with_name(_PREFIX + new.name)
-    with (new / _LOCK).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        os.rename(new, folder)
+    with contextlib.ExitStack() as stack:
+        folder = _create(parent, stack)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _mkdtemp(parent: Path) -> Path:
+def _create(parent: Path, stack: contextlib.ExitStack) -> Path:
+    """Returns a new folder, which is locked until the stack is closed."""
     for _ in range(10):
-        # Another process may remove the empty parent at the same time.
+        # Until it is locked, `clean` may remove it, and its parent if that is empty.
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=parent))
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            lock = stack.enter_context((folder / _LOCK).open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat((folder / _LOCK).stat(), os.fstat(lock.fileno())):
+                return folder
     raise FileNotFoundError(f"{parent}: was removed repeatedly while it was in use")
 
 
@@ -42,6 +43,10 @@ def clean(parent: Path) -> None:
     """Removes the folders in `parent` whose processes have ended."""
     for folder in parent.glob(f"{_PREFIX}*"):
         # Errors: it was removed meanwhile, belongs to another user, or is in use.
-        with contextlib.suppress(OSError), (folder / _LOCK).open("rb+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if not (folder / _LOCK).exists():
+                folder.rmdir()
+                continue
+            with (folder / _LOCK).open("rb+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
