@@ -65,7 +65,7 @@ STEPS = 5
 """Dynamics steps of an object that deforms."""
 CREATURES = {"quadruped": 4, "fish": 2, "snake": 2, "insect": 2, "centipede": 0}
 """The scene of each kind that is shown."""
-WALKER = 6
+WALKER = 2
 """The scene of the quadruped that walks."""
 
 
@@ -238,12 +238,17 @@ def creatures() -> None:
     """Writes five creatures with the tracks of points, and one that walks."""
     rows: list[tuple[str, np.ndarray]] = []
     for kind, index in CREATURES.items():
-        record = walked(kind, index, steps=STEPS, travel=1.0, side=208)
-        views = tracks.drawn(record, range(STEPS), side=208, points=40)
+        record = walked(kind, index, steps=STEPS, travel=1.0, side=160)
+        views = tracks.drawn(record, range(STEPS), side=160, points=30)
         rows += [(f"{kind}, step {step}", view) for step, view in enumerate(views)]
-    _write("creatures.webp", labelled(rows, STEPS))
-    record = walked("quadruped", WALKER, steps=32, travel=2.0, side=320, samples=64)
-    frames = tracks.drawn(record, range(32), side=320, points=40)
+    _write("creatures.webp", labelled(rows, STEPS), quality=64)
+    walk()
+
+
+def walk() -> None:
+    """Writes a dog that walks, with the tracks of points, as an animation."""
+    record = walked("quadruped", WALKER, steps=24, travel=1.6, side=256)
+    frames = tracks.drawn(record, range(24), side=320, points=40)
     path = OUT.parent / "walk.webp"
     images = [Image.fromarray(frame) for frame in frames]
     images[0].save(
@@ -259,14 +264,14 @@ def creatures() -> None:
 
 
 def walked(
-    kind: str, index: int, steps: int, travel: float, side: int, samples: int = 32
+    kind: str, index: int, steps: int, travel: float, side: int
 ) -> Mapping[str, Any]:
     """Returns the record of a creature that goes by, seen by one still camera."""
     resolved = resolved_spec(
         objects=Objects(
             catalog="procedural", categories=(kind,), held_out=0, count=(1, 1)
         ),
-        render=Render(layers=(*REQUIRED_LAYERS, "surface"), samples=samples),
+        render=Render(layers=(*REQUIRED_LAYERS, "surface")),
         dynamics=Dynamics(
             steps=steps,
             motion="smooth",
@@ -421,9 +426,9 @@ def _bytes(picture: np.ndarray) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _write(name: str, picture: np.ndarray) -> None:
+def _write(name: str, picture: np.ndarray, quality: int = 88) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(OUT / name, quality=88, method=6)
+    Image.fromarray(picture).save(OUT / name, quality=quality, method=6)
     print(f"{OUT / name}: {(OUT / name).stat().st_size / 1e3:.0f} kB")
 
 
