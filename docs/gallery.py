@@ -439,8 +439,8 @@ SECTIONS = {
     "patterns": patterns,
     "layers": layers,
     "deformation": deformation,
-    "creatures": creatures,
     "articulation": articulation,
+    "creatures": creatures,
 }
 
 if __name__ == "__main__":
