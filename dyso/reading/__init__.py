@@ -1,6 +1,6 @@
 """Reads datasets: random access without TensorFlow, and a Grain loader."""
 
-from dyso.reading.captions import CAPTION_FIELDS, captions
+from dyso.reading.captioning import CAPTION_FIELDS, captions
 from dyso.reading.dataset import Dataset, Split
 from dyso.reading.loading import Source, loader
 from dyso.reading.motion import (
