@@ -483,7 +483,7 @@ def test_joints_move_only_where_the_surface_is_kept_and_nothing_deforms(tmp_path
     layers = "render: {layers: [color, depth, instance, category, surface]}\n"
     moves = "dynamics: {articulate: {change: 0.5}}\n"
     [line] = errors(tmp_path, MINIMAL + moves)
-    assert "render.layers: must have surface where dynamics.articulate moves" in line
+    assert "render.layers: must have surface where dynamics.articulate changes" in line
     both = "dynamics: {articulate: {change: 0.5}, deform: {bend: 30}}\n"
     [line] = errors(tmp_path, MINIMAL + both + layers)
     assert "dynamics.deform: must be left out where dynamics.articulate moves" in line
