@@ -48,8 +48,8 @@ demo: .venv/installed-demo  ## render specs/demo.yaml on all cores and make its 
 	@$(BIN)/dyso generate specs/demo.yaml --out $(DEMO)
 	@$(BIN)/dyso preview $(DEMO)
 
-# One process more than cores: many tests wait for time-outs. Files go in their order;
-# xdist would begin with those of many tests, and end with one of a few long ones.
+# One process more than cores: many tests wait for time-outs. Files go in the order of
+# tests/conftest.py, by slow tests; xdist would begin with those of many tests.
 WORKERS = $$($(BIN)/python -c 'import os; print(min(8, os.cpu_count() + 1))')
 
 .PHONY: test
