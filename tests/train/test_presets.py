@@ -50,7 +50,7 @@ def smaller(config: Config) -> Config:
 
 # The others are traced alone, since compiling takes most of the time. test_run.py
 # trains a `dyst`, and what differs from it in the others.
-RUN = "dyst-average", "rust", "srt-original"
+RUN = "rust", "srt-original"
 
 
 @pytest.mark.slow
@@ -81,8 +81,6 @@ def test_a_step_and_an_evaluation(name, dataset):
     unchanged = jax.tree.map(lambda a, b: np.array_equal(a, b), before, state.params)
     assert not any(jax.tree.leaves(unchanged)), unchanged
 
-    if config.model.latents and config.model.dynamics_latent:
-        return  # test_evaluation.py evaluates a `dyst`
     found = evaluate(
         Predictor(config, state.params), dataset["test"], 2, {"psnr": MEASURES["psnr"]}
     )
