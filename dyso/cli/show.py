@@ -102,10 +102,18 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
     }
     near, far = _depth_range(record)
     extra: dict[str, Any] = {"images": images, "depth_range": [near, far]}
-    extra["captions"] = captions(record)
+    extra["captions"] = _captions(record)
     if meshes:
         extra["meshes"] = meshes
     return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
+
+
+def _captions(record: dict[str, Any]) -> tuple[str, ...]:
+    """Returns a record's captions; none if its scene is not that of a scene."""
+    try:
+        return captions(record)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ()
 
 
 def _parsed(text: str) -> Any:
@@ -128,7 +136,8 @@ def _lines(
     views, height, width, _ = record["color"].shape
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
-    yield f"  caption     {captions(record)[-1]}"
+    for caption in _captions(record)[-1:]:
+        yield f"  caption     {caption}"
     size = terminal.size(height, width)
     cameras = f" x {layout.cameras} cameras"
     if layout.paired:

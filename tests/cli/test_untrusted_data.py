@@ -271,3 +271,19 @@ def test_a_record_with_junk_for_versions_is_shown(
     assert validate.main(folder) == 1
     fault = "versions: is not a JSON object of names and versions"
     assert fault in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scene", ["{", "[" * 10_000, "7", "{}", '{"objects": [7]}'])
+def test_a_record_with_junk_for_its_scene_is_shown(
+    tmp_path, resolved, scene, capsys
+) -> None:
+    from dyso.cli import show
+
+    folder = write(
+        tmp_path / "data",
+        resolved,
+        lambda own: [edited(data, scene=scene) for data in own],
+    )
+    for as_json in (False, True):
+        assert show.main(folder, json=as_json) == 0
+    assert "caption " not in capsys.readouterr().out
