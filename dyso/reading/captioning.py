@@ -7,6 +7,7 @@ in the light of the scene. Directions are those of the first view's camera.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -95,6 +96,7 @@ def captions(record: Mapping[str, Any]) -> tuple[str, str, str]:
 
     Raises:
       KeyError: it lacks a field.
+      ValueError: its scene is not JSON.
     """
     scene = json.loads(record["scene"])
     shown = record["objects/pixels"].sum(axis=1)
@@ -188,14 +190,14 @@ def _motion(record: Mapping[str, Any], scene: Mapping[str, Any], index: int) -> 
         )
         verbs.append((f"moves {words}", f"moving {words}"))
     if item.get("deformation"):
-        largest = {
-            name: max(np.abs(shape[name]).max() for shape in shapes if shape[name])
-            for shapes in [item["deformation"]["shapes"]]
+        shapes = item["deformation"]["shapes"]
+        sizes = {
+            name: max(np.abs(shape[name]).max(initial=0) for shape in shapes)
             for name in _CHANGES
-            if any(np.any(shape[name]) for shape in shapes)
         }
-        if largest:
-            verbs.append(_CHANGES[max(largest, key=lambda name: largest[name])])
+        most = max(sizes, key=lambda name: sizes[name])
+        if sizes[most] > 0:
+            verbs.append(_CHANGES[most])
     finite, participle = zip(
         *verbs or [("stands still", "standing still")], strict=True
     )
@@ -227,13 +229,9 @@ def _moves(
         yield f"moves{where}", f"moving{where}"
     elif moves:
         yield "jumps from place to place", "jumping from place to place"
-    rotations = geometry.quaternion_to_matrix(
-        record["objects/quaternions"][index].astype(float)
-    )
-    between = np.einsum("tij,tik->tjk", rotations[:-1], rotations[1:])
-    cosines = (np.trace(between, axis1=1, axis2=2) - 1) / 2
-    turned = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
-    if float(np.median(turned)) > _TURNS:
+    quaternions = record["objects/quaternions"][index].astype(float)
+    turned = geometry.rotation_angle(quaternions[:-1], quaternions[1:])
+    if math.degrees(np.median(turned)) > _TURNS:
         yield "turns", "turning"
 
 
