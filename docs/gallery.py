@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-from dyso import geometry, records
+from dyso import records
 from dyso.assets import environments, manifests, resolve
 from dyso.assets.procedural.draw import Draw
 from dyso.assets.procedural.materials import FAMILIES
 from dyso.assets.procedural.model import Model
 from dyso.assets.procedural.shapes import ellipsoid
 from dyso.assets.starter import AXES, write_archive
-from dyso.reading import views_of
 from dyso.render import Renderer
 from dyso.sampling import sample_scene
 from dyso.sampling.poses import pose, viewing
@@ -121,10 +120,9 @@ def patterns() -> None:
             }
         )
         resolved = resolved_spec(cameras=Cameras(count=5, patterns=only))
-        with _renderer(resolved) as renderer:
-            scene = sample_scene(resolved, "train", 7 + number)
-            scene = dataclasses.replace(scene, resolution=(104, 104))
-            record = records.decode(records.encode(scene, renderer.render(scene)))
+        scene = sample_scene(resolved, "train", 7 + number)
+        scene = dataclasses.replace(scene, resolution=(104, 104))
+        record = rendered(resolved, scene)
         rows += [(name, view) for view in record["color"]]
         rows += [("from above", top_view(record, 104))]
     _write("patterns.webp", labelled(rows, 6))
@@ -133,15 +131,15 @@ def patterns() -> None:
 def layers() -> None:
     """Writes all layers of one view."""
     resolved = resolved_spec(render=Render(layers=LAYERS), count=3)
-    with _renderer(resolved) as renderer:
-        scene = sample_scene(resolved, "train", 0)  # two of its objects are towers
-        scene = dataclasses.replace(scene, resolution=(160, 160))
-        record = records.decode(records.encode(scene, renderer.render(scene)))
+    scene = sample_scene(resolved, "train", 0)  # two of its objects are towers
+    scene = dataclasses.replace(scene, resolution=(160, 160))
+    record = rendered(resolved, scene)
     shown = pictures(record)
     _write(
         "layers.webp",
         labelled(
-            [(name.replace("_", " "), each[0]) for name, each in shown.items()], 6
+            [(name.replace("_", " "), each[0]) for name, each in shown.items()],
+            len(shown),
         ),
     )
 
@@ -167,10 +165,9 @@ def deformation() -> None:
         )
         scene = sample_scene(resolved, "train", 3 + number)
         scene = dataclasses.replace(scene, resolution=(224, 224))
-        with _renderer(resolved) as renderer:
-            record = records.decode(records.encode(scene, renderer.render(scene)))
-        steps = tracked(record)
-        rows += [(f"step {step}", view) for step, view in enumerate(steps)]
+        record = rendered(resolved, scene)
+        views = tracks.drawn(record, range(STEPS), side=224)
+        rows += [(f"step {step}", view) for step, view in enumerate(views)]
     _write("deformation.webp", labelled(rows, STEPS))
 
 
@@ -195,43 +192,17 @@ def articulation() -> None:
         )
         scene = sample_scene(resolved, "train", index)
         scene = dataclasses.replace(scene, resolution=(176, 176))
-        with _renderer(resolved) as renderer:
-            record = records.decode(records.encode(scene, renderer.render(scene)))
-        steps = tracked(record)
-        rows += [(f"step {step}", view) for step, view in enumerate(steps)]
+        record = rendered(resolved, scene)
+        views = tracks.drawn(record, range(4), side=176)
+        rows += [(f"step {step}", view) for step, view in enumerate(views)]
         rows.append(("parts at step 3", pictures(record)["part"][-1]))
     _write("articulation.webp", labelled(rows, 5))
 
 
-def tracked(record: Mapping[str, Any]) -> list[np.ndarray]:
-    """Returns the first camera's views, in each the points that it sees of the object.
-
-    The points are on a grid of the view at step 0, and have a colour each. Lines lead
-    from where they were a step before.
-    """
-    side = record["color"].shape[1]
-    views = views_of(record)
-    rows, columns = np.nonzero(views.instance[0] == 1)
-    on_grid = (rows % 8 == 4) & (columns % 8 == 4)
-    rows, columns = rows[on_grid], columns[on_grid]
-    found = geometry.tracks(views.at(0), rows, columns, views)
-    hues = np.linspace(0, 300, len(rows))
-    shown = []
-    for step, color in enumerate(record["color"]):
-        picture = Image.fromarray(color).resize(
-            (2 * side,) * 2, Image.Resampling.LANCZOS
-        )
-        pen = ImageDraw.Draw(picture)
-        for point in np.flatnonzero(found.visible[step]):
-            ink = ImageColor.getrgb(f"hsv({hues[point]:.0f}, 90%, 100%)")
-            path = [
-                tuple(2 * xy) for xy in found.pixels[max(step - 1, 0) : step + 1, point]
-            ]
-            x, y = path[-1]
-            pen.line(path, ink, 1)
-            pen.ellipse((x - 4, y - 4, x + 4, y + 4), ink)
-        shown.append(np.asarray(picture.resize((side,) * 2, Image.Resampling.LANCZOS)))
-    return shown
+def rendered(resolved: ResolvedSpec, scene: Scene) -> Mapping[str, Any]:
+    """Renders a scene and returns its record."""
+    with _renderer(resolved) as renderer:
+        return records.decode(records.encode(scene, renderer.render(scene)))
 
 
 def creatures() -> None:
@@ -292,8 +263,7 @@ def walked(
     [camera] = scene.cameras
     camera = dataclasses.replace(camera, pose=pose(at, turned))
     scene = dataclasses.replace(scene, cameras=(camera,), resolution=(side, side))
-    with _renderer(resolved) as renderer:
-        return records.decode(records.encode(scene, renderer.render(scene)))
+    return rendered(resolved, scene)
 
 
 def displayed(light: np.ndarray) -> np.ndarray:
