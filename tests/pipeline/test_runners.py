@@ -163,7 +163,7 @@ def test_an_error_on_dask_is_one_line_and_the_same_command_resumes(
     ("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)]
 )
 def test_dask_workers_stop_when_the_launcher_does(
-    dask, job, whole, signal_number, status, tmp_path
+    dask, job, whole, signal_number, status
 ):
     # One task of twelve scenes, which Dask itself would let run to its end.
     slow = noting(job, seconds=1.0)
@@ -179,10 +179,7 @@ def test_dask_workers_stop_when_the_launcher_does(
 
     wait_for(stopped, "no scene is begun any more")
     assert len(rendered(job)) < 12
-    # Elsewhere, since Dask once did not end a job on a cluster that had lost a client.
-    (tmp_path / "other").mkdir()
-    with processes(tmp_path / "other") as own:
-        run(job, Dask(own).flags)
+    run(job, dask.flags)
     assert shards(job) == whole
 
 
