@@ -255,20 +255,24 @@ def test_a_damaged_state_file_is_a_one_line_error(copy, junk) -> None:
         assert len(str(error).splitlines()) == 1
 
 
+def shown_with(folder, resolved, capsys, **fields) -> str:
+    """Returns what `dyso show` prints of records with these fields, both ways."""
+    from dyso.cli import show
+
+    write(folder, resolved, lambda own: [edited(data, **fields) for data in own])
+    for as_json in (False, True):
+        assert show.main(folder, json=as_json) == 0
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize("versions", ["[1]", "{", "7", '{"a": {"b": 1}}'])
 def test_a_record_with_junk_for_versions_is_shown(
     tmp_path, resolved, versions, capsys
 ) -> None:
-    from dyso.cli import show, validate
+    from dyso.cli import validate
 
-    folder = write(
-        tmp_path / "data",
-        resolved,
-        lambda own: [edited(data, versions=versions) for data in own],
-    )
-    for as_json in (False, True):
-        assert show.main(folder, json=as_json) == 0
-    assert validate.main(folder) == 1
+    shown_with(tmp_path / "data", resolved, capsys, versions=versions)
+    assert validate.main(tmp_path / "data") == 1
     fault = "versions: is not a JSON object of names and versions"
     assert fault in capsys.readouterr().out
 
@@ -277,13 +281,5 @@ def test_a_record_with_junk_for_versions_is_shown(
 def test_a_record_with_junk_for_its_scene_is_shown(
     tmp_path, resolved, scene, capsys
 ) -> None:
-    from dyso.cli import show
-
-    folder = write(
-        tmp_path / "data",
-        resolved,
-        lambda own: [edited(data, scene=scene) for data in own],
-    )
-    for as_json in (False, True):
-        assert show.main(folder, json=as_json) == 0
-    assert "caption " not in capsys.readouterr().out
+    printed = shown_with(tmp_path / "data", resolved, capsys, scene=scene)
+    assert "caption " not in printed
