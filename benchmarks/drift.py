@@ -16,6 +16,7 @@ import numpy as np
 
 from dyso.fit.data import MultiView
 from dyso.fit.gaussians import predictions, run
+from dyso.fit.predictions import scene_folder
 from dyso.reading import Dataset
 from dyso.scoring import queries_of, true_tracks
 
@@ -32,7 +33,7 @@ def main() -> None:
     data = Dataset(arguments.dataset)
     split = data[next(iter(data.splits))]
     scene = MultiView.open(split, arguments.scene)
-    folder = predictions.scene_folder(arguments.fit, scene) / "fit"
+    folder = scene_folder(arguments.fit, arguments.scene) / "fit"
     track = run.read_track(folder, len(list((folder / "steps").iterdir())))
     queries = queries_of(split, scene.scene)
     truth = true_tracks(split, scene.scene, queries).points

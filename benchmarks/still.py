@@ -3,7 +3,8 @@
     python benchmarks/still.py data/small_panoptic predictions/fit predictions/still
     dyso score predictions/still predictions/fit --data data/small_panoptic
 
-A method that follows motion must score better than these.
+A method that follows motion must score better than these. Tracks are written for fits
+that have some.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from dyso.fit.data import MultiView
-from dyso.fit.gaussians import predictions
+from dyso.fit.gaussians.predictions import write_tracks
+from dyso.fit.predictions import scene_folder, write_manifest
 from dyso.reading import Dataset
 from dyso.scoring import queries_of
 
@@ -32,9 +34,16 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Dataset(arguments.dataset)
     scene = MultiView.open(data[next(iter(data.splits))], arguments.scene)
-    predictions.write_manifest(arguments.out, "still", scene, data.resolved.hash)
+    write_manifest(
+        arguments.out,
+        method="still",
+        dataset=data.resolved.hash,
+        split=scene.split.name,
+        cameras=scene.training,
+        steps=scene.steps,
+    )
     source, folder = (
-        predictions.scene_folder(out, scene) for out in (arguments.fit, arguments.out)
+        scene_folder(out, arguments.scene) for out in (arguments.fit, arguments.out)
     )
     for kind, suffix in (("color", "png"), ("depth", "npz")):
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -44,8 +53,9 @@ def main() -> None:
                     source / f"{kind}/{scene.view(0, camera):05}.{suffix}",
                     folder / f"{kind}/{scene.view(step, camera):05}.{suffix}",
                 )
-    points = queries_of(scene.split, scene.scene).point
-    predictions.write_tracks(folder, np.stack([points] * scene.steps))
+    if (source / "tracks_3d.npz").exists():
+        points = queries_of(scene.split, scene.scene).point
+        write_tracks(folder, np.stack([points] * scene.steps))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
 from dyso.fit.gaussians.config import Config as GaussiansConfig
 from dyso.fit.gaussians.presets import PRESETS as GAUSSIANS
+from dyso.fit.hexplane.config import Config as HexPlaneConfig
+from dyso.fit.hexplane.presets import PRESETS as HEXPLANE
 from dyso.fit.motion.config import Config as MotionConfig
 from dyso.fit.motion.presets import PRESETS as MOTION
 from dyso.fit.presets import Preset
 from dyso.terminal import say, stopped, to_stderr
 
-PRESETS: dict[str, Preset[Any]] = {**GAUSSIANS, **MOTION}
+PRESETS: dict[str, Preset[Any]] = {**GAUSSIANS, **MOTION, **HEXPLANE}
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
@@ -34,7 +36,8 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
         return "fit METHOD", functools.partial(gaussians, config=config), [name]
     if name not in PRESETS:
         raise refusal("dyso fit", "method", name, PRESETS)
-    command = gaussians if name in GAUSSIANS else small_motion
+    commands = ((GAUSSIANS, gaussians), (MOTION, small_motion), (HEXPLANE, hexplane))
+    command = next(each for presets, each in commands if name in presets)
     return f"fit {name}", functools.partial(command, config=PRESETS[name].config), rest
 
 
@@ -71,11 +74,7 @@ def gaussians(
     data = Dataset(dataset)
     chosen = data[split or next(iter(data.splits))]
     views = MultiView.open(chosen, scene, config.held_out)
-    to_stderr(
-        f"scene {scene} of {chosen.name}: {views.steps} time steps, "
-        f"{len(views.training)} training cameras, held out: "
-        f"{' '.join(map(str, views.held_out))}"
-    )
+    to_stderr(views.about)
     try:
         with Bar("iterations") as bar:
             reports = fit(
@@ -164,6 +163,64 @@ def small_motion(
     return 0
 
 
+def hexplane(
+    dataset: tyro.conf.Positional[Path],
+    *,
+    config: Annotated[HexPlaneConfig, tyro.conf.arg(name="")],
+    out: Path,
+    split: str | None = None,
+    scene: int = 0,
+    name: str = "HexPlane",
+) -> int:
+    """Fit one scene of a dataset; run the same command to resume.
+
+    Several cameras may see each dynamics step, or one that moves. Every setting can be
+    changed, as in `--grid.levels 4`.
+
+    {methods}
+
+    Args:
+      dataset: the folder of a dataset.
+      config: the settings.
+      out: where the predictions go, in OUT/scene_<i>, which `dyso score` reads; other
+        scenes of the split may go to the same folder.
+      split: the split that the scene is in; default: the first split.
+      scene: the scene's position in the split.
+      name: of the method, in the scores.
+    """
+    to_stderr(f"dyso fit: loading JAX and {dataset}")
+    from dyso.fit.data import MultiView
+    from dyso.fit.hexplane.run import fit
+    from dyso.reading import Dataset
+
+    data = Dataset(dataset)
+    chosen = data[split or next(iter(data.splits))]
+    views = MultiView.open(chosen, scene, config.held_out)
+    to_stderr(views.about)
+    try:
+        with Bar("iterations") as bar:
+            report = fit(
+                config,
+                views,
+                out,
+                dataset=data.resolved.hash,
+                method=name,
+                tell=to_stderr,
+                show=bar.show,
+            )
+    except KeyboardInterrupt:
+        return stopped()
+    say(f"training cameras: PSNR {report['psnr']:.2f} dB")
+    if "held_out_psnr" in report:
+        say(f"held-out cameras: PSNR {report['held_out_psnr']:.2f} dB")
+    say(
+        f"occupied cells of space: {100 * report['occupied']:.1f} %; "
+        f"{report['seconds']:.0f} s"
+    )
+    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
+    return 0
+
+
 _WIDTH = max(map(len, PRESETS))
 _METHODS = "\n    ".join(
     [
@@ -171,5 +228,5 @@ _METHODS = "\n    ".join(
         *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
     ]
 )
-for _command in (gaussians, small_motion):
+for _command in (gaussians, small_motion, hexplane):
     _command.__doc__ = str(_command.__doc__).replace("{methods}", _METHODS)

@@ -14,11 +14,12 @@ import tyro
 from dyso import geometry, terminal
 from dyso.reading import Dataset, captions
 from dyso.records.sizes import stored_bytes
-from dyso.spec import LAYERS, Layout, UserError
+from dyso.spec import LAYERS, Catalog, Layout, ProceduralCatalog, UserError
 from dyso.terminal import say
 from dyso.videos.reading import ClipFolder, is_clip_folder
 
 LONGEST = 500  # characters of the line of versions
+_Objects = Catalog | ProceduralCatalog
 
 
 def main(
@@ -44,15 +45,16 @@ def main(
     opened = Dataset(dataset)
     source = opened[split or next(iter(opened.splits))]
     layout = source.spec.layout
+    objects = opened.resolved.objects
     try:
         record, data = source[index], source.record(index)
     except IndexError as error:
         raise UserError(f"{dataset}: {error}") from error
     sizes = stored_bytes(data)
     if json:
-        say(_json(record, sizes, len(data)))
+        say(_json(record, objects, sizes, len(data)))
     else:
-        for line in _lines(record, layout, sizes, len(data)):
+        for line in _lines(record, objects, layout, sizes, len(data)):
             say(line)
     return 0
 
@@ -86,7 +88,9 @@ def _show_clip(folder: ClipFolder, split: str | None, index: int, json: bool) ->
     return 0
 
 
-def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
+def _json(
+    record: dict[str, Any], objects: _Objects, sizes: dict[str, int], total: int
+) -> str:
     values = {
         name: np.asarray(value).tolist()
         for name, value in record.items()
@@ -102,16 +106,16 @@ def _json(record: dict[str, Any], sizes: dict[str, int], total: int) -> str:
     }
     near, far = _depth_range(record)
     extra: dict[str, Any] = {"images": images, "depth_range": [near, far]}
-    extra["captions"] = _captions(record)
+    extra["captions"] = _captions(record, objects)
     if meshes:
         extra["meshes"] = meshes
     return json_module.dumps(values | extra | {"bytes": sizes, "total_bytes": total})
 
 
-def _captions(record: dict[str, Any]) -> tuple[str, ...]:
+def _captions(record: dict[str, Any], objects: _Objects) -> tuple[str, ...]:
     """Returns a record's captions; none if its scene is not that of a scene."""
     try:
-        return captions(record)
+        return captions(record, objects)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ()
 
@@ -131,12 +135,16 @@ def _depth_range(record: dict[str, Any]) -> tuple[float, float] | tuple[None, No
 
 
 def _lines(
-    record: dict[str, Any], layout: Layout, sizes: dict[str, int], total: int
+    record: dict[str, Any],
+    objects: _Objects,
+    layout: Layout,
+    sizes: dict[str, int],
+    total: int,
 ) -> Iterator[str]:
     views, height, width, _ = record["color"].shape
     near, far = _depth_range(record)
     yield f"{record['scene_name']} of split {record['split']}"
-    for caption in _captions(record)[-1:]:
+    for caption in _captions(record, objects)[-1:]:
         yield f"  caption     {caption}"
     size = terminal.size(height, width)
     cameras = f" x {layout.cameras} cameras"

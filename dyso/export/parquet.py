@@ -2,7 +2,7 @@
 
 A row is a view, because rows are read at random and images are decoded row by row. The
 views of a scene are consecutive: view v of scene s of a split is row s * V + v. Fields
-of the whole scene are repeated in each of its rows.
+of the whole scene are repeated in each of its rows, and so are its captions.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from dyso import records
 from dyso.export.formats import Contents
 from dyso.export.images import float_tiff, png
+from dyso.reading import captions
 from dyso.records import croissant
 from dyso.spec import ResolvedSpec, Spec
 
@@ -28,6 +29,8 @@ _KEYS = {
     "step": "Its dynamics step.",
     "camera": "Its camera.",
 }
+
+_CAPTIONS = "captions", "What the scene shows, in three lengths; see docs/boxes.md."
 
 ABOUT = "a table of views, for the datasets package and other Parquet readers"
 
@@ -54,7 +57,7 @@ def write(
     # Images are already compressed; zstd is for the values repeated in every row.
     with pq.ParquetWriter(files[0], columns, compression="zstd") as writer:
         for record in scenes:
-            rows = list(_rows(record, resolved.spec))
+            rows = list(_rows(record, resolved))
             writer.write_table(pa.Table.from_pylist(rows, columns))
 
 
@@ -87,13 +90,19 @@ def contents(
             if field.encoding in ("image", "depth"):
                 place["transform"] = {"jsonPath": "bytes"}
             fields.append(croissant.column(split, field, place))
+        name, about = _CAPTIONS
+        fields.append(
+            croissant.source_field(split, name, about, "sc:Text", source(name))
+        )
         sets.append(croissant.record_set(split, "A record is one view.", fields))
     return Contents(
         files=files,
         record_sets=sets,
         rows=spec.views,
         globs=globs,
-        columns=_KEYS | {_column(field): field.meaning for field in _fields(spec)},
+        columns=_KEYS
+        | {_column(field): field.meaning for field in _fields(spec)}
+        | dict([_CAPTIONS]),
     )
 
 
@@ -115,6 +124,8 @@ def schema(spec: Spec) -> pa.Schema:
         for _ in [axis for axis in field.shape if axis != "V"]:
             kind, hint = pa.list_(kind), {"feature": hint, "_type": "List"}
         columns[name], hints[name] = kind, hint
+    columns["captions"] = pa.list_(pa.string())
+    hints["captions"] = {"feature": _value("string"), "_type": "List"}
     metadata = {"huggingface": json.dumps({"info": {"features": hints}})}
     return pa.schema(columns, metadata)
 
@@ -133,9 +144,14 @@ def _fields(spec: Spec) -> tuple[records.Field, ...]:
     return tuple(field for field in fields if field.encoding != "packed")
 
 
-def _rows(record: Mapping[str, Any], spec: Spec) -> Iterator[dict[str, Any]]:
+def _rows(
+    record: Mapping[str, Any], resolved: ResolvedSpec
+) -> Iterator[dict[str, Any]]:
+    spec = resolved.spec
+    words = captions(record, resolved.objects)
     for view, (step, camera) in enumerate(spec.layout.pairs):
         row: dict[str, Any] = {"view": view, "step": step, "camera": camera}
+        row["captions"] = words
         for field in _fields(spec):
             value = record[field.name]
             if "V" in field.shape:

@@ -1,7 +1,8 @@
-"""`tfrecord`: all fields of the records, for tfds without this package.
+"""`tfrecord`: all fields of the records, and captions, for tfds without this package.
 
 `tfds.load(name, data_dir=out)` reads it. An example is a scene with the fields of
-docs/format.md. Images are PNG; depth is a float32 image of tfds, with exact values.
+docs/format.md, and its captions. Images are PNG; depth is a float32 image of tfds, with
+exact values.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dyso.export.examples import mapped, shard_path, write_examples, write_info
+from dyso.reading import captions
 from dyso.records.features import ColorImage, DepthImage, PackedNumbers, tfds_features
 from dyso.spec import ResolvedSpec, Spec
 
@@ -35,7 +37,7 @@ def write(
     resolved: ResolvedSpec, scenes: Iterable[Mapping[str, Any]], files: Sequence[Path]
 ) -> None:
     """Writes one shard."""
-    write_examples(files[0], features(resolved.spec), _nested(scenes))
+    write_examples(files[0], features(resolved.spec), _nested(scenes, resolved))
 
 
 def finish(
@@ -49,7 +51,11 @@ def finish(
 
 def features(spec: Spec) -> tfds.features.FeaturesDict:
     """Returns the features, using only tfds's feature classes."""
-    return mapped(tfds_features(spec), _plain)
+    fields = mapped(tfds_features(spec), _plain)
+    words = tfds.features.Sequence(
+        tfds.features.Text(), doc="What the scene shows, in three lengths."
+    )
+    return tfds.features.FeaturesDict({**fields, "captions": words})
 
 
 def _plain(feature: Any) -> Any:
@@ -64,9 +70,11 @@ def _plain(feature: Any) -> Any:
     return feature
 
 
-def _nested(scenes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _nested(
+    scenes: Iterable[Mapping[str, Any]], resolved: ResolvedSpec
+) -> Iterator[dict[str, Any]]:
     for scene in scenes:
-        example: dict[str, Any] = {}
+        example: dict[str, Any] = {"captions": captions(scene, resolved.objects)}
         for name, value in scene.items():
             *parents, last = name.split("/")
             inner = example

@@ -25,7 +25,7 @@ from dyso.export.formats import Contents
 from dyso.export.images import png
 from dyso.reading import captions
 from dyso.records import croissant
-from dyso.spec import ResolvedSpec, Spec
+from dyso.spec import Catalog, ProceduralCatalog, ResolvedSpec, Spec
 
 ABOUT = "tar files, one sample per scene, for the webdataset package"
 
@@ -53,7 +53,7 @@ def write(
         webdataset.TarWriter(file, encoder=False, mtime=0) as writer,
     ):
         for record in scenes:
-            writer.write(sample(record))
+            writer.write(sample(record, resolved.objects))
 
 
 def finish(
@@ -136,7 +136,9 @@ def _from_name(name: str, key: str, kind: str, pattern: str) -> dict[str, Any]:
     return croissant.source_field(name, key, f"The {key}.", kind, source)
 
 
-def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:
+def sample(
+    record: Mapping[str, Any], objects: Catalog | ProceduralCatalog
+) -> dict[str, str | bytes]:
     """Returns a sample: a scene's files by extension, and its `__key__`."""
     digits = len(str(len(record["color"]) - 1))
     files: dict[str, str | bytes] = {
@@ -159,5 +161,5 @@ def sample(record: Mapping[str, Any]) -> dict[str, str | bytes]:
             files[f"{name}.npy"] = file.getvalue()
     for name in ("scene", "versions"):
         facts[name] = json.loads(facts[name])
-    facts["captions"] = captions(record)
+    facts["captions"] = captions(record, objects)
     return files | {"scene.json": json.dumps(facts).encode()}

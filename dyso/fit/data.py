@@ -45,7 +45,9 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class MultiView:
-    """A scene that several cameras see at each dynamics step.
+    """A scene that cameras see at each dynamics step.
+
+    In a video of one moving camera (`cameras.paired`), it is camera 0.
 
     Attributes:
       split: that the scene is in.
@@ -65,33 +67,33 @@ class MultiView:
           split: that the scene is in.
           scene: its position in the split.
           held_out: numbers of cameras; none takes those that the spec holds out, or
-            else the last camera.
+            else the last camera. In a video the moving camera is number 0, and none
+            takes all others.
 
         Raises:
-          UserError: there is no such scene or camera, no camera is left to train on,
-            one camera sees each step, or the background is at infinity.
+          UserError: there is no such scene or camera, or no camera is left to train on.
         """
         spec, name = split.spec, split.spec.name
-        if spec.cameras.paired:
-            raise UserError(
-                f"{name}: cameras.paired is true, so one camera sees each step; "
-                "expected several"
-            )
-        if spec.backgrounds.backdrop == "environment":
-            raise UserError(
-                f"{name}: backgrounds.backdrop is environment, which is at infinity, "
-                "where no Gaussians are; expected dome"
-            )
         check_scene(split, scene)
-        count = spec.cameras.count
+        count = spec.layout.shape[1]
         chosen = tuple(sorted(set(held_out)))
         if not chosen:
-            chosen = tuple(spec.cameras.testing)
+            paired = spec.cameras.paired
+            chosen = tuple(range(1, count) if paired else spec.cameras.testing)
         if not all(0 <= camera < count for camera in chosen):
             raise UserError(f"held_out: {name} has cameras 0 to {count - 1}")
         if len(chosen) == count:
             raise UserError(f"held_out: leaves none of {count} cameras to train on")
         return cls(split=split, scene=scene, held_out=chosen)
+
+    @property
+    def about(self) -> str:
+        """A line about the scene."""
+        held_out = " ".join(map(str, self.held_out)) or "none"
+        return (
+            f"scene {self.scene} of {self.split.name}: {self.steps} time steps, "
+            f"{len(self.training)} training cameras, held out: {held_out}"
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,7 +108,7 @@ class MultiView:
     @property
     def cameras(self) -> int:
         """Number of all cameras."""
-        return self.split.spec.cameras.count
+        return self.split.spec.layout.shape[1]
 
     @property
     def training(self) -> tuple[int, ...]:
@@ -115,7 +117,7 @@ class MultiView:
 
     def view(self, step: int, camera: int) -> int:
         """Returns the number of a view in the record."""
-        return self.split.spec.layout.view(step, camera)
+        return step * self.cameras + camera
 
     def read(self, step: int) -> Step:
         """Reads the views of one dynamics step.

@@ -93,3 +93,8 @@ def normalized(weights: Float[Array, "*N S"]) -> Float[Array, "*N S"]:
     """Returns weights with the sum 1; even ones where all are 0."""
     weights = weights + 1e-8
     return weights / weights.sum(-1, keepdims=True)
+
+
+def density_of(values: Float[Array, "*N"]) -> Float[Array, "*N"]:
+    """Returns exp, which reaches surfaces fast, of at most e^10."""
+    return jnp.exp(jnp.minimum(values, 10.0))

@@ -1,11 +1,14 @@
-"""Captions of scenes, from what records hold: categories, colours, motion, cameras.
+"""Captions of scenes, from what records hold: categories, materials, motion, cameras.
 
 Nothing is guessed from pictures but colours, which are those of the object's own pixels
-in the light of the scene. Directions are those of the first view's camera.
+in the light of the scene. Directions are those of the first view's camera. A material
+is the one that was drawn for the object, or, with a procedural catalog, that of most of
+its surface.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -16,12 +19,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from dyso import geometry
+from dyso.spec import Catalog, ProceduralCatalog
 from dyso.spec.procedural import GAITS
 
 CAPTION_FIELDS = (
     "color",
     "instance",
     "extrinsics",
+    "objects/asset_id",
     "objects/category",
     "objects/sizes",
     "objects/positions",
@@ -80,19 +85,50 @@ _CHANGES = {
     "lattice": ("changes its shape", "changing its shape"),
 }
 
+_PATTERNS = {
+    "noise": "mottled",
+    "marble": "marbled",
+    "cells": "dappled",
+    "waves": "striped",
+    "checker": "checkered",
+    "bricks": "brick-patterned",
+}
+_GLOSSY, _MATTE = 0.3, 0.7
+"""Roughness below which a drawn material is glossy, and above which it is matte."""
+_MATERIALS = {
+    "wood": "wooden",
+    "planks": "wooden",
+    "painted_wood": "painted wooden",
+    "car_paint": "lacquered",
+    "rust": "rusty",
+    "shingles": "shingled",
+    "window": "glass",
+    "leaf": "leafy",
+    "fur": "furry",
+    "bark": "wooden",
+}
+"""Others of `dyso.assets.procedural` are called by their names, without `_`."""
+_UNNAMED = ("skin", "petal", "soil", "lamp")
+"""Materials that say nothing beyond the category."""
+
 Verb = tuple[str, str]
 """The third person and the participle, with what belongs to them."""
 
 
-def captions(record: Mapping[str, Any]) -> tuple[str, str, str]:
+def captions(
+    record: Mapping[str, Any], objects: Catalog | ProceduralCatalog | None = None
+) -> tuple[str, str, str]:
     """Returns captions of a scene: a phrase, with the place, and a whole sentence.
 
     Such as `a brown quadruped walking to the left`; `a brown quadruped walking to the
     left on a beach`; and `On a beach, a brown quadruped walks to the left; the camera
-    pans.` They are the same for the same record.
+    pans.` They are the same for the same record and catalog.
 
     Args:
       record: a record with `CAPTION_FIELDS`.
+      objects: the dataset's catalog, `Dataset(...).resolved.objects`. If it is
+        procedural, its objects' materials are named, which takes some milliseconds for
+        each; without it, only materials that were drawn for objects without their own.
 
     Raises:
       KeyError: it lacks a field.
@@ -103,7 +139,7 @@ def captions(record: Mapping[str, Any]) -> tuple[str, str, str]:
     order = np.argsort(-shown, kind="stable")
     order = order[shown[order] > 0]
     parts = [
-        (_noun(record, int(i)), _motion(record, scene, int(i)))
+        (_noun(record, scene, int(i), objects), _motion(record, scene, int(i)))
         for i in order[:_MOST_OBJECTS]
     ]
     more = len(order) - len(parts)
@@ -135,8 +171,13 @@ def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _noun(record: Mapping[str, Any], index: int) -> str:
-    """Returns an object's colour and category, with an article."""
+def _noun(
+    record: Mapping[str, Any],
+    scene: Mapping[str, Any],
+    index: int,
+    objects: Catalog | ProceduralCatalog | None,
+) -> str:
+    """Returns an object's colour, material and category, with an article."""
     mask = record["instance"][..., 0] == index + 1
     words = str(record["objects/category"][index]).replace("_", " ").strip()
     if words == "abstract":
@@ -145,7 +186,43 @@ def _noun(record: Mapping[str, Any], index: int) -> str:
         words = "pile of toy blocks"
     elif words in ("pliers", "scissors"):
         words = f"pair of {words}"
-    return _with_article(f"{_color(record['color'][mask])} {words or 'object'}")
+    color = _color(record["color"][mask])
+    drawn = scene["objects"][index].get("material")
+    if drawn:
+        described = _drawn(drawn, color)
+    elif isinstance(objects, ProceduralCatalog):
+        material = _procedural(objects, str(record["objects/asset_id"][index]))
+        described = f"{color} {material}".rstrip()
+    else:
+        described = color
+    return _with_article(f"{described} {words or 'object'}")
+
+
+def _drawn(material: Mapping[str, Any], color: str) -> str:
+    """Returns the words for a material that was drawn for an object."""
+    rough = float(material["roughness"])
+    finish = "glossy" if rough < _GLOSSY else "matte" if rough > _MATTE else ""
+    metal = "metal" if material["metallic"] > 0 else ""
+    pattern = _PATTERNS.get(str(material["texture"]), "")
+    return " ".join(word for word in (finish, color, pattern, metal) if word)
+
+
+@functools.lru_cache(maxsize=1024)
+def _procedural(catalog: ProceduralCatalog, asset_id: str) -> str:
+    """Returns the material of most of an object's surface."""
+    from dyso.assets import procedural
+
+    made = procedural.make(catalog, catalog.index(asset_id))
+    corners = made.vertices[made.faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.bincount(made.materials, np.linalg.norm(normals, axis=-1))
+    shares = dict.fromkeys(made.families, 0.0)
+    for family, area in zip(made.families, areas, strict=True):
+        shares[family] += float(area)
+    most = max(shares, key=lambda family: shares[family])
+    if most in _UNNAMED:
+        return ""
+    return _MATERIALS.get(most) or most.replace("_", " ")
 
 
 def _color(pixels: UInt8[np.ndarray, "K 3"]) -> str:

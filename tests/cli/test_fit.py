@@ -37,6 +37,30 @@ def test_a_video_has_settings_of_its_own():
     assert config.rays == PRESETS["small-motion-tiny"].config.rays
 
 
+def test_hexplanes_have_settings_of_their_own():
+    words = "hexplane-tiny DATA --out W --grid.levels 2 --held-out 3"
+    name, command, rest = fit.select(words.split())
+    config = arguments.parse(command, f"dyso {name}", rest).keywords["config"]
+    assert config.grid.levels == 2 and config.held_out == (3,)
+    assert config.marching == PRESETS["hexplane-tiny"].config.marching
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("--marching.points 600", "marching.points: must be at most"),
+        ("--grid.layers 0", "grid.layers: must be at least 1"),
+        ("--occupancy.decay 1", "occupancy.decay: must be at least 0 and below 1"),
+        ("--occupancy.cells 48 --occupancy.least 0.05", "start, 0.0408 with 48 cells"),
+        ("--grid.coarsest 1", "grid.coarsest: must be at least 2"),
+    ],
+)
+def test_wrong_settings_of_a_hexplane(words, message):
+    name, command, rest = fit.select(f"hexplane DATA --out W {words}".split())
+    with pytest.raises(UserError, match=message):
+        arguments.parse(command, f"dyso {name}", rest)
+
+
 def test_unknown_method_and_wrong_setting():
     with pytest.raises(UserError, match="did you mean 'dynamic-gaussians'"):
         fit.select(["dynamic-gausians"])

@@ -15,10 +15,11 @@ from helpers.dataset_writer import write_dataset
 def test_it_prints_what_a_record_holds(synthetic, capsys):
     assert main(synthetic, split="test", index=-1) == 0
     said = capsys.readouterr().out
-    record = Dataset(synthetic)["test"][1]
+    data = Dataset(synthetic)
+    record = data["test"][1]
     for text in ("scene_1 of split test", str(record["objects/asset_id"][0])):
         assert text in said
-    assert f"  caption     {captions(record)[-1]}\n" in said
+    assert f"  caption     {captions(record, data.resolved.objects)[-1]}\n" in said
     for name in ("camera_pattern", "background/asset_id", "spec_hash"):
         assert str(record[name]) in said
     position = " +".join(f"{v:.3f}" for v in record["objects/positions"][0, 4])

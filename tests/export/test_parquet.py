@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dyso import geometry
+from dyso.reading import captions
 
 IMAGES = ("color", "instance", "category", "normal", "object_coordinates", "depth")
 
@@ -44,6 +45,8 @@ def test_a_row_is_a_view(hub, train, dataset):
                 assert np.array_equal(
                     np.float32(row[name]), record[name][view].astype(np.float32)
                 )
+            words = captions(record, dataset.resolved.objects)
+            assert row["captions"] == list(words)
             assert row["objects_pixels"] == record["objects/pixels"][:, view].tolist()
             for name, value in record.items():
                 if name not in (*IMAGES, "intrinsics", "extrinsics", "objects/pixels"):
@@ -73,6 +76,7 @@ def test_the_card_names_the_splits(hub, exported, tmp_path):
     }
     card = (exported("parquet") / "README.md").read_text()
     assert "| `depth` | Metres, Euclidean distance" in card
+    assert "| `captions` | What the scene shows" in card
 
 
 @pytest.mark.filterwarnings("ignore:ConjunctiveGraph:DeprecationWarning")
@@ -91,3 +95,5 @@ def test_mlcroissant_reads_the_records(exported, dataset):
         np.float32(row["train/extrinsics"]), record["extrinsics"][4].astype(np.float32)
     )
     assert row["train/scene_name"].decode() == record["scene_name"]
+    words = captions(record, dataset.resolved.objects)
+    assert [each.decode() for each in row["train/captions"]] == list(words)

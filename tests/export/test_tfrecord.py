@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 
+from dyso.reading import captions
+
 SCRIPT = """
 import sys
 
@@ -61,4 +63,6 @@ def test_tfds_reads_it_without_this_package(exported, dataset, tmp_path):
                 else:
                     assert got.dtype == value.dtype, name
                 assert np.array_equal(got, value), name
+            words = found.pop(f"{split} {index} captions").astype(str)
+            assert tuple(words) == captions(record, dataset.resolved.objects)
     assert not found

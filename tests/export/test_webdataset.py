@@ -38,7 +38,7 @@ def test_a_sample_is_a_scene(samples, dataset):
                     image, np.broadcast_to(record[name][view], image.shape)
                 )
         said = sample["scene.json"]
-        assert said["captions"] == list(captions(record))
+        assert said["captions"] == list(captions(record, dataset.resolved.objects))
         for name, value in record.items():
             if name in IMAGES:
                 continue

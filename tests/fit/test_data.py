@@ -5,9 +5,12 @@ import pytest
 
 from dyso.errors import UserError
 from dyso.fit.data import Cloud, MultiView, chosen_points, cloud, thinned
+from dyso.fit.gaussians import run
+from dyso.fit.gaussians.config import Config
 from dyso.reading import Dataset
 
-PAIRED = {"cameras": {"paired": True, "count": 3, "held_out": 0}}
+PAIRED = {"cameras": {"paired": True, "count": 5, "held_out": 2}}
+ENVIRONMENT = {"backgrounds": {"backdrop": "environment"}}
 
 
 @pytest.fixture
@@ -48,8 +51,6 @@ def test_without_any_in_the_spec_the_last_camera_is_held_out(split):
         ({}, -1, (), "scene: train has 2, numbered from 0; got -1"),
         ({}, 0, (6,), "held_out: test has cameras 0 to 5"),
         ({}, 0, range(6), "held_out: leaves none of 6 cameras to train on"),
-        (PAIRED, 0, (), "cameras.paired is true"),
-        ({"backgrounds": {"backdrop": "environment"}}, 0, (), "expected dome"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_a_line(
@@ -58,6 +59,31 @@ def test_what_cannot_be_fitted_is_refused_in_a_line(
     with pytest.raises(UserError, match=message) as refused:
         MultiView.open(changed(split, **sections), scene, held_out)
     assert "\n" not in str(refused.value)
+
+
+def test_a_video_is_trained_on_its_moving_camera(split):
+    scene = MultiView.open(changed(split, **PAIRED), 0)
+    assert scene.training == (0,) and scene.held_out == (1, 2)
+    assert scene.view(2, 1) == 7
+
+
+@pytest.mark.parametrize(
+    "sections, message",
+    [(PAIRED, "cameras.paired is true"), (ENVIRONMENT, "expected dome")],
+)
+def test_gaussians_refuse_what_they_cannot_fit(split, sections, message, tmp_path):
+    scene = MultiView.open(changed(split, **sections), 0)
+    with pytest.raises(UserError, match=message):
+        run.fit(
+            Config(),
+            scene,
+            tmp_path,
+            dataset="",
+            method="",
+            tell=print,
+            show=lambda done, planned, note: None,
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_step_has_the_views_of_the_record(split):

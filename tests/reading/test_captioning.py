@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from dyso.assets import procedural
 from dyso.reading import CAPTION_FIELDS, Dataset, captions
 from dyso.records.synthetic import synthetic_views
+from dyso.spec import ProceduralCatalog
 from helpers.dataset_writer import write_dataset
 
 RED, GREEN, DARK = (200, 30, 20), (40, 160, 60), (70, 40, 15)
@@ -39,6 +41,9 @@ def record_of(*objects, background="meadow_0000004", pattern="pan"):
         # x right, y down, z forward: the camera looks along the world's y.
         "extrinsics": np.tile(
             np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0]], np.float32), (2, 1, 1)
+        ),
+        "objects/asset_id": np.array(
+            [each[3].get("asset_id", "x") for each in objects]
         ),
         "objects/category": np.array([each[0] for each in objects]),
         "objects/sizes": np.full((len(objects), 3), 0.5, np.float32),
@@ -168,6 +173,39 @@ def test_a_second_colour_is_named_if_many_pixels_have_it():
 def test_names_of_colours(color, name):
     short, _, _ = captions(record_of(("bowl", color, STAY, {})))
     assert short.split()[1] == name
+
+
+@pytest.mark.parametrize(
+    "texture, roughness, metallic, expected",
+    [
+        ("checker", 0.2, 0.9, "a glossy red checkered metal mug"),
+        ("waves", 0.8, 0.0, "a matte red striped mug"),
+        ("marble", 0.5, 0.0, "a red marbled mug"),
+        ("unheard of", 0.5, 0.0, "a red mug"),
+    ],
+)
+def test_a_drawn_material_is_named(texture, roughness, metallic, expected):
+    material = {"texture": texture, "roughness": roughness, "metallic": metallic}
+    record = record_of(("mug", RED, STAY, {"material": material}))
+    assert captions(record)[0] == f"{expected} standing still"
+
+
+def test_a_procedural_object_has_the_material_of_most_of_its_surface():
+    catalog = ProceduralCatalog.of(0, 100, [])
+    for number, made in ((i, procedural.make(catalog, i)) for i in range(6, 12)):
+        asset = catalog.asset(number)
+        said = {"asset_id": asset.id}
+        record = record_of((asset.category, RED, STAY, said))
+        assert captions(record)[0].startswith("a red " + asset.category.split("_")[0])
+        named = captions(record, catalog)[0]
+        areas = dict.fromkeys(made.families, 0.0)
+        for face, material in zip(made.faces, made.materials, strict=True):
+            a, b, c = made.vertices[face]
+            area = np.linalg.norm(np.cross(b - a, c - a))
+            areas[made.families[material]] += area
+        most = max(areas, key=lambda family: areas[family])
+        words = {"fur": "furry", "wood": "wooden", "leaf": "leafy"}
+        assert named.startswith(f"a red {words.get(most, most.replace('_', ' '))} ")
 
 
 def test_records_have_what_captions_need(make_resolved, tmp_path):

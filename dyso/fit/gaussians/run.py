@@ -34,6 +34,7 @@ from dyso.fit.gaussians.tiles import count_entries
 from dyso.fit.images import psnr
 from dyso.fit.predictions import Show, begin, write_view
 from dyso.sampling.rng import Streams
+from dyso.spec import Spec
 from dyso.storage import open_folder
 from dyso.storage.resumable import Journal, resume
 
@@ -95,9 +96,11 @@ def fit(
       iterations and of the held-out views, the number of Gaussians, and the seconds.
 
     Raises:
-      UserError: the folder has something else, or no surface can be seen.
+      UserError: the folder has something else, no surface can be seen, one camera sees
+        each step, or the background is at infinity.
       RecordError: the scene is damaged.
     """
+    _check(scene.split.spec)
     config = replace(config, held_out=scene.held_out)
     folder, identity = begin(
         out,
@@ -117,6 +120,19 @@ def fit(
         assert tracked is not None
         _write_tracks(scene, folder, tracked)
         return [journal.finished[_unit(step)] for step in range(scene.steps)]
+
+
+def _check(spec: Spec) -> None:
+    if spec.cameras.paired:
+        raise UserError(
+            f"{spec.name}: cameras.paired is true, so one camera sees each step; "
+            "expected several"
+        )
+    if spec.backgrounds.backdrop == "environment":
+        raise UserError(
+            f"{spec.name}: backgrounds.backdrop is environment, which is at infinity, "
+            "where no Gaussians are; expected dome"
+        )
 
 
 def read_track(folder: Path, steps: int) -> Track:

@@ -2,7 +2,7 @@
 
 Neural Scene Flow Fields (Li et al., CVPR 2021) and its followers, RoDynRF and DDR among
 them, represent a video by a static field and one of time, and blend both by a share
-that is learned. Here both parts are factorised grids (`dyso.fit.hexplane`): the static
+that is learned. Here both parts are factorised grids (`dyso.fit.grids`): the static
 one does not vary over time, and the dynamic one is conditioned on time. There is no
 scene flow.
 """
@@ -16,19 +16,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dyso import geometry
-from dyso.fit import hexplane
-from dyso.fit.hexplane import HexPlane
+from dyso.fit import grids, networks
+from dyso.fit.grids import HexPlane
 from dyso.fit.motion.config import Grid
-from dyso.fit.volume import Bounds
-
-
-class Network(NamedTuple):
-    """One hidden layer."""
-
-    inner: Float[Array, "F H"]
-    inner_bias: Float[Array, " H"]
-    outer: Float[Array, "H D"]
-    outer_bias: Float[Array, " D"]
+from dyso.fit.networks import Network
+from dyso.fit.volume import Bounds, density_of
 
 
 class Part(NamedTuple):
@@ -112,7 +104,10 @@ def evaluate(field: Field, points: Float[Array, "N 3"], time: Array) -> Samples:
     static = _decode(field.static, points)
     dynamic = _decode(field.dynamic, points)
     share = jax.nn.sigmoid(dynamic[:, 4])
-    still, moving = (1 - share) * _density(static), share * _density(dynamic)
+    still, moving = (
+        (1 - share) * density_of(static[:, 0]),
+        share * density_of(dynamic[:, 0]),
+    )
     density = still + moving
     dynamic_share = moving / density
     colors = [jax.nn.sigmoid(each[:, 1:4]) for each in (static, dynamic)]
@@ -121,9 +116,9 @@ def evaluate(field: Field, points: Float[Array, "N 3"], time: Array) -> Samples:
 
 
 def total_variation(field: Field) -> Float[Array, ""]:
-    """Returns the sum over all planes, see `hexplane.total_variation`."""
+    """Returns the sum over all planes, see `grids.total_variation`."""
     levels = field.static.levels + field.dynamic.levels
-    return sum((hexplane.total_variation(each) for each in levels), jnp.zeros(()))
+    return sum((grids.total_variation(each) for each in levels), jnp.zeros(()))
 
 
 def _part(key: Array, grid: Grid, steps: int, outputs: int) -> Part:
@@ -132,25 +127,11 @@ def _part(key: Array, grid: Grid, steps: int, outputs: int) -> Part:
     for level in range(grid.levels):
         x, y, z = (cells >> level for cells in grid.cells)
         cells = (x, y, z, max(steps >> level, 1))
-        levels.append(hexplane.initial(keys[level], cells, grid.channels))
+        levels.append(grids.initial(keys[level], cells, grid.channels))
     inputs = 3 * grid.channels * grid.levels
-    glorot = jax.nn.initializers.glorot_uniform()
-    network = Network(
-        inner=glorot(keys[-2], (inputs, grid.hidden)),
-        inner_bias=jnp.zeros(grid.hidden),
-        outer=glorot(keys[-1], (grid.hidden, outputs)),
-        outer_bias=jnp.zeros(outputs),
-    )
+    network = networks.initial(keys[-2:], (inputs, grid.hidden, outputs))
     return Part(levels=tuple(levels), network=network)
 
 
 def _decode(part: Part, points: Float[Array, "N 4"]) -> Float[Array, "N D"]:
-    network = part.network
-    features = hexplane.features(part.levels, points)
-    hidden = features @ network.inner + network.inner_bias
-    return jax.nn.relu(hidden) @ network.outer + network.outer_bias
-
-
-def _density(decoded: Float[Array, "N D"]) -> Float[Array, " N"]:
-    """Returns exp, which reaches surfaces fast, of at most e^10."""
-    return jnp.exp(jnp.minimum(decoded[:, 0], 10.0))
+    return networks.apply(part.network, grids.features(part.levels, points))

@@ -7,17 +7,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jaxtyping import Array, Float, Float32, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
-from dyso import geometry
 from dyso.fit import volume
 from dyso.fit.motion import depth
 from dyso.fit.motion import field as fields
 from dyso.fit.motion.cameras import moved
 from dyso.fit.motion.config import Config, Rates
 from dyso.fit.motion.field import Field, Frustum
+from dyso.fit.rays import Rays, random_pixels, rays_of, time_of
 
 LAST_RATE = 0.1
 """Learning rates at the end, as a share of those at the start."""
@@ -51,7 +50,7 @@ class Target(NamedTuple):
       intrinsics: [T, 3, 3].
       extrinsics: [T, 3, 4], the poses at the start.
       frustum: the region of the field.
-      chances: [T * H * W], see `chances`.
+      chances: [T * H * W], see `dyso.fit.rays.chances`.
     """
 
     color: UInt8[Array, "T H W 3"]
@@ -60,14 +59,6 @@ class Target(NamedTuple):
     extrinsics: Float[Array, "T 3 4"]
     frustum: Frustum
     chances: Float[Array, " P"]
-
-
-class Rays(NamedTuple):
-    """Rays in the world, of times from -1 to 1."""
-
-    origins: Float[Array, "N 3"]
-    directions: Float[Array, "N 3"]
-    times: Float[Array, " N"]
 
 
 class Rendering(NamedTuple):
@@ -86,18 +77,6 @@ class Rendering(NamedTuple):
     weights: Float[Array, "N S"]
     places: Float[Array, "N S"]
     dynamic: Float[Array, " N"]
-
-
-def chances(color: UInt8[np.ndarray, "T H W 3"]) -> Float32[np.ndarray, " P"]:
-    """Returns the chances of the pixels of all frames to be drawn, summed up.
-
-    They are in proportion to the difference from the pixel's median over time (DyNeRF,
-    Li et al., CVPR 2022); small moving objects have few pixels otherwise.
-    """
-    values = color.astype(np.float64)
-    moving = np.abs(values - np.median(values, axis=0)).sum(-1).ravel()
-    sums = np.cumsum(moving if moving.any() else np.ones(moving.shape))
-    return (sums / sums[-1]).astype(np.float32)
 
 
 def render(
@@ -139,17 +118,6 @@ def render(
     )
 
 
-def rays_of(
-    intrinsics: Float[Array, "*N 3 3"],
-    extrinsics: Float[Array, "*N 3 4"],
-    pixels: Float[Array, "N 2"],
-    times: Float[Array, " N"],
-) -> Rays:
-    """Returns the rays through pixels (x, y)."""
-    origins, directions = geometry.rays(intrinsics, extrinsics, pixels)
-    return Rays(origins=origins, directions=directions, times=times)
-
-
 def start(parameters: Parameters, config: Config) -> State:
     """Returns the state before the first step."""
     adam = _optimizer(config.rates, config.iterations)
@@ -182,22 +150,13 @@ def loss(
     """Returns the loss of random rays, and the PSNR of their colours."""
     steps, height, width, _ = target.color.shape
     pixel_key, interval_key, draw_key = jax.random.split(key, 3)
-    even_key, moving_key = jax.random.split(pixel_key)
-    moving = jax.random.uniform(moving_key, (config.rays // 2,))
-    chosen = jnp.concatenate(
-        [
-            jnp.searchsorted(target.chances, moving),
-            jax.random.randint(
-                even_key, (config.rays - len(moving),), 0, len(target.chances)
-            ),
-        ]
-    )
+    chosen = random_pixels(pixel_key, target.chances, config.rays)
     t, i, j = jnp.unravel_index(chosen, (steps, height, width))
     extrinsics = target.extrinsics[t]
     if config.cameras.learn:
         extrinsics = moved(extrinsics, parameters.motions[t])
     pixels = jnp.stack([j, i], axis=-1) + 0.5
-    rays = rays_of(target.intrinsics[t], extrinsics, pixels, 2 * t / (steps - 1) - 1)
+    rays = rays_of(target.intrinsics[t], extrinsics, pixels, time_of(t, steps))
     got = render(
         parameters.field,
         rays,

@@ -25,29 +25,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dyso import geometry
+from dyso.fit.iterations import iterate
 from dyso.fit.motion import field as fields
 from dyso.fit.motion import optimization
 from dyso.fit.motion.cameras import aligned, moved, perturbed
 from dyso.fit.motion.config import Config
 from dyso.fit.motion.depth import degraded
 from dyso.fit.motion.field import Frustum
-from dyso.fit.motion.optimization import Parameters, State, Target
+from dyso.fit.motion.optimization import Parameters, Target
 from dyso.fit.motion.rendering_weights import picture, statistics
 from dyso.fit.motion.video import Video
 from dyso.fit.predictions import Show, begin, new_file, write_cameras, write_view
+from dyso.fit.rays import Rays, chances, image_rays, in_chunks, part_of, time_of
 from dyso.fit.volume import Bounds, normalized
 from dyso.sampling.rng import Streams
 from dyso.scoring.poses import pose_errors
 from dyso.storage import open_folder
 from dyso.storage.resumable import Journal, resume
 
-SHOWN_EVERY = 10
-"""Iterations between two states of the progress."""
-SAVED_EVERY = 100
-"""Iterations between two checkpoints."""
-CHUNK = 2048
-"""Rays rendered at once."""
 EVEN = 128
 """Intervals of a ray whose rendering weights are measured."""
 REPORT = "report"
@@ -133,7 +128,7 @@ def target_of(video: Video, config: Config) -> Target:
             slopes=jnp.asarray(slopes * config.grid.margin, jnp.float32),
             bounds=bounds,
         ),
-        chances=jnp.asarray(optimization.chances(frames.color)),
+        chances=jnp.asarray(chances(frames.color)),
     )
 
 
@@ -151,48 +146,23 @@ def _optimize(
     parameters = Parameters(
         field=fields.initial(key, config.grid, steps), motions=jnp.zeros((steps, 6))
     )
-    state = optimization.start(parameters, config)
-    done = max((int(each.removesuffix(".npz")) for each in journal.finished), default=0)
-    if done:
-        state = _read(journal, done, state)
-        tell(f"resuming after iteration {done}")
-    if done < config.iterations:
-        tell(f"compiling a gradient step of {config.rays} rays")
     step = optimization.gradient_step(config)
-    scores: list[Array] = []
-    for number in range(done, config.iterations):
-        state, score = step(state, target, jnp.asarray(number))
-        scores = [*scores[1 - SHOWN_EVERY :], score]
-        count = number + 1
-        if count % SHOWN_EVERY == 0 or count == config.iterations:
-            mean = float(np.mean(jax.device_get(scores)))
-            show(count, config.iterations, note=f"PSNR of rays {mean:.2f} dB")
-        if count % SAVED_EVERY == 0 or count == config.iterations:
-            _save(journal, count, state)
-    return state.parameters
-
-
-def _save(journal: Journal, iteration: int, state: State) -> None:
-    """Writes a checkpoint, and removes those before it."""
-    with journal.folder.scratch() as scratch:
-        file = scratch / "state.npz"
-        np.savez(file, *jax.device_get(jax.tree.leaves(state)))
-        before = list(journal.finished)
-        journal.put(file, f"{iteration:06}.npz", None)
-    for name in before:
-        journal.folder.remove(name)
-
-
-def _read(journal: Journal, iteration: int, like: State) -> State:
-    with np.load(Path(str(journal.folder)) / f"{iteration:06}.npz") as file:
-        leaves = [jnp.asarray(file[name]) for name in file.files]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    last = iterate(
+        optimization.start(parameters, config),
+        lambda state, number: step(state, target, number),
+        config.iterations,
+        journal,
+        rays=config.rays,
+        tell=tell,
+        show=show,
+    )
+    return last.parameters
 
 
 @functools.partial(jax.jit, static_argnames=("coarse", "fine"))
 def _render(
     field: fields.Field,
-    rays: optimization.Rays,
+    rays: Rays,
     frustum: Frustum,
     *,
     coarse: int,
@@ -205,7 +175,7 @@ def _render(
 
 
 @jax.jit
-def _weigh(field: fields.Field, rays: optimization.Rays, frustum: Frustum) -> Array:
+def _weigh(field: fields.Field, rays: Rays, frustum: Frustum) -> Array:
     """Returns the rendering weights of even intervals."""
     return optimization.render(field, rays, frustum, coarse=EVEN, fine=0).weights
 
@@ -270,12 +240,12 @@ class _Writer:
         for t in range(steps):
             rays = self._rays(frames.intrinsics[t], self._poses[t], t)
             chosen = np.arange(height * width).reshape(height, width)[1::2, 1::2]
-            parts.append(self._in_chunks(_weigh, _part(rays, chosen.ravel())))
+            parts.append(self._in_chunks(_weigh, part_of(rays, chosen.ravel())))
         places = np.asarray(target.places)
         row = int(np.abs(places - np.median(places, axis=0)).sum((0, 2)).argmax())
         t = steps // 2
         rays = self._rays(frames.intrinsics[t], self._poses[t], t)
-        weights = self._in_chunks(_weigh, _part(rays, row * width + np.arange(width)))
+        weights = self._in_chunks(_weigh, part_of(rays, row * width + np.arange(width)))
         bounds = target.frustum.bounds
         true = np.asarray(bounds.coordinate(jnp.asarray(frames.depth[t, row])))
         with new_file(self._folder / "fit/weights.npz") as file:
@@ -289,18 +259,13 @@ class _Writer:
 
     def _rays(
         self, lens: Float[np.ndarray, "3 3"], pose: Float[np.ndarray, "3 4"], t: int
-    ) -> optimization.Rays:
+    ) -> Rays:
         """Returns the rays through all pixels, by rows."""
         steps, height, width = self._video.frames.depth.shape
-        pixels = geometry.pixel_grid(height, width, np).reshape(-1, 2)
-        times = np.full(len(pixels), 2 * t / (steps - 1) - 1, np.float32)
-        origins, directions = geometry.rays(lens, pose, pixels)
-        return optimization.Rays(
-            origins.astype(np.float32), directions.astype(np.float32), times
-        )
+        return image_rays(lens, pose, (height, width), time_of(t, steps))
 
     def _image(
-        self, rays: optimization.Rays
+        self, rays: Rays
     ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W"]]:
         _, height, width = self._video.frames.depth.shape
         render = functools.partial(_render, coarse=self._coarse, fine=self._fine)
@@ -310,25 +275,9 @@ class _Writer:
             depth.reshape(height, width),
         )
 
-    def _in_chunks(self, render: Callable[..., Any], rays: optimization.Rays) -> Any:
-        """Calls `render` for at most `CHUNK` rays at a time, of which the last are
-        repeated so that one program serves all.
-        """
-        count = len(rays.origins)
-        size = min(CHUNK, count)
-        parts = []
-        for first in range(0, count, size):
-            chosen = np.minimum(np.arange(first, first + size), count - 1)
-            parts.append(
-                jax.device_get(
-                    render(self._field, _part(rays, chosen), self._target.frustum)
-                )
-            )
-        return jax.tree.map(lambda *each: np.concatenate(each)[:count], *parts)
-
-
-def _part(rays: optimization.Rays, chosen: Any) -> optimization.Rays:
-    return optimization.Rays(*(each[chosen] for each in rays))
+    def _in_chunks(self, render: Callable[..., Any], rays: Rays) -> Any:
+        frustum = self._target.frustum
+        return in_chunks(lambda some: render(self._field, some, frustum), rays)
 
 
 def _psnr(true: np.ndarray, color: np.ndarray) -> float:

@@ -8,6 +8,7 @@ import pytest
 from dyso import geometry
 from dyso.fit.motion import field as fields
 from dyso.fit.motion.config import Grid
+from dyso.fit.networks import Layer
 from dyso.fit.volume import Bounds
 
 evaluate = jax.jit(fields.evaluate)
@@ -21,10 +22,9 @@ def field():
 
 def with_outputs(part, biases):
     """The same part, with outputs that are constant."""
-    network = part.network._replace(
-        outer=jnp.zeros_like(part.network.outer), outer_bias=jnp.array(biases)
-    )
-    return part._replace(network=network)
+    *inner, last = part.network
+    last = Layer(jnp.zeros_like(last.weights), jnp.array(biases))
+    return part._replace(network=(*inner, last))
 
 
 def test_both_parts_are_blended_by_their_densities(field):
@@ -47,7 +47,7 @@ def test_only_the_dynamic_part_varies_over_time(field):
         lambda x: x + jax.random.normal(jax.random.key(1), x.shape), field.dynamic
     )
     points, times = jnp.full((3, 3), 0.3), jnp.array([-1.0, 0.2, 1.0])
-    without = [*field.dynamic.network.outer_bias[:4], -50.0]
+    without = [*field.dynamic.network[-1].bias[:4], -50.0]
     still = field._replace(dynamic=with_outputs(dynamic, without))
     densities = evaluate(still, points, times).density
     assert np.allclose(densities, densities[0])

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyso.fit import hexplane
+from dyso.fit import grids
 
 
 def random_planes(resolution, channels=2):
-    planes = hexplane.initial(jax.random.key(0), resolution, channels)
+    planes = grids.initial(jax.random.key(0), resolution, channels)
     keys = jax.random.split(jax.random.key(1), 6)
     return tuple(
         jax.random.normal(key, plane.shape)
@@ -24,7 +24,7 @@ def test_at_cells_features_are_products_of_complementary_planes():
     expected = np.concatenate(
         [xy[x, y] * zt[z, t], xz[x, z] * yt[y, t], yz[y, z] * xt[x, t]]
     )
-    assert np.allclose(hexplane.features([planes], point), expected, atol=1e-5)
+    assert np.allclose(grids.features([planes], point), expected, atol=1e-5)
 
 
 def test_between_cells_planes_are_interpolated():
@@ -32,7 +32,7 @@ def test_between_cells_planes_are_interpolated():
     # Halfway between cells in x alone: planes without x are as at the ends.
     points = jnp.array([[-1.0, -1, -1, 0], [1.0, -1, -1, 0], [0.0, -1, -1, 0]])
     xy, zt, _, _, yz, xt = planes
-    features = hexplane.features([planes], points)
+    features = grids.features([planes], points)
     assert np.allclose(features[2, :2], (xy[0, 0] + xy[1, 0]) / 2 * zt[0, 0], atol=1e-6)
     assert np.allclose(features[2, 4:], yz[0, 0] * (xt[0, 0] + xt[1, 0]) / 2, atol=1e-6)
 
@@ -40,7 +40,7 @@ def test_between_cells_planes_are_interpolated():
 def test_one_cell_of_time_gives_a_static_grid():
     planes = random_planes((4, 4, 4, 1))
     at = jnp.array([[0.3, -0.2, 0.7, t] for t in (-1.0, 0.1, 1.0)])
-    features = hexplane.features([planes], at)
+    features = grids.features([planes], at)
     assert np.allclose(features, features[:1])
 
 
@@ -49,14 +49,14 @@ def test_points_outside_have_the_features_of_the_edge():
     outside = jnp.array([[1.4, 0.2, -3.0, 2.0]])
     edge = jnp.array([[1.0, 0.2, -1.0, 1.0]])
     assert np.allclose(
-        hexplane.features([planes], outside), hexplane.features([planes], edge)
+        grids.features([planes], outside), planes.features([planes], edge)
     )
 
 
 def test_initial_features_do_not_vary_over_time():
-    planes = hexplane.initial(jax.random.key(0), (4, 4, 4, 3), 2)
+    planes = grids.initial(jax.random.key(0), (4, 4, 4, 3), 2)
     at = jnp.array([[0.3, -0.2, 0.7, t] for t in (-1.0, 0.1, 1.0)])
-    features = hexplane.features([planes], at)
+    features = grids.features([planes], at)
     assert np.allclose(features, features[:1])
     assert jnp.abs(features).min() > 0
 
@@ -66,7 +66,7 @@ def test_gradients_with_respect_to_points_are_those_of_finite_differences():
     point = jnp.array([[0.13, -0.21, 0.37, 0.55]])
 
     def total(point):
-        return hexplane.features([planes], point).sum()
+        return grids.features([planes], point).sum()
 
     found = jax.grad(total)(point)[0]
     for axis in range(4):
@@ -78,4 +78,4 @@ def test_gradients_with_respect_to_points_are_those_of_finite_differences():
 def test_total_variation_by_hand():
     flat = tuple(jnp.ones((2, 1, 1)) for _ in range(5))
     step = jnp.array([[[0.0]], [[3.0]]])
-    assert hexplane.total_variation((*flat, step)) == 9
+    assert grids.total_variation((*flat, step)) == 9

@@ -1,0 +1,1 @@
+"""HexPlane: a scene as planes of a factorised grid of space and time."""
