@@ -143,7 +143,8 @@ class Shade:
       lost: [H, W, 3], the share of red, green and blue light; 0 past the floor.
       covered: [H, W], the share that an even sky would lose: how much of the
         objects the floor sees.
-      window: the pixels that have to be path traced. In it, the other two are coarse.
+      window: the pixels that have to be path traced. In it, but for a strip along its
+        edges, the other two are coarse.
     """
 
     lost: np.ndarray
@@ -178,13 +179,26 @@ def shade(
     coarse = np.zeros((len(rows), len(columns), 4))
     r, c = np.nonzero(empty.on_floor[np.ix_(rows, columns)])
     coarse[r, c] = cast((rows[r], columns[c]))
-    values = _interpolate(coarse, rows, columns, resolution)
-    values[~empty.on_floor] = 0
-    window = _window(instance, values[..., 3])
+    interpolated = _interpolate(coarse, rows, columns, resolution)
+    interpolated[~empty.on_floor] = 0
+    window = _window(instance, interpolated[..., 3])
 
-    fine = _uneven(coarse, rows, columns, resolution) & empty.on_floor
-    fine[window.slices] = False
-    values[fine] = cast(np.nonzero(fine))
+    # Rays are cast in cells whose corners differ, and along the window's edge. A shadow
+    # that is thinner than a cell misses its corners: it is followed from cell to cell.
+    values = interpolated.copy()
+    inside = np.zeros(resolution, bool)
+    inside[window.slices] = _to_edge(window, resolution) >= STRIP
+    left = empty.on_floor & ~inside
+    cells = np.ix_(_cells(rows, resolution[0]), _cells(columns, resolution[1]))
+    corners = [coarse[:-1, :-1], coarse[1:, :-1], coarse[:-1, 1:], coarse[1:, 1:]]
+    chosen = (np.ptp(corners, axis=0).max(-1) > STEP)[cells] | _grown(inside)
+    while (chosen := chosen & left).any():
+        left &= ~chosen
+        values[chosen] = cast(np.nonzero(chosen))
+        differs = chosen & (abs(values - interpolated).max(-1) > STEP)
+        reached = np.zeros((len(rows) - 1, len(columns) - 1), bool)
+        np.logical_or.at(reached, cells, _grown(differs))
+        chosen = reached[cells]
     weights = blackman_harris(np.arange(-1, 2) / FILTER_WIDTH + 0.5)
     for axis in (0, 1):
         values = ndimage.convolve1d(values, weights / weights.sum(), axis=axis)
@@ -210,17 +224,14 @@ def _interpolate(
     return values
 
 
-def _uneven(
-    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
-    """Returns which pixels lie in cells whose corners [r, c, n] differ by > STEP."""
-    corners = [values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]]
-    uneven = np.ptp(corners, axis=0).max(-1) > STEP
-    cell = [
-        (np.searchsorted(nodes, np.arange(length), "right") - 1).clip(0, len(nodes) - 2)
-        for nodes, length in ((rows, size[0]), (columns, size[1]))
-    ]
-    return uneven[np.ix_(*cell)]
+def _cells(nodes: np.ndarray, size: int) -> np.ndarray:
+    """Returns between which nodes each of `size` pixels lies."""
+    return np.searchsorted(nodes[1:-1], np.arange(size), "right")
+
+
+def _grown(chosen: np.ndarray) -> np.ndarray:
+    """Returns pixels [H, W] with their eight neighbours."""
+    return ndimage.binary_dilation(chosen, np.ones((3, 3)))
 
 
 def _blocked(

@@ -90,3 +90,13 @@ def test_the_edges_of_windows_do_not_show(tmp_path: Path) -> None:
     shows = step > np.maximum(0.01, noise)
     assert shows.mean() < 0.01
     assert step.max() < 0.03
+
+
+def test_a_shadow_thinner_than_a_cell_is_followed() -> None:
+    script = str(helpers.FOLDER / "thin_shadow.py")
+    ran = subprocess.run(
+        [sys.executable, script], check=True, timeout=120, capture_output=True
+    )
+    lost, error = map(float, ran.stdout.split())
+    assert lost > 0.7
+    assert error < 0.03
