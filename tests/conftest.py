@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+import helpers
 from helpers import emulators, typecheck
 
 # Before anything of the packages is imported.
@@ -144,6 +147,17 @@ def renderer(starter: ResolvedSpec) -> Iterator[Renderer]:
         timeout=120,
     ) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def animated_files(tmp_path_factory) -> Path:
+    """The folder that `helpers.animated_meshes` writes."""
+    folder = tmp_path_factory.mktemp("animated")
+    script = helpers.FOLDER / "animated_meshes.py"
+    command = [sys.executable, str(script), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert "WRITTEN" in done.stdout, done.stdout + done.stderr
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def _convert(request: Request) -> dict[str, Any]:
     if sum(map(len, files.values())) > MAX_BYTES or len(files) > MAX_FILES:
         raise AssetError(asset_id, f"is more than {MAX_BYTES} bytes or too many files")
     sha256 = write_archive(Path(request["out"]), files)
-    entry["metadata"]["sha256"] = sha256
+    entry["metadata"] |= {"sha256": sha256, **converted.beside}
     return dict(entry)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from dyso.assets.cache import cache_bytes, cache_folder
 from dyso.assets.environments.surfaces import Ground
-from dyso.assets.manifest import is_inside, read_manifest
+from dyso.assets.manifest import is_inside, mesh_kind, read_manifest
 from dyso.assets.procedural.model import Made
 from dyso.spec import ProceduralCatalog, ProceduralEnvironments, UserError
 from dyso.storage import LocalFolder, ReadOnlyFolder, open_readonly
@@ -26,8 +26,10 @@ from dyso.storage import LocalFolder, ReadOnlyFolder, open_readonly
 from .archives import MAX_BYTES, unpack
 from .cache import Cache, Lease
 from .errors import AssetError, StorageError, blamed, is_machine_fault, quote
+from .gltf_animation import AnimatedMesh
 from .plain_files import plain_file
-from .untrusted_meshes import clean_copy
+from .untrusted_gltf import read_gltf
+from .untrusted_meshes import clean_copy, read_mesh
 
 _IN_ASSET = "{asset_dir}/"
 _AXES = ("X", "Y", "Z", "-X", "-Y", "-Z")
@@ -102,13 +104,15 @@ class Assets:
         data = open_readonly(manifest.get("data_dir") or beside)
         return cls(location, manifest["assets"], data, open_cache())
 
-    def create(self, asset_id: str, **kwargs: Any) -> Any:
+    def create(self, asset_id: str, *, animated: bool = False, **kwargs: Any) -> Any:
         """Creates Kubric's object or texture; fetches its files at first use.
 
         The files stay available until `release`.
 
         Args:
           asset_id: its key in the manifest.
+          animated: create the flattened mesh of an animated glTF, in which the vertices
+            of `animated` have their numbers.
           kwargs: arguments for Kubric's constructor.
 
         Raises:
@@ -122,7 +126,8 @@ class Assets:
         folder = self._fetch(asset_id, entry)
         # An error here is the scratch folder's, which the caller examines.
         self._copies.append(Path(tempfile.mkdtemp(prefix="mesh-")))
-        file = _opened(asset_id, entry, folder, self._copies[-1] / "copy")
+        copy = self._copies[-1] / "copy"
+        file = _opened(asset_id, entry, folder, copy, animated=animated)
         if entry.get("asset_type") == "Texture":
             return kb.Texture(filename=str(file), **kwargs)
         return kb.FileBasedObject(
@@ -132,6 +137,24 @@ class Assets:
             simulation_filename=None,
             **kwargs,
         )
+
+    def animated(self, asset_id: str) -> AnimatedMesh:
+        """Returns the animated mesh of a glTF, fetched at first use.
+
+        Raises:
+          AssetError: it is no glTF, or cannot be animated; also as `create`.
+          StorageError: the storage or the disk fails.
+        """
+        entry = self._entry(asset_id)
+        folder = self._fetch(asset_id, entry)
+        file = _file(asset_id, folder, entry["kwargs"].get("render_filename"))
+        if mesh_kind(file.name) not in (".glb", ".gltf"):
+            raise AssetError(asset_id, f"{quote(file.name)} is no glTF, has no clips")
+        try:
+            data = read_mesh(asset_id, file)
+            return AnimatedMesh(read_gltf(asset_id, file, folder, data))
+        except OSError as error:
+            raise blamed(asset_id, "cannot be read", error) from error
 
     def made(self, asset_id: str) -> Made | None:
         """Returns an object made from numbers that has a skeleton or joints."""
@@ -160,7 +183,9 @@ class Assets:
             folder = Path(temporary).resolve() / "asset"
             self._unpack(asset_id, entry, folder)
             copy = Path(temporary) / "copy"
-            _opened(asset_id, entry, _flat(asset_id, folder), copy)
+            animated = bool((entry.get("metadata") or {}).get("animation"))
+            folder = _flat(asset_id, folder)
+            _opened(asset_id, entry, folder, copy, animated=animated)
 
     def _entry(self, asset_id: str) -> dict[str, Any]:
         entry = self._entries.get(asset_id)
@@ -249,13 +274,20 @@ def _flat(asset_id: str, folder: Path) -> Path:
     return nested if os.path.isdir(nested) else folder
 
 
-def _opened(asset_id: str, entry: dict[str, Any], folder: Path, copy: Path) -> Path:
+def _opened(
+    asset_id: str,
+    entry: dict[str, Any],
+    folder: Path,
+    copy: Path,
+    *,
+    animated: bool = False,
+) -> Path:
     """Returns the file that an asset is opened by: a mesh's clean copy, in `copy`."""
     if entry.get("asset_type") == "Texture":
         return _file(asset_id, folder, entry["kwargs"].get("filename"))
     file = _file(asset_id, folder, entry["kwargs"].get("render_filename"))
     try:
-        return clean_copy(asset_id, file, folder, copy)
+        return clean_copy(asset_id, file, folder, copy, animated=animated)
     except OSError as error:
         # A full scratch folder is no fault of the asset, nor of its storage.
         if is_machine_fault(error):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import bmesh
 import bpy
@@ -22,9 +22,12 @@ from dyso.sampling.gaits import pose_at
 from dyso.sampling.scene import Deformation, SceneObject
 
 from .errors import AssetError
+from .gltf_animation import AnimatedMesh
 from .mesh_limits import MAX_TRIANGLES
 from .meshes import ObjectMesh, corner_normals
 
+FARTHEST = 1000
+"""The most sizes of an object by which a clip moves it from its rest shape."""
 REST = "rest"
 """The attribute of Blender's mesh with the positions in the rest shape."""
 FINEST = 1 / 16  # of the longest side; longer edges are cut in two
@@ -88,6 +91,77 @@ class Posing:
             parts=made.bodies,
         )
 
+    def moved(self, rest: np.ndarray, step: int) -> np.ndarray:
+        """Returns where vertices [n, 3] of the rest shape are at a step."""
+        return np.asarray(skinned(rest, self.weights, self.bones[step]))
+
+    def identity(self, rest: np.ndarray) -> np.ndarray:
+        """Returns numbers [n, k], the same for vertices which are always together."""
+        return np.concatenate([rest, self.weights], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """How the vertices of a mesh follow a clip of its file.
+
+    Attributes:
+      shapes: [T, n, 3] float32, metres in the object's frame.
+    """
+
+    shapes: np.ndarray
+    height: ClassVar[float] = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        item: SceneObject,
+        animated: AnimatedMesh,
+        numbers: np.ndarray,
+        mesh: ObjectMesh,
+    ) -> Playing:
+        """Returns it for an object of a scene.
+
+        Args:
+          item: has an animation.
+          animated: the object's file.
+          numbers: [n], the number in it of each vertex of the mesh.
+          mesh: the object in its rest shape and its size.
+
+        Raises:
+          AssetError: it has no such clip; or some vertex goes too far.
+        """
+        assert item.animation is not None
+        rest = animated.vertices()[numbers][np.unique(mesh.triangles)]
+        lower, upper = rest.min(0), rest.max(0)
+        scale, centre = item.size / (upper - lower).max(), (lower + upper) / 2
+        if len(numbers) * len(item.poses) > MOST_NUMBERS:
+            raise AssetError(item.asset_id, "has too many vertices to move")
+        shapes = np.empty((len(item.poses), len(numbers), 3), np.float32)
+        for step, seconds in enumerate(item.animation.times):
+            points = animated.vertices(item.animation.clip, seconds)[numbers]
+            shape = (points - centre) * scale
+            if not abs(shape).max() < FARTHEST * item.size:
+                far = f"goes beyond {FARTHEST} times its size"
+                raise AssetError(item.asset_id, f"its clip {far} at {seconds:g} s")
+            shapes[step] = shape
+        return cls(shapes=shapes)
+
+    def moved(self, rest: np.ndarray, step: int) -> np.ndarray:
+        """Returns the vertices [n, 3] at a step."""
+        return self.shapes[step].astype(float)
+
+    def identity(self, rest: np.ndarray) -> np.ndarray:
+        """Returns the number [n, 1] of the first vertex that each is always with."""
+        _, first, same = np.unique(rest, axis=0, return_index=True, return_inverse=True)
+        with_it = first[same.ravel()]
+        apart = (self.shapes != self.shapes[:, with_it]).any((0, 2))
+        return np.where(apart, np.arange(len(rest)), with_it)[:, None]
+
+    @property
+    def parts(self) -> np.ndarray:
+        """All vertices [n] are of part 0."""
+        return np.zeros(self.shapes.shape[1], int)
+
 
 class Body:
     """An object of a scene, rigid or not.
@@ -101,7 +175,7 @@ class Body:
         blender_object: bpy.types.Object,
         rest: ObjectMesh,
         deformation: Deformation | None,
-        posing: Posing | None = None,
+        posing: Posing | Playing | None = None,
     ):
         """Takes the normalized Blender object and its mesh.
 
@@ -109,7 +183,7 @@ class Body:
           blender_object: its mesh is in the rest shape.
           rest: the same mesh.
           deformation: None for an object that does not deform.
-          posing: None for an object without a gait and joints.
+          posing: None for an object without a gait, joints and animation.
         """
         self.rest, self._deformation, self._posing = rest, deformation, posing
         self._data = blender_object.data
@@ -134,7 +208,12 @@ class Body:
         """Numbers [n, k] that are the same for vertices which are always together."""
         if self._posing is None:
             return self.rest.vertices
-        return np.concatenate([self.rest.vertices, self._posing.weights], axis=1)
+        return self._posing.identity(self.rest.vertices)
+
+    @property
+    def keeps_heights(self) -> bool:
+        """Whether the object's own motion lifts it off the floor."""
+        return isinstance(self._posing, Playing)
 
     @property
     def parts(self) -> np.ndarray:
@@ -147,7 +226,7 @@ class Body:
         """Returns the vertices [n, 3] in the object's frame, metres."""
         moved = self.rest.vertices
         if self._posing is not None:
-            moved = skinned(moved, self._posing.weights, self._posing.bones[step])
+            moved = self._posing.moved(moved, step)
         if self._deformation is not None:
             shape = self._deformation.shapes[step]
             half, axis = self.rest.sizes / 2, self._deformation.axis

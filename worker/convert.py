@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -16,10 +16,11 @@ import trimesh
 from dyso.assets.manifest import is_inside, mesh_kind
 
 from .errors import AssetError, describe, quote
+from .gltf_animation import AnimatedMesh
 from .mtl import Materials, read_materials
 from .plain_files import plain_file, read_plain
 from .rigid_body import extent, solid
-from .untrusted_gltf import read_gltf
+from .untrusted_gltf import Gltf, read_gltf
 from .untrusted_meshes import read_mesh
 
 AXES = {"axis_forward": "Y", "axis_up": "Z"}
@@ -39,11 +40,13 @@ class Converted:
       files: contents by name.
       kwargs: the keyword arguments in the manifest's entry.
       metadata: the metadata in the manifest's entry.
+      beside: more of it that is not in the archive, whose checksum does not change.
     """
 
     files: dict[str, bytes]
     kwargs: dict[str, Any]
     metadata: dict[str, Any]
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 def convert_mesh(asset_id: str, path: Path, root: Path, up: str) -> Converted:
@@ -208,4 +211,19 @@ def _convert_gltf(asset_id: str, data: bytes, path: Path, root: Path) -> Convert
             "textured": bool(gltf.document.get("materials")),
             "volume": body.volume,
         },
+        beside=_animation(gltf),
     )
+
+
+def _animation(gltf: Gltf) -> dict[str, Any]:
+    """Returns what the manifest says of a glTF's animations.
+
+    An object whose animations cannot be played is kept as a rigid one.
+    """
+    if not gltf.document.get("animations"):
+        return {}
+    try:
+        rest, clips = AnimatedMesh(gltf).boxes()
+    except AssetError as error:
+        return {"animation_fault": str(error).removeprefix(f"{error.asset}: ")}
+    return {"animation": {"rest": rest, "clips": clips}} if clips else {}

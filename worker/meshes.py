@@ -14,6 +14,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from .errors import AssetError
+from .gltf_animation import NUMBER, AnimatedMesh
 from .mesh_limits import MAX_SIDE, MAX_TRIANGLES, MIN_SIDE
 
 
@@ -63,6 +64,23 @@ class ObjectMesh:
     def points(self) -> np.ndarray:
         """The vertices [k, 3] that belong to a face."""
         return self.vertices[np.unique(self.triangles)]
+
+
+def put_in_rest(blender_object: bpy.types.Object, animated: AnimatedMesh) -> np.ndarray:
+    """Puts an imported, flattened mesh in its rest shape.
+
+    Returns:
+      The number [n] in `animated` of each vertex.
+    """
+    data = blender_object.data
+    numbers = np.empty(len(data.vertices), np.float32)
+    data.attributes[NUMBER].data.foreach_get("value", numbers)
+    data.attributes.remove(data.attributes[NUMBER])
+    numbers = numbers.astype(int)
+    rest = animated.vertices()[numbers].astype(np.float32)
+    data.vertices.foreach_set("co", rest.ravel())
+    data.update()
+    return numbers
 
 
 def normalize(

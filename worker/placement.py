@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dyso.geometry import quaternion_multiply
+from dyso.geometry import quaternion_multiply, quaternion_to_matrix
 from dyso.sampling.dynamics import Motion
 from dyso.sampling.scene import Physics, Scene
 from dyso.sampling.visibility import moved_fault
@@ -15,6 +15,8 @@ from .bodies import Body
 from .errors import UnseenError
 from .meshes import ObjectMesh
 
+_UPRIGHT = 1e-6
+"""Change of the vertical in an object's frame: rounding of quaternions to 1e-9."""
 _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 
 
@@ -46,6 +48,9 @@ def true_poses(
     for body, position, quaternion in zip(bodies, positions, quaternions, strict=True):
         start = position[0, 2]
         heights = body.height - body.lowest(quaternion)
+        down = quaternion_to_matrix(quaternion)[:, 2]
+        if body.keeps_heights and np.ptp(down, axis=0).max() < _UPRIGHT:
+            heights[:] = heights.max()
         position[first:, 2] = (
             heights[0] + position[first:, 2] - start
             if scene.contact == "free"

@@ -25,7 +25,7 @@ from dyso.sampling.scene import Camera, Pose, Scene
 
 from . import backdrop, device, materials, meshes, passes, shadows, view_transform
 from .assets import Assets
-from .bodies import REST, Body, Posing, refine, scene_mesh
+from .bodies import REST, Body, Playing, Posing, refine, scene_mesh
 from .empty_view import FloorDetail, empty_view
 from .ground import floor_detail, pixel_size
 from .placement import true_poses
@@ -199,16 +199,27 @@ class Stage:
     ) -> tuple[list[kb.FileBasedObject], list[Body]]:
         items, bodies = [], []
         for number, described in enumerate(scene.objects, start=1):
-            item = self._objects.create(described.asset_id, name=f"object_{number}")
+            clip = described.animation
+            item = self._objects.create(
+                described.asset_id,
+                animated=clip is not None,
+                name=f"object_{number}",
+            )
             kubric_scene += item
             blender_object = item.linked_objects[view]
-            deforms, posing = described.changes_shape, None
+            deforms = described.changes_shape
+            posing: Posing | Playing | None = None
+            if clip is not None:
+                animated = self._objects.animated(described.asset_id)
+                numbers = meshes.put_in_rest(blender_object, animated)
             if described.deformation is not None and described.gait is None:
                 refine(blender_object, described.asset_id)
             mesh = meshes.normalize(blender_object, described.asset_id, described.size)
             if described.has_skeleton:
                 made = self._objects.made(described.asset_id)
                 posing = Posing.of(described, made, mesh)
+            if clip is not None:
+                posing = Playing.of(described, animated, numbers, mesh)
             if described.material is not None:
                 materials.apply(
                     described.material,

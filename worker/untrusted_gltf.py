@@ -24,15 +24,33 @@ class Gltf:
     """A glTF that may be imported.
 
     Attributes:
+      asset_id: the asset's id, for error messages.
       document: its JSON.
       chunk: the buffer in a .glb, or None.
       external: pairs of a buffer or image of the document that refers to a file, and
         the file; None for the file of a missing image.
     """
 
+    asset_id: str
     document: dict[str, Any]
     chunk: bytes | None
     external: list[tuple[dict[str, Any], Path | None]]
+
+    def buffer(self, number: int) -> bytes:
+        """Reads a buffer.
+
+        Raises:
+          AssetError: it is too large.
+          OSError: its file cannot be read.
+          LookupError, ValueError: there is no such buffer, or it is not base64.
+        """
+        entry = self.document["buffers"][number]
+        for named, file in self.external:
+            if named is entry and file is not None:
+                return read_plain(self.asset_id, file)
+        if entry.get("uri"):
+            return base64.b64decode(entry["uri"].partition(";base64,")[2])
+        return self.chunk or b""
 
 
 def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
@@ -66,17 +84,11 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
         listed = [files.get(id(entry)) for entry in document.get("buffers", ())]
         size = sum(file.stat().st_size for file in listed if file is not None)
         check_count(asset_id, "bytes of buffers", size, MAX_BYTES)
-
-        def buffer(number: int) -> bytes:
-            entry = document["buffers"][number]
-            if id(entry) in files:
-                return read_plain(asset_id, files[id(entry)])
-            if entry.get("uri"):
-                return base64.b64decode(entry["uri"].partition(";base64,")[2])
-            return chunk or b""
-
+        gltf = Gltf(
+            asset_id=asset_id, document=document, chunk=chunk, external=external
+        )
         # Blender's importer silently reads values that are not finite as 0.
-        if not all(np.isfinite(p).all() for p in _positions(document, buffer)):
+        if not all(np.isfinite(p).all() for p in _positions(document, gltf.buffer)):
             raise AssetError(asset_id, "the mesh has coordinates that are not finite")
     except (
         AttributeError,
@@ -89,7 +101,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
     ) as error:
         what = f"{type(error).__name__}: {describe(error)}"
         raise AssetError(asset_id, f"{path.name} is no glTF: {what}") from error
-    return Gltf(document=document, chunk=chunk, external=external)
+    return gltf
 
 
 def _document(data: bytes) -> tuple[dict[str, Any], bytes | None]:

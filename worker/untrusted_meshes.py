@@ -18,6 +18,7 @@ from pathlib import Path
 from dyso.assets.manifest import MESH_SUFFIXES, mesh_kind
 
 from .errors import AssetError, quote
+from .gltf_animation import NUMBERS, AnimatedMesh, flattened
 from .mesh_limits import MAX_PARTS, check_count
 from .plain_files import inside, plain_file, read_plain
 from .untrusted_gltf import read_gltf
@@ -70,7 +71,9 @@ def read_mesh(asset_id: str, path: Path) -> bytes:
     return data
 
 
-def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
+def clean_copy(
+    asset_id: str, mesh: Path, root: Path, target: Path, *, animated: bool = False
+) -> Path:
     """Writes the copy of a mesh that an importer opens instead of it.
 
     Args:
@@ -78,6 +81,7 @@ def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
       mesh: an OBJ or glTF file.
       root: the asset's folder, resolved.
       target: a new folder.
+      animated: write the copy of an animated glTF as `gltf_animation.flattened` has it.
 
     Returns:
       The copy: `mesh.obj` with `mesh.mtl`, `mesh.glb` or `mesh.gltf`, in `target`. The
@@ -85,7 +89,8 @@ def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
 
     Raises:
       AssetError: it refers to a file outside of the folder, asks for too many parts,
-        has coordinates that are not finite, or is not what its name says.
+        has coordinates that are not finite, or is not what its name says; or it cannot
+        be animated.
       OSError: a file cannot be read, or the copy not be written.
     """
     kind = mesh_kind(mesh.name)
@@ -99,9 +104,13 @@ def clean_copy(asset_id: str, mesh: Path, root: Path, target: Path) -> Path:
         copy.write_bytes(text)
         return copy
     gltf = read_gltf(asset_id, mesh, root, data)
+    document = gltf.document
+    if animated:
+        document, numbers = flattened(gltf, AnimatedMesh(gltf))
+        (target / NUMBERS).write_bytes(numbers)
     for entry, file in gltf.external:
         entry["uri"] = links.to(file)
-    text = json.dumps(gltf.document).encode()
+    text = json.dumps(document).encode()
     with copy.open("wb") as written:
         if kind == ".gltf":
             written.write(text)

@@ -50,6 +50,8 @@ class Summary:
       categories: number of assets by category; empty for HDRIs.
       bytes: total size of the archives.
       broken: reasons by id.
+      animated: number of assets with clips.
+      still: why clips of others cannot be played, by id; they are rigid.
       ignored: see `Listing`.
       skipped: see `Listing`.
       unlicensed: number of assets without a licence.
@@ -62,6 +64,8 @@ class Summary:
     categories: Counter[str]
     bytes: int
     broken: dict[str, str]
+    animated: int
+    still: dict[str, str]
     ignored: Counter[str]
     skipped: Counter[str]
     unlicensed: int
@@ -199,6 +203,12 @@ class _Job:
             categories=Counter(m["category"] for m in metadata if "category" in m),
             bytes=sum(report["bytes"] for report in reports.values()),
             broken=broken,
+            animated=sum("animation" in m for m in metadata),
+            still={
+                asset_id: entry["metadata"]["animation_fault"]
+                for asset_id, entry in entries.items()
+                if "animation_fault" in entry["metadata"]
+            },
             ignored=listing.ignored,
             skipped=listing.skipped,
             unlicensed=sum(not entry["license"] for entry in entries.values()),

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dyso.spec import Asset, Catalog, UserError
-from dyso.spec.asset import Vector
+from dyso.spec import Asset, Catalog, Clip, UserError
+from dyso.spec.asset import Bounds
 from dyso.storage import open_readonly
 
 MAX_BYTES = 512 << 20
@@ -24,6 +24,10 @@ MAX_SIDE = 1e30
 """Maximum side of an object's bounds, in its units; the minimum is the inverse."""
 MAX_NAME = 256
 """Maximum characters of an id, a category and a name."""
+MAX_CLIPS = 1 << 10
+"""Maximum animations of an object."""
+MAX_SECONDS = 1e6
+"""Last moment of an animation, and the first is after its negative."""
 MESH_SUFFIXES = (".glb", ".gltf", ".obj")
 
 
@@ -120,12 +124,9 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
     if not asset_id or not is_inside(asset_id):
         raise UserError(f"{where}: an id is a path that stays inside a folder")
     metadata, kwargs = _table(where, entry, "metadata"), _table(where, entry, "kwargs")
-    lower, upper = _bounds(where, kwargs.get("bounds", ((0, 0, 0), (0, 0, 0))))
-    if _is_y_up(kwargs):
-        # As the importer turns the mesh: z is the former y, y the former -z.
-        (x, y, z), (right, top, near) = lower, upper
-        lower, upper = (x, -near, y), (right, -z, top)
-    longest = max(high - low for low, high in zip(lower, upper, strict=True))
+    bounds = _bounds(where, kwargs.get("bounds", ((0, 0, 0), (0, 0, 0))))
+    bounds = _turned(bounds) if _is_y_up(kwargs) else bounds
+    longest = _longest(bounds)
     if entry["asset_type"] == "FileBasedObject" and not longest > 0:
         raise UserError(f"{where}: has no bounds above zero size")
     if longest and not 1 / MAX_SIDE <= longest <= MAX_SIDE:
@@ -139,10 +140,56 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
     return Asset(
         id=asset_id,
         category=_text(where, "category", metadata.get("category") or ""),
-        bounds=(lower, upper),
+        bounds=bounds,
         textured=bool(metadata.get("textured", True)),
         checksum=checksum,
+        **_clips(where, metadata, kwargs),
     )
+
+
+def _clips(
+    where: str, metadata: Mapping[str, Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the clips and the rest shape's bounds of an object that has any."""
+    animation = _table(where, metadata, "animation")
+    if not animation:
+        return {}
+    rest, listed = _bounds(where, animation.get("rest")), animation.get("clips")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_CLIPS:
+        raise UserError(f"{where}: an animation has 1 to {MAX_CLIPS} clips")
+    if not 1 / MAX_SIDE <= _longest(rest) <= MAX_SIDE:
+        raise UserError(f"{where}: an animation's rest shape has no size")
+    y_up, clips = _is_y_up(kwargs), []
+    for clip in listed:
+        if not isinstance(clip, dict):
+            raise UserError(f"{where}: a clip must be a table")
+        times: list[Any] = [clip.get("start"), clip.get("end")]
+        if not all(isinstance(each, int | float) for each in times):
+            raise UserError(f"{where}: a clip's start and end must be seconds")
+        (start, end), bounds = times, _bounds(where, clip.get("bounds"))
+        if not -MAX_SECONDS <= start <= end <= MAX_SECONDS:
+            raise UserError(f"{where}: a clip's start must be seconds before its end")
+        clips.append(
+            Clip(
+                name=_text(where, "a clip's name", clip.get("name")),
+                start=float(start),
+                end=float(end),
+                bounds=_turned(bounds) if y_up else bounds,
+            )
+        )
+    if len({clip.name for clip in clips}) < len(clips):
+        raise UserError(f"{where}: two clips have the same name")
+    return {"clips": tuple(clips), "rest": _turned(rest) if y_up else rest}
+
+
+def _longest(bounds: Bounds) -> float:
+    return max(high - low for low, high in zip(*bounds, strict=True))
+
+
+def _turned(bounds: Bounds) -> Bounds:
+    """Returns a box as importers turn it: z is the former y, y the former -z."""
+    (x, y, z), (right, top, near) = bounds
+    return (x, -near, y), (right, -z, top)
 
 
 def _is_blend(entry: Mapping[str, Any]) -> bool:
@@ -175,7 +222,7 @@ def _text(where: str, what: str, value: Any) -> str:
     return value
 
 
-def _bounds(where: str, value: Any) -> tuple[Vector, Vector]:
+def _bounds(where: str, value: Any) -> Bounds:
     try:
         corners = [tuple(float(x) for x in corner) for corner in value]
         lower, upper = corners

@@ -21,6 +21,8 @@ from dyso.spec.articulated import JOINTED
 from dyso.spec.procedural import GAITS, NAMED
 from dyso.spec.schema import Environments, Procedural
 
+MOST_NAMES = 60
+"""The most names that a message lists."""
 # How to create a catalog, by the type of its assets.
 _MAKERS = {
     "FileBasedObject": "`dyso assets shapenet` makes one of a download of "
@@ -88,12 +90,38 @@ def resolve(spec: Spec, folder: Path) -> ResolvedSpec:
             f"procedural and name some of {', '.join(JOINTED)} in objects.categories"
         )
         problems.append(("dynamics.articulate", text))
+    if objects is not None and spec.dynamics.animate.any:
+        problems += _unplayable(spec, objects)
     if problems or objects is None or backgrounds is None:
         raise SpecError(problems)
     resolved = ResolvedSpec(spec=spec, objects=objects, backgrounds=backgrounds)
     for split in spec.splits:
         resolved.objects_of(split), resolved.backgrounds_of(split)
     return resolved
+
+
+def _unplayable(
+    spec: Spec, objects: Catalog | ProceduralCatalog
+) -> list[tuple[str, str]]:
+    """Returns a problem if none of a spec's objects has one of its clips."""
+    patterns, wanted = spec.dynamics.animate.clips, spec.objects.categories
+    # Procedural objects, of which there may be very many, have none.
+    chosen = [
+        asset
+        for asset in (objects.assets if isinstance(objects, Catalog) else ())
+        if asset.clips and (not wanted or asset.category in wanted)
+    ]
+    if any(asset.playable(patterns) for asset in chosen):
+        return []
+    names = sorted({clip.name for asset in chosen for clip in asset.clips})
+    more = " ..." if len(names) > MOST_NAMES else ""
+    others = (
+        f"they have {', '.join(names[:MOST_NAMES])}{more}"
+        if names
+        else "`dyso assets meshes` makes a catalog with the clips of glTF files"
+    )
+    text = f"none of the objects has a clip {', '.join(patterns)}; {others}"
+    return [("dynamics.animate.clips", text)]
 
 
 def _has(catalog: Catalog | ProceduralCatalog, asset_id: str) -> bool:
@@ -114,12 +142,12 @@ def _unknown(
     unknown = sorted(set(wanted) - set(known))
     if not unknown:
         return []
-    more = " ..." if len(known) > 60 else ""
+    more = " ..." if len(known) > MOST_NAMES else ""
     if isinstance(catalog, ProceduralCatalog) and key == "objects.categories":
         more = f", and if a spec names them {', '.join(NAMED)}"
     text = (
         f"{', '.join(unknown)}: not in the catalog {catalog.name}, "
-        f"which has {', '.join(known[:60])}{more}"
+        f"which has {', '.join(known[:MOST_NAMES])}{more}"
     )
     return [(key, text)]
 

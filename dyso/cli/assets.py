@@ -219,6 +219,8 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     size = f"{catalog.bytes / 1e6:.1f} MB"
     print(f"{catalog.assets} assets{kinds}, {size}: {catalog.manifest}")
     print(f"{catalog.made} made now, {(time.monotonic() - start) / 60:.1f} min")
+    if catalog.animated:
+        print(f"{catalog.animated} have clips, which dynamics.animate plays")
     for count, what in (
         (catalog.missing_textures, "lack textures and show plain colours instead"),
         (
@@ -232,14 +234,21 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     if catalog.skipped:
         supported = ", ".join(MESH_SUFFIXES)
         say(f"{tell_skipped(catalog.skipped)}; supported: {supported}")
+    if catalog.still:
+        print(f"{len(catalog.still)} have clips that are left out, and are rigid:")
+        _tell(catalog.still)
     if catalog.broken:
-        reasons = Counter(catalog.broken.values()).most_common(NAMED)
         print(f"{len(catalog.broken)} broken, see {out / BROKEN}:")
-        for reason, count in reasons:
-            first = next(k for k, each in catalog.broken.items() if each == reason)
-            more = " ..." if count > 1 else ""
-            say(f"  {count} {reason}: {first[:NAME_WIDTH]}{more}")
+        _tell(catalog.broken)
     return 0
+
+
+def _tell(reasons: dict[str, str]) -> None:
+    """Prints the most frequent reasons, each with the first asset that has it."""
+    for reason, count in Counter(reasons.values()).most_common(NAMED):
+        first = next(name for name, each in reasons.items() if each == reason)
+        more = " ..." if count > 1 else ""
+        say(f"  {count} {reason}: {first[:NAME_WIDTH]}{more}")
 
 
 def show(source: tyro.conf.Positional[str], /) -> int:

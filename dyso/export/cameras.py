@@ -116,7 +116,7 @@ def require_rigid(spec: Spec, name: str) -> None:
       UserError: they do not; the message names the format.
     """
     if spec.dynamics.changes_shapes:
-        names = ("deform", "gait", "articulate")
+        names = ("deform", "gait", "articulate", "animate")
         key = next(name for name in names if getattr(spec.dynamics, name).any)
         raise UserError(
             f"{name}: has one shape of each object, but dynamics.{key} changes shapes"

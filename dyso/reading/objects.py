@@ -241,8 +241,8 @@ def surfaces(
     if deforms(record):
         raise UserError(
             "surfaces, silhouettes and visible fractions are known only of objects "
-            "that keep their shapes, but dynamics.articulate, dynamics.gait or "
-            "dynamics.deform changes them"
+            "that keep their shapes, but dynamics.animate, dynamics.articulate, "
+            "dynamics.gait or dynamics.deform changes them"
         )
     if spacing is None:
         spacing = spacings(record, steps)

@@ -12,7 +12,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso.records.depth import decode_depth, encode_depth
 from dyso.records.errors import RecordError
-from dyso.records.fields import FIELDS, JOINTS, Field, fields_of
+from dyso.records.fields import CLIPS, FIELDS, JOINTS, Field, fields_of
 from dyso.records.images import decode_image, encode_image
 from dyso.records.packed import MESH_STEP, pack, unpack
 from dyso.render.views import Views
@@ -223,7 +223,7 @@ def _check_present(features: Any, field: Field) -> None:
         if key not in features:
             raise UserError(
                 f"no field {field.name!r} in these records: the spec's "
-                f"{'dynamics' if field.layer == JOINTS else 'render.layers'} "
+                f"{'dynamics' if field.layer in (JOINTS, CLIPS) else 'render.layers'} "
                 "leave it out"
             )
 

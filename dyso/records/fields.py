@@ -35,8 +35,8 @@ class Field:
         `dyso.records.packed`; `values`, a list of numbers; `text`, UTF-8.
       meaning: the values' meaning, with their frame and unit.
       value: computes the values from a scene and its rendered views.
-      layer: the render layer of the field, or `JOINTS`; None if every record has the
-        field.
+      layer: the render layer of the field, `JOINTS` or `CLIPS`; None if every record
+        has the field.
     """
 
     name: str
@@ -50,6 +50,8 @@ class Field:
 
 JOINTS = "joints"
 """In place of a layer: the field is in records of scenes whose joints move."""
+CLIPS = "clips"
+"""Likewise, of scenes whose objects play clips."""
 
 
 def fields_of(source: Spec | Scene) -> tuple[Field, ...]:
@@ -57,6 +59,8 @@ def fields_of(source: Spec | Scene) -> tuple[Field, ...]:
     present: set[str | None] = {None, *source.render.layers}
     if source.articulated:
         present.add(JOINTS)
+    if source.animated:
+        present.add(CLIPS)
     return tuple(field for field in FIELDS if field.layer in present)
 
 
@@ -295,6 +299,29 @@ FIELDS: tuple[Field, ...] = (
         ),
         value=lambda scene, views: views.mesh_part,
         layer=JOINTS,
+    ),
+    Field(
+        name="objects/clip",
+        dtype="str",
+        shape=("N",),
+        encoding="text",
+        meaning="The animation of its file that each object plays; empty for none.",
+        value=lambda scene, views: [
+            item.animation.clip if item.animation else "" for item in scene.objects
+        ],
+        layer=CLIPS,
+    ),
+    Field(
+        name="objects/clip_times",
+        dtype="float32",
+        shape=("N", "T"),
+        encoding="values",
+        meaning="Seconds of that animation, at each dynamics step; 0 for none.",
+        value=lambda scene, views: [
+            item.animation.times if item.animation else [0.0] * scene.steps
+            for item in scene.objects
+        ],
+        layer=CLIPS,
     ),
     Field(
         name="joints/instance",

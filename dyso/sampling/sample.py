@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from dyso.sampling import articulation, gaits
+from dyso.sampling import animation, articulation, gaits
 from dyso.sampling.cameras import Trajectory, sample_cameras
 from dyso.sampling.deformation import reach, sample_deformation
 from dyso.sampling.dynamics import Motion, sample_initial_velocity, sample_motion
@@ -17,6 +17,7 @@ from dyso.sampling.materials import sample_material
 from dyso.sampling.poses import DECIMALS, pose, vector
 from dyso.sampling.rng import Streams
 from dyso.sampling.scene import (
+    Animation,
     Articulation,
     Background,
     Camera,
@@ -31,9 +32,11 @@ from dyso.spec import Asset, ResolvedSpec, Spec
 
 _STREAMS = {
     "cameras": ["cameras"],
-    "dynamics": ["placement", "dynamics", "deform", "gait", "articulate"],
+    "dynamics": ["placement", "dynamics", "deform", "gait", "articulate", "animate"],
 }
 """The streams of each factor that twins may share."""
+_Changes = tuple[Deformation | None, Gait | None, Articulation | None, Animation | None]
+"""How an object changes its shape."""
 
 
 class UnseenScene(Exception):
@@ -126,6 +129,16 @@ def _sample(
                 rng, spec.dynamics.articulate, spec.dynamics.steps, joints
             )
             jointed[i], half[i] = moved, articulation.reach(half[i], moved)
+    played: list[Animation | None] = [None] * len(assets)
+    animate = spec.dynamics.animate
+    if animate.any:
+        rng = streams.named("animate")
+        for i, asset in enumerate(assets):
+            clips = asset.playable(animate.clips)
+            plays = animation.sample_animation(rng, animate, spec.dynamics.steps, clips)
+            if plays is not None:
+                played[i] = plays
+                half[i] = animation.reach(asset, plays.clip, spec.objects.size)
     moves = [
         resolved.objects.gait(asset.category) if spec.dynamics.gait.any else None
         for asset in assets
@@ -133,7 +146,12 @@ def _sample(
     for i, kind in enumerate(moves):
         half[i] = gaits.reach(half[i]) if kind else half[i]
     dynamics = streams.named("dynamics")
-    upright = np.array([resolved.objects.stands(asset) for asset in assets])
+    upright = np.array(
+        [
+            resolved.objects.stands(asset) or plays is not None
+            for asset, plays in zip(assets, played, strict=True)
+        ]
+    )
     motion = sample_motion(
         streams.named("placement"), dynamics, spec.dynamics, half, upright
     )
@@ -156,7 +174,7 @@ def _sample(
             resolved,
             assets,
             motion,
-            [*zip(deformations, walks, jointed, strict=True)],
+            [*zip(deformations, walks, jointed, played, strict=True)],
         ),
         contact=spec.dynamics.contact,
         settle_time=spec.dynamics.settle_time,
@@ -192,7 +210,7 @@ def _objects(
     resolved: ResolvedSpec,
     assets: list[Asset],
     motion: Motion,
-    changes: list[tuple[Deformation | None, Gait | None, Articulation | None]],
+    changes: list[_Changes],
 ) -> tuple[SceneObject, ...]:
     return tuple(
         SceneObject(
@@ -205,8 +223,9 @@ def _objects(
             deformation=deformation,
             gait=walk,
             articulation=moved,
+            animation=plays,
         )
-        for asset, positions, quaternions, (deformation, walk, moved) in zip(
+        for asset, positions, quaternions, (deformation, walk, moved, plays) in zip(
             assets, motion.positions, motion.quaternions, changes, strict=True
         )
     )

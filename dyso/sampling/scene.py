@@ -164,6 +164,19 @@ class Articulation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Animation:
+    """The animation of its file that an object plays.
+
+    Attributes:
+      clip: its name.
+      times: seconds of the clip, one per dynamics step.
+    """
+
+    clip: str
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneObject:
     """One object.
 
@@ -181,6 +194,7 @@ class SceneObject:
       deformation: None for objects that do not deform.
       gait: None for objects without a skeleton.
       articulation: None if no joint moves in the dataset.
+      animation: None for objects that play no clip.
     """
 
     asset_id: str
@@ -192,11 +206,13 @@ class SceneObject:
     deformation: Deformation | None = None
     gait: Gait | None = None
     articulation: Articulation | None = None
+    animation: Animation | None = None
 
     @property
     def changes_shape(self) -> bool:
         """Whether its mesh differs from step to step."""
-        return self.deformation is not None or self.has_skeleton
+        changes = self.deformation is not None or self.animation is not None
+        return changes or self.has_skeleton
 
     @property
     def has_skeleton(self) -> bool:
@@ -205,7 +221,7 @@ class SceneObject:
         return self.gait is not None or jointed
 
     def __post_init__(self) -> None:
-        """Checks that there are a shape, joint values and a gait's step for every pose.
+        """Checks that what changes the shape has a value for every pose.
 
         Raises:
           ValueError: there are not.
@@ -216,6 +232,8 @@ class SceneObject:
             raise ValueError("a deformation must have one shape per dynamics step")
         if self.articulation and len(self.articulation.values) != len(self.poses):
             raise ValueError("an articulation must have values for every dynamics step")
+        if self.animation and len(self.animation.times) != len(self.poses):
+            raise ValueError("an animation must have one time per dynamics step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,6 +358,11 @@ class Scene:
         return any(item.articulation is not None for item in self.objects)
 
     @property
+    def animated(self) -> bool:
+        """Whether the record has clips."""
+        return any(item.animation is not None for item in self.objects)
+
+    @property
     def layout(self) -> Layout:
         """Which cameras see which dynamics steps."""
         return Layout(steps=self.steps, cameras=len(self.cameras), paired=self.paired)
@@ -357,7 +380,7 @@ class Scene:
             if not values[name]:
                 del values[name]
         for item in values["objects"]:
-            for name in ("deformation", "gait", "articulation"):
+            for name in ("deformation", "gait", "articulation", "animation"):
                 if item[name] is None:
                     del item[name]
         if values["render"]["shortcut"]:

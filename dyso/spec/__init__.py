@@ -1,10 +1,10 @@
 """Specs: the complete description of a dataset in one YAML file."""
 
 from dyso.errors import UserError
-from dyso.spec.asset import Asset, Joint
+from dyso.spec.asset import Asset, Clip, Joint
 from dyso.spec.cameras import Cameras, Handheld, Patterns, Rig
 from dyso.spec.catalog import Catalog
-from dyso.spec.dynamics import Articulate, Deform, Dynamics, Gait
+from dyso.spec.dynamics import Animate, Articulate, Deform, Dynamics, Gait
 from dyso.spec.errors import SpecError
 from dyso.spec.layout import Layout
 from dyso.spec.loader import (
@@ -31,11 +31,13 @@ __all__ = [
     "LAYERS",
     "PHYSICS_RATE",
     "REQUIRED_LAYERS",
+    "Animate",
     "Articulate",
     "Asset",
     "Backgrounds",
     "Cameras",
     "Catalog",
+    "Clip",
     "Deform",
     "Dynamics",
     "Gait",

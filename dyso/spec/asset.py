@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 Vector = tuple[float, float, float]
+Bounds = tuple[Vector, Vector]
+"""The lower and the upper corner of a box."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,24 @@ class Joint:
     axis: Vector
     origin: Vector
     limits: tuple[float, float]
-    bounds: tuple[Vector, Vector]
+    bounds: Bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """An animation of an object.
+
+    Attributes:
+      name: its name, which no other clip of the object has.
+      start: seconds, its first moment.
+      end: seconds, its last.
+      bounds: a box that holds the object through all of the clip.
+    """
+
+    name: str
+    start: float
+    end: float
+    bounds: Bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +69,24 @@ class Asset:
       textured: whether it brings its own materials; otherwise one is sampled.
       checksum: sha256 of its content, where the manifest has it; else empty.
       joints: of an object with moving parts, in the units of its own mesh.
+      clips: the animations of an object, likewise.
+      rest: the bounding box of an object with clips in its rest shape, likewise. That
+        of importers, `bounds`, may differ.
     """
 
     id: str
     category: str = ""
-    bounds: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    bounds: Bounds = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     textured: bool = True
     checksum: str = ""
     joints: tuple[Joint, ...] = ()
+    clips: tuple[Clip, ...] = ()
+    rest: Bounds = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+
+    def playable(self, patterns: Sequence[str]) -> tuple[Clip, ...]:
+        """Returns the clips whose names match one of some patterns, such as `walk*`."""
+        return tuple(
+            clip
+            for clip in self.clips
+            if any(fnmatchcase(clip.name, pattern) for pattern in patterns)
+        )

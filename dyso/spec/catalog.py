@@ -63,12 +63,19 @@ class Catalog:
         """Returns how many assets each category has."""
         return dict(Counter(asset.category for asset in self.assets))
 
-    def identifying(self) -> Iterator[dict[str, Any]]:
-        """Yields what enters a dataset's identity: the number of assets, then each."""
+    def identifying(self, *, clips: bool = False) -> Iterator[dict[str, Any]]:
+        """Yields what enters a dataset's identity: the number of assets, then each.
+
+        Args:
+          clips: whether the dataset plays clips; if not, they are left out, as from
+            catalogs that were made before there were any.
+        """
         yield {"assets": len(self.assets)}
         for asset in self.assets:
             values = asdict(asset)
             # Catalogs without joints keep the identity that they always had.
             if not asset.joints:
                 del values["joints"]
+            if not (clips and asset.clips):
+                del values["clips"], values["rest"]
             yield values

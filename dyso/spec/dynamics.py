@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 
 from dyso.spec.values import (
     LEAST,
+    MOST_FACTOR,
     STRICT,
     DegreesRange,
     FactorRange,
@@ -104,6 +105,40 @@ class Articulate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Animate:
+    """How objects play the animations of their files; see `dyso assets meshes`.
+
+    Each object plays one of its clips that are named, from step to step. An object that
+    only turns about the vertical keeps the heights of the clip, whose lowest point in
+    all steps touches the floor; one that tips over touches it at every step.
+
+    Attributes:
+      clips: names of clips, in which `*` stands for any text; `["*"]` is for all. An
+        object without such a clip is rigid; empty plays none.
+      motion: `smooth`: time goes on evenly from step to step. `jitter`: each step shows
+        a random moment of the clip.
+      start: the moment of step 0, as a share of the clip, for `smooth`.
+      span: how much of the clip passes from the first step to the last: 1 is as long as
+        the clip, for `smooth`.
+      frame_rate: steps per second of the clip, for `smooth`; 0 leaves it to `span`.
+      repeat: play a clip again after its end; otherwise the object stays as it is then.
+    """
+
+    clips: tuple[str, ...] = ()
+    motion: Literal["smooth", "jitter"] = "smooth"
+    start: ShareRange = (0.0, 1.0)
+    span: FactorRange = (1.0, 1.0)
+    frame_rate: Annotated[float, Ge(0), Le(MOST_FACTOR)] = 0.0
+    repeat: bool = True
+    __pydantic_config__ = STRICT
+
+    @property
+    def any(self) -> bool:
+        """Whether objects play clips."""
+        return bool(self.clips)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dynamics:
     """Positions of objects, and their motion between dynamics steps.
 
@@ -141,6 +176,8 @@ class Dynamics:
       articulate: how the joints of objects move: of the categories with joints, such as
         `cabinet`; needs the layer `surface`. Floor and physics are as for deform. Parts
         may pass through one another.
+      animate: how objects play the animations of their files; needs the layer
+        `surface`. Physics is as for deform.
     """
 
     steps: Annotated[int, Ge(1), Le(1000)] = 5
@@ -159,12 +196,14 @@ class Dynamics:
     deform: Deform = field(default_factory=Deform)
     gait: Gait = field(default_factory=Gait)
     articulate: Articulate = field(default_factory=Articulate)
+    animate: Animate = field(default_factory=Animate)
     __pydantic_config__ = STRICT
 
     @property
     def changes_shapes(self) -> bool:
         """Whether the meshes of objects differ from step to step."""
-        return self.deform.any or self.gait.any or self.articulate.any
+        ways = self.deform, self.gait, self.articulate, self.animate
+        return any(way.any for way in ways)
 
     @property
     def faces_ahead(self) -> bool:

@@ -244,8 +244,8 @@ class ProceduralCatalog:
         many = rows * len(wanted) + sum(kind < rest for kind in wanted)
         return ProceduralSelection(self, wanted, range(many))
 
-    def identifying(self) -> Iterator[dict[str, Any]]:
-        """Returns what of it is part of a dataset's identity."""
+    def identifying(self, *, clips: bool = False) -> Iterator[dict[str, Any]]:
+        """Returns what of it is part of a dataset's identity; it has no clips."""
         yield {
             "procedural": {
                 "generator": self.generator,

@@ -13,7 +13,7 @@ from typing import Any
 from dyso.spec.asset import Asset
 from dyso.spec.cameras import Cameras, Handheld, Rig
 from dyso.spec.catalog import Catalog
-from dyso.spec.dynamics import Articulate, Deform, Dynamics, Gait
+from dyso.spec.dynamics import Animate, Articulate, Deform, Dynamics, Gait
 from dyso.spec.errors import SpecError
 from dyso.spec.procedural import (
     ProceduralCatalog,
@@ -46,6 +46,7 @@ _LATER: dict[tuple[str, ...], Any] = {
     ("dynamics", "deform"): asdict(Deform()),
     ("dynamics", "gait"): asdict(Gait()),
     ("dynamics", "articulate"): asdict(Articulate()),
+    ("dynamics", "animate"): asdict(Animate()),
     ("cameras", "paired"): Cameras.paired,
     ("cameras", "azimuth"): Cameras.azimuth,
     ("cameras", "held_out"): Cameras.held_out,
@@ -96,12 +97,14 @@ class ResolvedSpec:
         spec["splits"] = dict(sorted(spec["splits"].items()))
         yield spec
         for catalog in (self.objects, self.backgrounds):
-            yield from catalog.identifying()
+            yield from catalog.identifying(clips=self.spec.animated)
 
     def identity(self) -> dict[str, Any]:
         """Returns what `hash` covers, as JSON values in a fixed order."""
         objects, backgrounds = (
-            [*catalog.identifying()][isinstance(catalog, Catalog) :]
+            [*catalog.identifying(clips=self.spec.animated)][
+                isinstance(catalog, Catalog) :
+            ]
             for catalog in (self.objects, self.backgrounds)
         )
         return {

@@ -264,7 +264,7 @@ class Spec:
                 f"dynamics.contact: must be free where dynamics.motion is physics, "
                 f"which decides what touches the floor; got {self.dynamics.contact}"
             )
-        for name in ("deform", "gait", "articulate"):
+        for name in ("deform", "gait", "articulate", "animate"):
             changes = getattr(self.dynamics, name).any
             if changes and "surface" not in self.render.layers:
                 raise ValueError(
@@ -275,6 +275,11 @@ class Spec:
             raise ValueError(
                 "dynamics.deform: must be left out where dynamics.articulate moves "
                 "joints, whose parts are rigid"
+            )
+        if self.dynamics.animate.any and self.dynamics.deform.any:
+            raise ValueError(
+                "dynamics.deform: must be left out where dynamics.animate plays clips, "
+                "which have the shapes"
             )
         if "dynamics" in self.twins and (
             self.objects.count != (1, 1)
@@ -321,6 +326,11 @@ class Spec:
     def articulated(self) -> bool:
         """Whether records have joints."""
         return self.dynamics.articulate.any
+
+    @property
+    def animated(self) -> bool:
+        """Whether records have clips."""
+        return self.dynamics.animate.any
 
     @property
     def layout(self) -> Layout:

@@ -11,11 +11,12 @@ from jaxtyping import Float64, Int
 from dyso import geometry
 from dyso.geometry import skinned
 from dyso.reading import surface_faces, world_vertices
+from dyso.sampling.animation import clip_box
 from dyso.sampling.articulation import in_scene, part_poses, posed
 from dyso.sampling.deformation import deformed
 from dyso.sampling.gaits import pose_at
 from dyso.sampling.scene import Scene, SceneObject
-from dyso.spec import Catalog, ProceduralCatalog
+from dyso.spec import Asset, Catalog, ProceduralCatalog
 from dyso.spec.procedural import VERSION
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _SHAPE_ERROR = 5e-4
 """Of an object's size: rounding of the rest shape, stretched, and of the vertices."""
+_CLIP_SLACK = 0.1
+"""Of the longest side of a clip's box, which is measured at some of its moments."""
 _FLOOR_ERROR = 1e-4
 """Of an object's size: rounding of the vertices and of the position."""
 
@@ -59,6 +62,10 @@ def mesh_faults(
         view = int(np.argmax(wrong.any((1, 2))))
         yield f"surface: disagrees with instance in view {view}"
     yield from _joints(scene, objects)
+    wrong_clips = list(_clips(scene, objects))
+    if wrong_clips:
+        yield from wrong_clips
+        return
     parts = np.zeros(len(owner), int)
     if "mesh/part" in record:
         most = [
@@ -90,6 +97,30 @@ def _joints(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]
             asset = objects.asset(objects.index(item.asset_id))
             if in_scene(asset, item.size) != item.articulation.joints:
                 yield f"scene: the joints of object {i} are not those of its catalog"
+
+
+def _clips(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]:
+    """Checks that objects play clips of the catalog, at times of these clips."""
+    for i, item in enumerate(scene.objects):
+        if item.animation is None:
+            continue
+        asset, name = _asset(item, objects), item.animation.clip
+        clips = [clip for clip in asset.clips if clip.name == name] if asset else []
+        if not clips:
+            yield f"scene: object {i} plays a clip that its catalog does not have"
+            continue
+        low, high = clips[0].start, clips[0].end
+        if not all(low <= each <= high for each in item.animation.times):
+            yield f"scene: object {i} is at a time beyond its clip"
+
+
+def _asset(item: SceneObject, objects: Catalog | ProceduralCatalog) -> Asset | None:
+    """Returns an object of a manifest; None if there is no such object."""
+    try:
+        place = objects.index(item.asset_id)
+    except KeyError:
+        return None
+    return objects.assets[place] if isinstance(objects, Catalog) else None
 
 
 def _part_poses(record: dict[str, Any], scene: Scene) -> Iterator[str]:
@@ -134,6 +165,8 @@ def _shapes(
         if item.articulation is not None and item.articulation.joints:
             poses = part_poses(item.articulation)
             expected = np.stack([posed(rest, parts[own], each) for each in poses])
+        elif item.animation is not None:
+            expected = _in_clip(item, actual, objects)
         else:
             expected = _expected(item, rest, actual, sides, objects)
         for step in range(scene.steps):
@@ -191,6 +224,22 @@ def _expected(
     best = np.median(abs(candidates - actual[:, :, None]).max(-1), axis=0).argmin(-1)
     expected: np.ndarray = candidates[:, np.arange(len(best)), best]
     return expected
+
+
+def _in_clip(
+    item: SceneObject,
+    actual: Float64[np.ndarray, "T K 3"],
+    objects: Catalog | ProceduralCatalog,
+) -> Float64[np.ndarray, "T K 3"]:
+    """Returns the vertices at each step, none of them far beyond the clip's box.
+
+    Only the object's file has the vertices of a clip, and it may be far away.
+    """
+    asset = _asset(item, objects)
+    assert asset is not None and item.animation is not None  # `_clips` has checked it
+    low, high = clip_box(asset, item.animation.clip, item.size)
+    slack = _CLIP_SLACK * (high - low).max()
+    return np.clip(actual, low - slack, high + slack)
 
 
 def _steps(item: SceneObject) -> range:

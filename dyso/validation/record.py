@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from dyso import records
-from dyso.sampling.scene import Scene
-from dyso.spec import ResolvedSpec, UserError
+from dyso.sampling.scene import Scene, SceneObject
+from dyso.spec import Catalog, Clip, ResolvedSpec, UserError
 from dyso.validation.edges import straight_step
 from dyso.validation.geometry import Agreement, agreement
 from dyso.validation.meshes import mesh_faults
@@ -35,6 +35,8 @@ _FROM_SCENE = (
     "joints/origin",
     "joints/limits",
     "joints/values",
+    "objects/clip",
+    "objects/clip_times",
     "parts/instance",
     "parts/part",
     "camera_pattern",
@@ -196,6 +198,11 @@ def _follows_from_spec(
         ),
         ("articulation", scene.articulated, spec.articulated),
         (
+            "animation",
+            [item.animation is not None for item in scene.objects],
+            [bool(_playable(item, resolved)) for item in scene.objects],
+        ),
+        (
             "gait",
             [item.gait is not None for item in scene.objects],
             [
@@ -222,6 +229,17 @@ def _follows_from_spec(
     ):
         if not 0 <= value < end:
             yield f"scene: {name} {value} is not below the spec's {end}"
+
+
+def _playable(item: SceneObject, resolved: ResolvedSpec) -> tuple[Clip, ...]:
+    """Returns the clips of its object that the spec plays."""
+    if not resolved.spec.animated or not isinstance(resolved.objects, Catalog):
+        return ()
+    try:
+        asset = resolved.objects.assets[resolved.objects.index(item.asset_id)]
+    except KeyError:  # reported elsewhere
+        return ()
+    return asset.playable(resolved.spec.dynamics.animate.clips)
 
 
 def _follows_from_scene(

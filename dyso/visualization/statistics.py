@@ -23,6 +23,7 @@ FIELDS = (
     "background/asset_id",
     "attempt",
     "joints/name?",
+    "objects/clip?",
 )
 SHARES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Bin edges of an object's size, as a share of a view's pixels."""
@@ -44,6 +45,7 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
         for name in (
             *("split", "pattern", "category", "object", "hdri", "attempt"),
             *(["joint"] if dataset.resolved.spec.articulated else []),
+            *(["clip"] if dataset.resolved.spec.animated else []),
         )
     }
     objects = Counter[str]()
@@ -63,6 +65,8 @@ def statistics(dataset: Dataset, chosen: Iterable[tuple[str, int]]) -> dict[str,
         counters["attempt"][str(record["attempt"])] += 1
         if "joint" in counters:
             counters["joint"].update(map(str, record["joints/name"]))
+        if "clip" in counters:
+            counters["clip"].update(map(str, filter(None, record["objects/clip"])))
         objects[str(len(record["objects/asset_id"]))] += 1
         shadows[contact.has_contact_shadow(record, steps)] += 1
         shares.append(record["objects/pixels"] / (height * width))
@@ -145,6 +149,7 @@ def report(summary: Mapping[str, Any], total: int) -> Iterator[str]:
         "object": f"objects ({len(summary['object'])} different)",
         "hdri": f"HDRIs ({len(summary['hdri'])} different)",
         "joint": "joints, by what they move",
+        "clip": "objects, by the clip that they play",
         "objects_in_a_scene": "objects in a scene",
         "attempt": "attempts before a scene was accepted",
     }

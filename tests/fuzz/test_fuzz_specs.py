@@ -223,7 +223,7 @@ def extreme(draw: st.DrawFn, entry=SCHEMA, key: str = ""):
         entry = SCHEMA["definitions"][entry["$ref"].rpartition("/")[2]]
     if "enum" in entry:
         return draw(st.sampled_from(entry["enum"]))
-    if key in ("name", "version", "catalog", "categories", "assets", "layers"):
+    if key in ("name", "version", "catalog", "categories", "assets", "layers", "clips"):
         return entry.get("default", "x")
     if "anyOf" in entry:
         return draw(extreme(draw(st.sampled_from(entry["anyOf"])), key))

@@ -55,7 +55,9 @@ def variants(value: Any, path: str = "") -> dict[str, Any]:
 
 
 NO_PART = {"description", "max_failed", "objects.catalog", "backgrounds.catalog"}
-VARIANTS = variants(Spec(name="a", splits={"train": 1}))
+# With all layers, since keys that change shapes need `surface`.
+BASE = Spec(name="a", splits={"train": 1}, render=Render(layers=LAYERS))
+VARIANTS = variants(BASE)
 
 
 def test_the_variants_reach_every_field():
@@ -65,7 +67,7 @@ def test_the_variants_reach_every_field():
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_hash_covers_every_field_that_decides_the_data(name, make_resolved):
-    resolved = replace(make_resolved(), spec=Spec(name="a", splits={"train": 1}))
+    resolved = replace(make_resolved(), spec=BASE)
     other = replace(resolved, spec=VARIANTS[name])
     assert (other.hash == resolved.hash) == (name in NO_PART)
 
