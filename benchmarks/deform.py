@@ -57,7 +57,9 @@ def rigid(scene: Scene) -> Scene:
     return dataclasses.replace(
         scene,
         objects=tuple(
-            dataclasses.replace(item, deformation=None, gait=None, articulation=None)
+            dataclasses.replace(
+                item, deformation=None, gait=None, articulation=None, animation=None
+            )
             for item in scene.objects
         ),
         render=dataclasses.replace(scene.render, layers=layers),

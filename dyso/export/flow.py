@@ -3,6 +3,7 @@
     clean/cam_000/frame_0001.png
     flow/cam_000/frame_0001.flo           from frame 1 to frame 2, Middlebury's .flo
     occlusions/cam_000/frame_0001.png     255 where frame 2 does not show the point
+    motion/cam_000/frame_0001.png         255 where the point is elsewhere in frame 2
     flow_occ/cam_000/frame_0001.png       KITTI's 16-bit PNG, hidden points are valid
     flow_noc/cam_000/frame_0001.png       the same, only visible points are valid
     scene_flow/cam_000/frame_0001.npz
@@ -34,9 +35,10 @@ from dyso import geometry
 from dyso.export.cameras import by_step
 from dyso.export.images import png, rgb16_png
 from dyso.reading import MOTION_FIELDS, Split, view_of, views_of
+from dyso.reading.motion import MOVED
 from dyso.spec import Spec, UserError
 
-ABOUT = "optical flow (.flo, KITTI PNG) with occlusion, scene flow (npz), both ways"
+ABOUT = "optical flow (.flo, KITTI), occlusion and motion masks, scene flow, both ways"
 
 TAG = 202021.25
 """The number that begins a .flo file."""
@@ -84,9 +86,12 @@ def _write(
     flow = geometry.flow(view, other)
     front = flow.in_frame | (flow.optical != 0).any(-1)
     unknown = np.where(front[..., None], flow.optical, UNKNOWN)
+    moves = np.linalg.norm(flow.scene, axis=-1, keepdims=True) > MOVED
     occluded = (~flow.visible[..., None]).astype(np.uint8) * 255
     _path(folder, f"flow{way}", name, ".flo").write_bytes(flo(unknown))
     _path(folder, f"occlusions{way}", name, ".png").write_bytes(png(occluded))
+    image = png(moves.astype(np.uint8) * 255)
+    _path(folder, f"motion{way}", name, ".png").write_bytes(image)
     for kind, valid in (("occ", front), ("noc", flow.visible)):
         image = kitti_png(flow.optical, valid)
         _path(folder, f"flow_{kind}{way}", name, ".png").write_bytes(image)

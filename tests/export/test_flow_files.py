@@ -8,7 +8,7 @@ from PIL import Image
 from dyso import geometry
 from dyso.export import flow as flow_format
 from dyso.reading import flow as flow_between
-from dyso.reading import view_of, views_of
+from dyso.reading import motion_masks, view_of, views_of
 from dyso.spec import Cameras, Dynamics, UserError
 from helpers.exported_scenes import files, known_points, written
 
@@ -108,6 +108,17 @@ def test_masks_tell_what_the_other_frame_shows(split, folder, way):
         assert scene["valid"].all()
         shares.append(truth.visible.mean())
     assert 0.3 < min(shares) < max(shares) <= 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_motion_masks_tell_what_is_elsewhere_in_the_other_frame(split, folder, way):
+    record = split[0]
+    for camera, step, other in frames(way):
+        truth = motion_masks(record, others=[other])[step * CAMERAS + camera]
+        name = f"cam_{camera:03}/frame_{step + 1:04}.png"
+        mask = np.asarray(Image.open(folder / f"motion{way}" / name))
+        np.testing.assert_array_equal(mask, truth * np.uint8(255))
+        assert 0 < truth.mean() < 1
 
 
 def test_it_is_laid_out_as_sintel_is(split, folder):
