@@ -27,6 +27,7 @@ from dyso import geometry
 from dyso.sampling import Camera, Scene
 from dyso.worker import backdrop, materials, meshes, view_transform
 from dyso.worker.assets import Assets
+from dyso.worker.bodies import Body
 from dyso.worker.placement import true_poses
 
 BOX_PADDING = 4  # pixels
@@ -105,8 +106,8 @@ class _Stage:
         blender.view_settings.view_transform = scene.render.view_transform
         blender.render.dither_intensity = 0.0
         self._surround(catalogs[1])
-        items, self.meshes = self._place(catalogs[0])
-        self.poses = true_poses(scene, self.meshes, scratch / "physics")
+        items, self.bodies = self._place(catalogs[0])
+        self.poses = true_poses(scene, self.bodies, scratch / "physics")
         camera = kb.PerspectiveCamera()
         self.scene += camera
         self.scene.camera = camera
@@ -138,8 +139,8 @@ class _Stage:
         if background.backdrop == "dome":
             dome.add(background, image, irradiance)
 
-    def _place(self, objects: Assets) -> tuple[list, list[meshes.ObjectMesh]]:
-        items, object_meshes = [], []
+    def _place(self, objects: Assets) -> tuple[list, list[Body]]:
+        items, bodies = [], []
         for number, described in enumerate(self.described.objects, start=1):
             item = objects.create(described.asset_id, name=f"object_{number}")
             self.scene += item
@@ -148,8 +149,8 @@ class _Stage:
             if described.material is not None:
                 materials.apply(described.material, target, described.size)
             items.append(item)
-            object_meshes.append(mesh)
-        return items, object_meshes
+            bodies.append(Body(target, mesh, None))
+        return items, bodies
 
     def boxes(self) -> np.ndarray:
         """Returns each view's padded box [V, 4] around the objects: y0, y1, x0, x1."""
@@ -166,8 +167,8 @@ class _Stage:
         height, width = self.described.resolution
         points = np.concatenate(
             [
-                geometry.transform(pose, m.points)
-                for m, pose in zip(self.meshes, poses, strict=True)
+                geometry.transform(pose, body.rest.points)
+                for body, pose in zip(self.bodies, poses, strict=True)
             ]
         )
         intrinsics = geometry.intrinsics(
