@@ -107,6 +107,10 @@ def _converted(request: Request, folder: Path) -> Converted:
         from .hdri import convert_hdri
 
         return convert_hdri(asset_id, path, request["width"])
+    if request["do"] == "urdf":
+        from .convert_urdf import convert_urdf
+
+        return convert_urdf(asset_id, path, root)
     from .convert import convert_mesh
 
     return convert_mesh(asset_id, path, root, request["up"])
@@ -193,6 +197,7 @@ def _verify(request: Request) -> None:
 
 _TASKS: dict[str, Callable[[Request], Any]] = {
     "mesh": _convert,
+    "urdf": _convert,
     "hdri": _convert,
     "environment": _convert,
     "zip": _list_zip,

@@ -104,6 +104,11 @@ class Assets:
         data = open_readonly(manifest.get("data_dir") or beside)
         return cls(location, manifest["assets"], data, open_cache())
 
+    @property
+    def makes(self) -> bool:
+        """Whether objects are made from numbers."""
+        return False
+
     def create(self, asset_id: str, *, animated: bool = False, **kwargs: Any) -> Any:
         """Creates Kubric's object or texture; fetches its files at first use.
 

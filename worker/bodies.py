@@ -80,15 +80,26 @@ class Posing:
                 height=gait.height,
                 parts=np.zeros(len(expected), int),
             )
-        assert item.articulation is not None and made.bodies is not None
+        assert made.bodies is not None
+        return cls.of_parts(item, made.bodies)
+
+    @classmethod
+    def of_parts(cls, item: SceneObject, parts: np.ndarray) -> Posing:
+        """Returns it for an object with joints.
+
+        Args:
+          item: has joints.
+          parts: [n], the part of each vertex of its mesh.
+
+        Raises:
+          AssetError: it has parts that no joint moves.
+        """
+        assert item.articulation is not None
         bones = part_poses(item.articulation)
-        if made.bodies.max() >= bones.shape[1]:
+        if parts.max() >= bones.shape[1]:
             raise AssetError(item.asset_id, "has parts that no joint moves")
         return cls(
-            bones=bones,
-            weights=np.eye(bones.shape[1])[made.bodies],
-            height=0.0,
-            parts=made.bodies,
+            bones=bones, weights=np.eye(bones.shape[1])[parts], height=0.0, parts=parts
         )
 
     def moved(self, rest: np.ndarray, step: int) -> np.ndarray:

@@ -7,6 +7,7 @@ skinning, in which the node's own transform has no part), or by its node.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -297,6 +298,22 @@ class AnimatedMesh:
             numbers[part.rows] = count + np.arange(len(part.rows))
             count += len(part.rows)
             yield numbers
+
+    def parts(self) -> np.ndarray:
+        """Returns the part [count] of each vertex: node `part_2.0` is of part 2.
+
+        Raises:
+          AssetError: a node has another name.
+        """
+        nodes = self._document.get("nodes", ())
+        numbers = []
+        for part in self._parts:
+            name = str(nodes[part.node].get("name"))
+            match = re.fullmatch(r"part_(\d{1,3})\.\d+", name)
+            if match is None:
+                raise self._fault(f"its node {quote(name)} names no part")
+            numbers.append(int(match[1]))
+        return np.repeat(numbers, [len(part.rows) for part in self._parts])
 
     @property
     def of_faces(self) -> np.ndarray:

@@ -65,6 +65,11 @@ class MadeAssets(Assets):
         for name, data in self._files(number).items():
             (folder / name).write_bytes(data)
 
+    @property
+    def makes(self) -> bool:
+        """Whether objects are made from numbers."""
+        return True
+
     def made(self, asset_id: str) -> Made | None:
         """Returns an object that has a skeleton or joints; None if it has none."""
         number = self._catalog.index(asset_id)

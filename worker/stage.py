@@ -199,27 +199,30 @@ class Stage:
     ) -> tuple[list[kb.FileBasedObject], list[Body]]:
         items, bodies = [], []
         for number, described in enumerate(scene.objects, start=1):
-            clip = described.animation
+            # Of a file whose clip or joints the scene moves.
+            numbered = described.animation is not None or (
+                described.has_skeleton and not self._objects.makes
+            )
             item = self._objects.create(
-                described.asset_id,
-                animated=clip is not None,
-                name=f"object_{number}",
+                described.asset_id, animated=numbered, name=f"object_{number}"
             )
             kubric_scene += item
             blender_object = item.linked_objects[view]
             deforms = described.changes_shape
             posing: Posing | Playing | None = None
-            if clip is not None:
+            if numbered:
                 animated = self._objects.animated(described.asset_id)
                 numbers = meshes.put_in_rest(blender_object, animated)
             if described.deformation is not None and described.gait is None:
                 refine(blender_object, described.asset_id)
             mesh = meshes.normalize(blender_object, described.asset_id, described.size)
-            if described.has_skeleton:
+            if described.animation is not None:
+                posing = Playing.of(described, animated, numbers, mesh)
+            elif numbered:
+                posing = Posing.of_parts(described, animated.parts()[numbers])
+            elif described.has_skeleton:
                 made = self._objects.made(described.asset_id)
                 posing = Posing.of(described, made, mesh)
-            if clip is not None:
-                posing = Playing.of(described, animated, numbers, mesh)
             if described.material is not None:
                 materials.apply(
                     described.material,

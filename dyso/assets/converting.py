@@ -50,6 +50,7 @@ class Summary:
       categories: number of assets by category; empty for HDRIs.
       bytes: total size of the archives.
       broken: reasons by id.
+      jointed: number of assets with joints.
       animated: number of assets with clips.
       still: why clips of others cannot be played, by id; they are rigid.
       ignored: see `Listing`.
@@ -64,6 +65,7 @@ class Summary:
     categories: Counter[str]
     bytes: int
     broken: dict[str, str]
+    jointed: int
     animated: int
     still: dict[str, str]
     ignored: Counter[str]
@@ -203,6 +205,7 @@ class _Job:
             categories=Counter(m["category"] for m in metadata if "category" in m),
             bytes=sum(report["bytes"] for report in reports.values()),
             broken=broken,
+            jointed=sum("joints" in m for m in metadata),
             animated=sum("animation" in m for m in metadata),
             still={
                 asset_id: entry["metadata"]["animation_fault"]

@@ -120,6 +120,32 @@ def list_meshes(
     return _listing(source, items, MESH_SUFFIXES, skipped)
 
 
+def list_urdfs(source: Path, *, license: str, author: str) -> Listing:
+    """Finds the .urdf files below a folder.
+
+    Args:
+      source: the folder, which must contain all files that they refer to. A file's
+        category is its topmost folder, or its own name.
+      license: the licence of files without a sidecar.
+      author: the author of files without a sidecar.
+
+    Raises:
+      UserError: there are none, or two have the same id.
+    """
+    items = []
+    for path in _files(source, (".urdf",))[0]:
+        asset_id = path.relative_to(source).with_suffix("").as_posix()
+        item = _item(path, asset_id, source, license, author)
+        item.entry["asset_type"] = "FileBasedObject"
+        item.entry["metadata"]["category"] = asset_id.partition("/")[0]
+        items.append(
+            replace(item, request={"do": "urdf"}).at(
+                {"source": str(path), "root": str(source)}, _stamp(path)
+            )
+        )
+    return _listing(source, items, (".urdf",))
+
+
 def list_hdris(source: Path, *, width: int, license: str, author: str) -> Listing:
     """Finds the .hdr and .exr files below a folder.
 

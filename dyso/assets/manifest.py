@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dyso.spec import Asset, Catalog, Clip, UserError
+from dyso.spec import Asset, Catalog, Clip, Joint, UserError
 from dyso.spec.asset import Bounds
 from dyso.storage import open_readonly
 
@@ -24,6 +24,8 @@ MAX_SIDE = 1e30
 """Maximum side of an object's bounds, in its units; the minimum is the inverse."""
 MAX_NAME = 256
 """Maximum characters of an id, a category and a name."""
+MAX_JOINTS = 254
+"""Maximum joints of an object; the numbers of parts are bytes."""
 MAX_CLIPS = 1 << 10
 """Maximum animations of an object."""
 MAX_SECONDS = 1e6
@@ -143,13 +145,65 @@ def _asset(location: str, asset_id: str, entry: Mapping[str, Any]) -> Asset:
         bounds=bounds,
         textured=bool(metadata.get("textured", True)),
         checksum=checksum,
-        **_clips(where, metadata, kwargs),
+        joints=_joints(where, metadata, y_up=_is_y_up(kwargs)),
+        **_clips(where, metadata, y_up=_is_y_up(kwargs)),
     )
 
 
-def _clips(
-    where: str, metadata: Mapping[str, Any], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
+def _joints(
+    where: str, metadata: Mapping[str, Any], *, y_up: bool
+) -> tuple[Joint, ...]:
+    """Returns the joints of an object that has any."""
+    listed = metadata.get("joints") or []
+    if not isinstance(listed, list) or len(listed) > MAX_JOINTS:
+        raise UserError(f"{where}: joints must be a list of at most {MAX_JOINTS}")
+    joints = []
+    for part, joint in enumerate(listed):
+        if not isinstance(joint, dict):
+            raise UserError(f"{where}: a joint must be a table")
+        kind, parent = joint.get("type"), joint.get("parent")
+        if kind not in ("revolute", "prismatic"):
+            raise UserError(f"{where}: a joint must be revolute or prismatic")
+        if type(parent) is not int or not 0 <= parent <= part:
+            raise UserError(f"{where}: a joint's parent must be an earlier part")
+        axis, origin = (
+            _vector(where, f"a joint's {name}", joint.get(name), 3)
+            for name in ("axis", "origin")
+        )
+        if not abs(math.hypot(*axis) - 1) < 1e-6:
+            raise UserError(f"{where}: a joint's axis must have length 1")
+        low, high = _vector(where, "a joint's limits", joint.get("limits"), 2)
+        if not low < high:
+            raise UserError(f"{where}: a joint's limits must be in order")
+        bounds = _bounds(where, joint.get("bounds"))
+        turned = [(x, -z, y) if y_up else (x, y, z) for x, y, z in (axis, origin)]
+        joints.append(
+            Joint(
+                name=_text(where, "a joint's name", joint.get("name")),
+                type=kind,
+                parent=parent,
+                axis=turned[0],
+                origin=turned[1],
+                limits=(low, high),
+                bounds=_turned(bounds) if y_up else bounds,
+            )
+        )
+    return tuple(joints)
+
+
+def _vector(where: str, what: str, value: Any, count: int) -> tuple[float, ...]:
+    """Returns some numbers of a manifest."""
+    if (
+        not isinstance(value, list)
+        or len(value) != count
+        or not all(isinstance(each, int | float) for each in value)
+        or not all(abs(each) <= MAX_SIDE for each in value)
+    ):
+        raise UserError(f"{where}: {what} must be {count} numbers")
+    return tuple(map(float, value))
+
+
+def _clips(where: str, metadata: Mapping[str, Any], *, y_up: bool) -> dict[str, Any]:
     """Returns the clips and the rest shape's bounds of an object that has any."""
     animation = _table(where, metadata, "animation")
     if not animation:
@@ -159,7 +213,7 @@ def _clips(
         raise UserError(f"{where}: an animation has 1 to {MAX_CLIPS} clips")
     if not 1 / MAX_SIDE <= _longest(rest) <= MAX_SIDE:
         raise UserError(f"{where}: an animation's rest shape has no size")
-    y_up, clips = _is_y_up(kwargs), []
+    clips = []
     for clip in listed:
         if not isinstance(clip, dict):
             raise UserError(f"{where}: a clip must be a table")

@@ -24,6 +24,7 @@ _ABOUT = """usage: dyso assets ACTION ...
 
   shapenet      make a catalog of ShapeNetCore's folders or zip files
   meshes        make a catalog of a folder of glTF and OBJ files
+  urdf          make a catalog of a folder of URDF robots, with joints
   hdris         make a catalog of a folder of HDRIs
   environments  make a catalog of procedural environments
   list          list the catalogs of a spec, or a manifest
@@ -124,6 +125,41 @@ def meshes(
     )
 
 
+def urdf(
+    *,
+    source: Path,
+    out: Path,
+    license: str = "",
+    author: str = "",
+    workers: int | None = None,
+    timeout: float = 120.0,
+) -> int:
+    """Make a catalog of the .urdf files of a folder, whose joints a spec can move.
+
+    A robot's category is its topmost folder below the source, or its own name. Licence,
+    author and source are found as those of meshes. After a stop, run the same command
+    to resume.
+
+    Args:
+      source: the folder, which contains all files that the robots refer to.
+      out: the folder for the archives and the manifest, on a disk.
+      license: the licence of robots without FILE.json.
+      author: the author of robots without FILE.json.
+      workers: processes; default: one per core.
+      timeout: the most seconds for one robot.
+    """
+    from dyso.assets.items import list_urdfs
+
+    return _convert(
+        lambda: list_urdfs(source, license=license, author=author),
+        out,
+        name=source.resolve().name,
+        options={"kind": "urdf"},
+        workers=workers,
+        timeout=timeout,
+    )
+
+
 def hdris(
     *,
     source: Path,
@@ -219,6 +255,8 @@ def _convert(listing: Callable[[], Any], out: Path, **options: Any) -> int:
     size = f"{catalog.bytes / 1e6:.1f} MB"
     print(f"{catalog.assets} assets{kinds}, {size}: {catalog.manifest}")
     print(f"{catalog.made} made now, {(time.monotonic() - start) / 60:.1f} min")
+    if catalog.jointed:
+        print(f"{catalog.jointed} have joints, which dynamics.articulate moves")
     if catalog.animated:
         print(f"{catalog.animated} have clips, which dynamics.animate plays")
     for count, what in (
@@ -368,6 +406,7 @@ def _catalogs(source: str) -> list[Catalog | ProceduralCatalog]:
 _ACTIONS: dict[str, Callable[..., int]] = {
     "shapenet": shapenet,
     "meshes": meshes,
+    "urdf": urdf,
     "hdris": hdris,
     "environments": environments,
     "list": show,

@@ -148,7 +148,7 @@ def _sample(
     dynamics = streams.named("dynamics")
     upright = np.array(
         [
-            resolved.objects.stands(asset) or plays is not None
+            resolved.objects.stands(asset) or plays is not None or bool(asset.joints)
             for asset, plays in zip(assets, played, strict=True)
         ]
     )

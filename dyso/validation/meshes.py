@@ -93,10 +93,9 @@ def _joints(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]
             low, high = joint.limits
             if not (low <= values[:, j].min() and values[:, j].max() <= high):
                 yield f"scene: joint {j} of object {i} is beyond its limits"
-        if isinstance(objects, ProceduralCatalog) and objects.generator == VERSION:
-            asset = objects.asset(objects.index(item.asset_id))
-            if in_scene(asset, item.size) != item.articulation.joints:
-                yield f"scene: the joints of object {i} are not those of its catalog"
+        asset = _asset(item, objects)
+        if asset and in_scene(asset, item.size) != item.articulation.joints:
+            yield f"scene: the joints of object {i} are not those of its catalog"
 
 
 def _clips(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]:
@@ -115,12 +114,14 @@ def _clips(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]:
 
 
 def _asset(item: SceneObject, objects: Catalog | ProceduralCatalog) -> Asset | None:
-    """Returns an object of a manifest; None if there is no such object."""
+    """Returns an object of a catalog; None if it cannot be known here."""
     try:
         place = objects.index(item.asset_id)
     except KeyError:
         return None
-    return objects.assets[place] if isinstance(objects, Catalog) else None
+    if isinstance(objects, Catalog):
+        return objects.assets[place]
+    return objects.asset(place) if objects.generator == VERSION else None
 
 
 def _part_poses(record: dict[str, Any], scene: Scene) -> Iterator[str]:

@@ -248,7 +248,10 @@ def _follows_from_scene(
     for field in records.FIELDS:
         if field.name in _FROM_SCENE and field.name in record:
             # The values of these fields do not depend on the views.
-            value = np.array(field.value(scene, None))  # type: ignore[arg-type]
+            value = np.array(
+                field.value(scene, None),  # type: ignore[arg-type]
+                str if field.dtype == "str" else None,  # or no texts would be numbers
+            )
             if not _same(record[field.name], value):
                 yield f"{field.name}: differs from its scene"
     for item in scene.objects:

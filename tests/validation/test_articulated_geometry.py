@@ -63,6 +63,13 @@ def test_a_sound_scene_agrees_with_itself(resolved, scene, views):
     assert finding.share > 0.99
 
 
+def test_a_scene_of_objects_without_joints_is_sound(make_resolved, resolved):
+    plain = dataclasses.replace(make_resolved(), spec=resolved.spec)
+    scene = sample_scene(plain, "train", 0)
+    assert scene.articulated and not any(o.articulation.joints for o in scene.objects)
+    assert faults(plain, scene, synthetic_views(scene)) == ()
+
+
 def test_vertices_must_follow_from_the_joints(resolved, scene, views):
     values = scene.objects[0].articulation.values
     other = (tuple(0.9 * value for value in values[0]), *values[1:])
