@@ -188,7 +188,8 @@ class Assets:
             folder = Path(temporary).resolve() / "asset"
             self._unpack(asset_id, entry, folder)
             copy = Path(temporary) / "copy"
-            animated = bool((entry.get("metadata") or {}).get("animation"))
+            metadata = entry.get("metadata") or {}
+            animated = bool(metadata.get("animation") or metadata.get("joints"))
             folder = _flat(asset_id, folder)
             _opened(asset_id, entry, folder, copy, animated=animated)
 

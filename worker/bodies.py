@@ -15,7 +15,8 @@ import bpy
 import numpy as np
 
 from dyso.assets.procedural.model import Made
-from dyso.geometry import quaternion_to_matrix, skinned
+from dyso.geometry import Rig, quaternion_to_matrix, skinned
+from dyso.render.views import MAX_BONE_NAME
 from dyso.sampling.articulation import part_poses
 from dyso.sampling.deformation import deformed
 from dyso.sampling.gaits import pose_at
@@ -45,12 +46,14 @@ class Posing:
       weights: [n, B], of each vertex of the mesh for each bone.
       height: metres above the floor, where the object does not touch it.
       parts: [n], the part of each vertex; all 0 if the bones are not parts.
+      rig: the skeleton of a creature, in metres.
     """
 
     bones: np.ndarray
     weights: np.ndarray
     height: float
     parts: np.ndarray
+    rig: Rig | None = None
 
     @classmethod
     def of(cls, item: SceneObject, made: Made | None, mesh: ObjectMesh) -> Posing:
@@ -79,6 +82,7 @@ class Posing:
                 weights=made.skin.weights,
                 height=gait.height,
                 parts=np.zeros(len(expected), int),
+                rig=rig,
             )
         assert made.bodies is not None
         return cls.of_parts(item, made.bodies)
@@ -222,6 +226,13 @@ class Body:
         return self._posing.identity(self.rest.vertices)
 
     @property
+    def skeleton(self) -> tuple[Rig, np.ndarray] | None:
+        """A creature's rig and the poses [T, B, 3, 4] of its bones; None without."""
+        if not isinstance(self._posing, Posing) or self._posing.rig is None:
+            return None
+        return self._posing.rig, self._posing.bones
+
+    @property
     def keeps_heights(self) -> bool:
         """Whether the object's own motion lifts it off the floor."""
         return isinstance(self._posing, Playing)
@@ -346,6 +357,35 @@ def scene_mesh(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
         "mesh_rest": np.concatenate(rest).astype(np.float32),
         "mesh_vertices": np.concatenate(vertices, axis=1).astype(np.float32),
         "mesh_part": np.concatenate(parts).astype(np.uint8),
+    }
+
+
+def scene_bones(bodies: list[Body], steps: int) -> dict[str, np.ndarray]:
+    """Returns the bones of all creatures, as `Views` has them."""
+    known = [
+        (number, *body.skeleton)
+        for number, body in enumerate(bodies, start=1)
+        if body.skeleton is not None
+    ]
+    names = [name for _, rig, _ in known for name in rig.names]
+    return {
+        "bone_instance": np.repeat(
+            np.array([number for number, *_ in known], np.uint8),
+            np.array([len(rig.names) for _, rig, _ in known], int),
+        ),
+        "bone_name": np.array(names, f"<U{MAX_BONE_NAME}"),
+        "bone_parent": np.array(
+            [parent for _, rig, _ in known for parent in rig.parents], np.int32
+        ),
+        "bone_joint": np.concatenate(
+            [np.zeros((0, 3)), *(rig.joints for _, rig, _ in known)]
+        ).astype(np.float32),
+        "bone_poses": np.concatenate(
+            [
+                np.zeros((0, steps, 3, 4)),
+                *(poses.swapaxes(0, 1) for *_, poses in known),
+            ]
+        ).astype(np.float32),
     }
 
 

@@ -25,7 +25,7 @@ from dyso.sampling.scene import Camera, Pose, Scene
 
 from . import backdrop, device, materials, meshes, passes, shadows, view_transform
 from .assets import Assets
-from .bodies import REST, Body, Playing, Posing, refine, scene_mesh
+from .bodies import REST, Body, Playing, Posing, refine, scene_bones, scene_mesh
 from .empty_view import FloorDetail, empty_view
 from .ground import floor_detail, pixel_size
 from .placement import true_poses
@@ -147,6 +147,8 @@ class Stage:
             shaped |= scene_mesh(bodies, scene.steps)
             if not scene.articulated:
                 del shaped["mesh_part"]
+        if scene.skeletal:
+            shaped |= scene_bones(bodies, scene.steps)
         return Views(
             **shaped,
             positions=positions,
@@ -200,7 +202,7 @@ class Stage:
         items, bodies = [], []
         for number, described in enumerate(scene.objects, start=1):
             # Of a file whose clip or joints the scene moves.
-            numbered = described.animation is not None or (
+            numbered = described.plays or (
                 described.has_skeleton and not self._objects.makes
             )
             item = self._objects.create(
@@ -216,7 +218,7 @@ class Stage:
             if described.deformation is not None and described.gait is None:
                 refine(blender_object, described.asset_id)
             mesh = meshes.normalize(blender_object, described.asset_id, described.size)
-            if described.animation is not None:
+            if described.plays:
                 posing = Playing.of(described, animated, numbers, mesh)
             elif numbered:
                 posing = Posing.of_parts(described, animated.parts()[numbers])

@@ -35,7 +35,7 @@ def check_record(
         if views is not None and field.name not in record:
             continue
         shape = record[field.name].shape if field.name in record else None
-        if shape and field.shape[0] in ("N", "J", "P"):
+        if shape and field.shape[0] in ("N", "J", "P", "B"):
             sizes.setdefault(field.shape[0], shape[0])
         if shape and field.encoding == "packed" and len(shape) == len(field.shape):
             for axis, size in zip(field.shape, shape, strict=True):

@@ -266,8 +266,8 @@ def _motion(record: Mapping[str, Any], scene: Mapping[str, Any], index: int) -> 
             ]
         )
         verbs.append((f"moves {words}", f"moving {words}"))
-    if item.get("animation"):
-        clip = str(item["animation"]["clip"])
+    clip = str((item.get("animation") or {}).get("clip") or "")
+    if clip:
         verbs.append((f"plays the clip {clip!r}", f"playing the clip {clip!r}"))
     if item.get("deformation"):
         shapes = item["deformation"]["shapes"]

@@ -48,7 +48,7 @@ class Scenes(torch.utils.data.Dataset):
             for field in records.fields_of(spec)
             if ("N" in field.shape and fewest != most)
             or field.encoding == "packed"
-            or field.layer == records.JOINTS
+            or field.layer in (records.JOINTS, records.BONES)
         )
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,7 +74,7 @@ class Scenes(torch.utils.data.Dataset):
         Numbers become a tensor with a leading axis of the scenes. Text becomes a list
         with an entry for each scene. Where the number of objects varies between the
         spec's scenes, the values of `objects/...` are a list of tensors; those of
-        `mesh/...`, `joints/...` and `parts/...` always are.
+        `mesh/...`, `joints/...`, `parts/...` and `bones/...` always are.
         """
         return {
             name: self._batched(name, [np.asarray(scene[name]) for scene in scenes])

@@ -8,7 +8,7 @@ from dyso.files import replacing
 from dyso.records.codec import decode, encode, scene_of
 from dyso.records.depth import DEPTH_ERROR
 from dyso.records.errors import RecordError
-from dyso.records.fields import FIELDS, JOINTS, Field, fields_of
+from dyso.records.fields import BONES, FIELDS, JOINTS, Field, fields_of
 from dyso.records.metadata import (
     feature_faults,
     read_json,
@@ -25,6 +25,7 @@ from dyso.records.shards import (
 )
 
 __all__ = [
+    "BONES",
     "DEPTH_ERROR",
     "FIELDS",
     "JOINTS",

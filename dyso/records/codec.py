@@ -12,7 +12,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso.records.depth import decode_depth, encode_depth
 from dyso.records.errors import RecordError
-from dyso.records.fields import CLIPS, FIELDS, JOINTS, Field, fields_of
+from dyso.records.fields import BONES, CLIPS, FIELDS, JOINTS, Field, fields_of
 from dyso.records.images import decode_image, encode_image
 from dyso.records.packed import MESH_STEP, pack, unpack
 from dyso.render.views import Views
@@ -122,6 +122,7 @@ def decode(
             ("N", "objects/category_id"),
             ("J", "joints/instance"),
             ("P", "parts/instance"),
+            ("B", "bones/instance"),
         )
     } | {"V": count}
     if spec is not None:
@@ -221,10 +222,10 @@ def _check_present(features: Any, field: Field) -> None:
         if key not in features and field in _REQUIRED:
             raise RecordError(f"not a record of this project: lacks {key!r}")
         if key not in features:
+            dynamic = field.layer in (JOINTS, BONES, CLIPS)
             raise UserError(
                 f"no field {field.name!r} in these records: the spec's "
-                f"{'dynamics' if field.layer in (JOINTS, CLIPS) else 'render.layers'} "
-                "leave it out"
+                f"{'dynamics' if dynamic else 'render.layers'} leave it out"
             )
 
 

@@ -6,7 +6,7 @@ python -m dyso.records.document > docs/format.md
 from __future__ import annotations
 
 from dyso.records.depth import DEPTH_ERROR, FAR, INFINITE, NEAR
-from dyso.records.fields import CLIPS, FIELDS, JOINTS, Field
+from dyso.records.fields import BONES, CLIPS, FIELDS, JOINTS, Field
 from dyso.spec import REQUIRED_LAYERS
 
 _PAGE = """\
@@ -48,8 +48,9 @@ dynamics step * (1 + H), plus 1 to H for the held-out cameras. If `dynamics.moti
 
 *If in the spec*: present if the spec's `render.layers` name it. *If joints move*:
 present if the spec has `dynamics.articulate`; all objects together then have J joints
-and P = N + J parts. *If clips play*: present if it has `dynamics.animate`. A slash in a
-name is a nested dictionary in tfds.
+and P = N + J parts. *If bones are kept*: present if it has `dynamics.gait.bones`; all
+creatures together then have B bones. *If clips play*: present if it has
+`dynamics.animate`. A slash in a name is a nested dictionary in tfds.
 
 ## Encodings
 
@@ -101,6 +102,8 @@ def _stored(field: Field) -> str:
     encoding = {"image": image, "values": "numbers"}.get(field.encoding, field.encoding)
     if field.layer == JOINTS:
         return f"{encoding}, if joints move"
+    if field.layer == BONES:
+        return f"{encoding}, if bones are kept"
     if field.layer == CLIPS:
         return f"{encoding}, if clips play"
     optional = field.layer is not None and field.layer not in REQUIRED_LAYERS

@@ -195,7 +195,7 @@ def _feature(field: Field, spec: Spec) -> tfds.features.FeatureConnector:
         "W": spec.resolution[1],
         "N": most if fewest == most else None,
         "T": spec.dynamics.steps,
-        **dict.fromkeys("FKJP"),
+        **dict.fromkeys("FKJPB"),
     }
     shape: tuple[Any, ...] = tuple(sizes.get(axis, axis) for axis in field.shape)
     inner: tfds.features.FeatureConnector

@@ -29,14 +29,14 @@ class Field:
       dtype: dtype of the decoded values; `str` for text.
       shape: shape of the decoded values. Letters stand for V views, H x W pixels, N
         objects, T dynamics steps, F faces and K vertices of the objects' meshes, J
-        joints and P parts of all objects.
+        joints, P parts and B bones of all objects.
       encoding: `image`, a lossless image per view, see `dyso.records.images`; `depth`,
         see `dyso.records.depth`; `packed`, compressed numbers, see
         `dyso.records.packed`; `values`, a list of numbers; `text`, UTF-8.
       meaning: the values' meaning, with their frame and unit.
       value: computes the values from a scene and its rendered views.
-      layer: the render layer of the field, `JOINTS` or `CLIPS`; None if every record
-        has the field.
+      layer: the render layer of the field, `JOINTS`, `BONES` or `CLIPS`; None if every
+        record has the field.
     """
 
     name: str
@@ -50,6 +50,8 @@ class Field:
 
 JOINTS = "joints"
 """In place of a layer: the field is in records of scenes whose joints move."""
+BONES = "bones"
+"""Likewise, of scenes whose creatures' bones are kept."""
 CLIPS = "clips"
 """Likewise, of scenes whose objects play clips."""
 
@@ -59,6 +61,8 @@ def fields_of(source: Spec | Scene) -> tuple[Field, ...]:
     present: set[str | None] = {None, *source.render.layers}
     if source.articulated:
         present.add(JOINTS)
+    if source.skeletal:
+        present.add(BONES)
     if source.animated:
         present.add(CLIPS)
     return tuple(field for field in FIELDS if field.layer in present)
@@ -139,6 +143,22 @@ def _part_poses(scene: Scene, views: Views) -> tuple[np.ndarray, np.ndarray]:
     return (
         np.concatenate(positions, axis=1).swapaxes(0, 1),
         np.concatenate(quaternions, axis=1).swapaxes(0, 1),
+    )
+
+
+def _bone_poses(views: Views) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions [B, T, 3] and quaternions [B, T, 4] of bones in the world."""
+    if views.bone_instance is None or views.bone_joint is None:
+        raise ValueError("the views lack the bones of the scene's creatures")
+    owner = views.bone_instance.astype(int) - 1
+    moved = np.asarray(views.bone_poses, np.float64)
+    quaternions = views.quaternions[owner]
+    poses = geometry.pose_matrix(views.positions[owner], quaternions)
+    joints = np.asarray(views.bone_joint, np.float64)[:, None]
+    turned = geometry.quaternion_from_matrix(moved[..., :3])
+    return (
+        geometry.transform(poses, geometry.transform(moved, joints)),
+        geometry.quaternion_multiply(quaternions, turned),
     )
 
 
@@ -301,13 +321,67 @@ FIELDS: tuple[Field, ...] = (
         layer=JOINTS,
     ),
     Field(
+        name="bones/instance",
+        dtype="int64",
+        shape=("B",),
+        encoding="values",
+        meaning="1 + the index in `objects` of the creature that has the bone.",
+        value=lambda scene, views: views.bone_instance,
+        layer=BONES,
+    ),
+    Field(
+        name="bones/name",
+        dtype="str",
+        shape=("B",),
+        encoding="text",
+        meaning="What the bone is, such as `neck`.",
+        value=lambda scene, views: [*map(str, views.bone_name)],  # type: ignore[arg-type]
+        layer=BONES,
+    ),
+    Field(
+        name="bones/parent",
+        dtype="int64",
+        shape=("B",),
+        encoding="values",
+        meaning=(
+            "The bone of the same creature that it is fixed to, counted from 0 in each "
+            "creature; -1 for none."
+        ),
+        value=lambda scene, views: views.bone_parent,
+        layer=BONES,
+    ),
+    Field(
+        name="bones/positions",
+        dtype="float32",
+        shape=("B", "T", 3),
+        encoding="values",
+        meaning=(
+            "Metres in the world, at each dynamics step, of the joint about which it "
+            "turns."
+        ),
+        value=lambda scene, views: _bone_poses(views)[0],
+        layer=BONES,
+    ),
+    Field(
+        name="bones/quaternions",
+        dtype="float32",
+        shape=("B", "T", 4),
+        encoding="values",
+        meaning=(
+            "(w, x, y, z), at each dynamics step: from the axes of the rest shape, "
+            "which are those of the object for all bones, to the world."
+        ),
+        value=lambda scene, views: _bone_poses(views)[1],
+        layer=BONES,
+    ),
+    Field(
         name="objects/clip",
         dtype="str",
         shape=("N",),
         encoding="text",
         meaning="The animation of its file that each object plays; empty for none.",
         value=lambda scene, views: [
-            item.animation.clip if item.animation else "" for item in scene.objects
+            item.animation.clip for item in scene.objects if item.animation is not None
         ],
         layer=CLIPS,
     ),
@@ -318,8 +392,7 @@ FIELDS: tuple[Field, ...] = (
         encoding="values",
         meaning="Seconds of that animation, at each dynamics step; 0 for none.",
         value=lambda scene, views: [
-            item.animation.times if item.animation else [0.0] * scene.steps
-            for item in scene.objects
+            item.animation.times for item in scene.objects if item.animation is not None
         ],
         layer=CLIPS,
     ),

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int32
 
 from dyso import geometry
-from dyso.render.views import Views
+from dyso.render.views import MAX_BONE_NAME, Views
 from dyso.sampling.articulation import part_poses, posed
 from dyso.sampling.deformation import deformed
 from dyso.sampling.scene import Scene, SceneObject
@@ -98,6 +98,8 @@ def synthetic_views(scene: Scene) -> Views:
         kept["mesh_part"] = np.concatenate(
             [mesh.parts[mesh.faces[:, 0]] for mesh in meshes]
         ).astype(np.uint8)
+    if scene.skeletal:
+        kept |= _bones(scene)
     return Views(
         color=_color(points, normal, scene.render_seed),
         depth=depth.astype(np.float32),
@@ -121,6 +123,20 @@ def synthetic_views(scene: Scene) -> Views:
         timings={},
         versions={"renderer": "synthetic"},
     )
+
+
+def _bones(scene: Scene) -> dict[str, np.ndarray]:
+    """Returns one bone for each creature, which does not move."""
+    owners = [number for number, item in enumerate(scene.objects, start=1) if item.gait]
+    return {
+        "bone_instance": np.array(owners, np.uint8),
+        "bone_name": np.array(["body"] * len(owners), f"<U{MAX_BONE_NAME}"),
+        "bone_parent": np.full(len(owners), -1, np.int32),
+        "bone_joint": np.zeros((len(owners), 3), np.float32),
+        "bone_poses": np.tile(
+            np.eye(3, 4, dtype=np.float32), (len(owners), scene.steps, 1, 1)
+        ),
+    }
 
 
 def _rays(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dyso.render.views import OPTIONAL
+from dyso.render.views import MAX_BONE_NAME, OPTIONAL
 from dyso.sampling.scene import Scene
 
 SCENE_REASONS = ("asset", "unseen")
@@ -121,7 +121,7 @@ def read_arrays(path: Path, scene: Scene) -> dict[str, Any]:
         arrays: dict[str, Any] = dict(loaded)
     poses = (len(scene.objects), scene.steps)
     pixels = (*scene.layout.shape, *scene.resolution)
-    expected: dict[str, tuple[tuple[int, ...], type]] = {
+    expected: dict[str, tuple[tuple[int, ...], Any]] = {
         "color": ((*pixels, 3), np.uint8),
         "depth": (pixels, np.float32),
         "instance": (pixels, np.uint8),
@@ -143,6 +143,15 @@ def read_arrays(path: Path, scene: Scene) -> dict[str, Any]:
         }
         if scene.articulated:
             expected["mesh_part"] = ((faces,), np.uint8)
+    if scene.skeletal:
+        bones = len(arrays["bone_name"])
+        expected |= {
+            "bone_instance": ((bones,), np.uint8),
+            "bone_name": ((bones,), np.dtype(f"<U{MAX_BONE_NAME}")),
+            "bone_parent": ((bones,), np.int32),
+            "bone_joint": ((bones, 3), np.float32),
+            "bone_poses": ((bones, scene.steps, 3, 4), np.float32),
+        }
     actual = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if actual != expected:
         raise ValueError(f"arrays {actual}")

@@ -10,6 +10,9 @@ from jaxtyping import Float, Float32, Int32, UInt8
 
 from dyso.spec import REQUIRED_LAYERS, Spec
 
+MAX_BONE_NAME = 32
+"""Maximum characters of a bone's name."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Views:
@@ -41,6 +44,12 @@ class Views:
       mesh_vertices: metres in the object frame, at each step.
       mesh_part: the part of its object that each face belongs to, 0 for the base; if
         the scene has joints.
+      bone_instance: one plus the object of each bone; this and the next four if the
+        scene has bones.
+      bone_name: what each is.
+      bone_parent: the bone of the same object that each is fixed to; -1 for a root.
+      bone_joint: metres in the object frame, the point at rest about which it turns.
+      bone_poses: from the rest shape to each step, both in the object frame.
       timings: seconds by stage. `cpu` is the CPU time of all stages, and `start` is the
         CPU time of starting the process, which is needed once for many scenes.
       versions: the versions of the packages that rendered, such as bpy, and the device.
@@ -61,6 +70,11 @@ class Views:
     mesh_rest: Float32[np.ndarray, "K 3"] | None = None
     mesh_vertices: Float32[np.ndarray, "T K 3"] | None = None
     mesh_part: UInt8[np.ndarray, " F"] | None = None
+    bone_instance: UInt8[np.ndarray, " B"] | None = None
+    bone_name: np.ndarray | None = None
+    bone_parent: Int32[np.ndarray, " B"] | None = None
+    bone_joint: Float32[np.ndarray, "B 3"] | None = None
+    bone_poses: Float32[np.ndarray, "B T 3 4"] | None = None
     timings: dict[str, float]
     versions: dict[str, str]
 
@@ -72,9 +86,10 @@ class Views:
 OPTIONAL = (
     *("normal", "object_coordinates", "surface"),
     *("mesh_faces", "mesh_instance", "mesh_rest", "mesh_vertices", "mesh_part"),
+    *("bone_instance", "bone_name", "bone_parent", "bone_joint", "bone_poses"),
 )
 """The arrays that are None unless `render.layers` name their layer; of `mesh_part`, it
-is `surface` if joints move."""
+is `surface` if joints move, and those of bones are there if the scene has them."""
 
 
 def image_bytes(spec: Spec) -> int:

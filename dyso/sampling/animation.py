@@ -16,19 +16,19 @@ DECIMALS = 6
 
 def sample_animation(
     rng: np.random.Generator, animate: Animate, steps: int, clips: Sequence[Clip]
-) -> Animation | None:
+) -> Animation:
     """Draws the clip that an object plays, and its moment in every step.
 
     Args:
       rng: draws, equally many for every object.
       animate: the spec's.
       steps: T dynamics steps.
-      clips: those that it may play; None is returned if there is none.
+      clips: those that it may play; without any, it plays none.
     """
     choice, start = rng.uniform(), rng.uniform(*animate.start)
     span, moments = rng.uniform(*animate.span), rng.uniform(size=steps)
     if not clips:
-        return None
+        return Animation(clip="", times=(0.0,) * steps)
     clip = clips[min(int(choice * len(clips)), len(clips) - 1)]
     length = clip.end - clip.start
     times = moments * length

@@ -136,8 +136,8 @@ def _sample(
         for i, asset in enumerate(assets):
             clips = asset.playable(animate.clips)
             plays = animation.sample_animation(rng, animate, spec.dynamics.steps, clips)
-            if plays is not None:
-                played[i] = plays
+            played[i] = plays
+            if plays.clip:
                 half[i] = animation.reach(asset, plays.clip, spec.objects.size)
     moves = [
         resolved.objects.gait(asset.category) if spec.dynamics.gait.any else None
@@ -148,7 +148,9 @@ def _sample(
     dynamics = streams.named("dynamics")
     upright = np.array(
         [
-            resolved.objects.stands(asset) or plays is not None or bool(asset.joints)
+            resolved.objects.stands(asset)
+            or bool(asset.joints)
+            or (plays is not None and bool(plays.clip))
             for asset, plays in zip(assets, played, strict=True)
         ]
     )
@@ -182,6 +184,7 @@ def _sample(
         pattern=trajectory.pattern,
         cameras=_cameras(trajectory, spec.cameras.sensor_width / 1000),
         paired=spec.cameras.paired,
+        skeletal=spec.skeletal,
         background=_background(streams.named("background"), resolved, split),
         render=spec.render,
         render_seed=int(streams.named("render").integers(2**31)),

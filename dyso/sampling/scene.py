@@ -168,7 +168,7 @@ class Animation:
     """The animation of its file that an object plays.
 
     Attributes:
-      clip: its name.
+      clip: its name; empty if the object has none and is rigid.
       times: seconds of the clip, one per dynamics step.
     """
 
@@ -194,7 +194,7 @@ class SceneObject:
       deformation: None for objects that do not deform.
       gait: None for objects without a skeleton.
       articulation: None if no joint moves in the dataset.
-      animation: None for objects that play no clip.
+      animation: None if no clip is played in the dataset.
     """
 
     asset_id: str
@@ -211,8 +211,12 @@ class SceneObject:
     @property
     def changes_shape(self) -> bool:
         """Whether its mesh differs from step to step."""
-        changes = self.deformation is not None or self.animation is not None
-        return changes or self.has_skeleton
+        return self.deformation is not None or self.plays or self.has_skeleton
+
+    @property
+    def plays(self) -> bool:
+        """Whether it plays a clip of its file."""
+        return self.animation is not None and bool(self.animation.clip)
 
     @property
     def has_skeleton(self) -> bool:
@@ -311,6 +315,7 @@ class Scene:
       cameras: in the order of the trajectory; held-out cameras come last.
       paired: camera i sees only dynamics step i, and cameras beyond the steps see
         every step; otherwise all see every step.
+      skeletal: whether the record has the bones of creatures, also if there are none.
       background: the surroundings of the objects.
       render: samples, denoiser, view transform and layers.
       render_seed: seeds the path tracer, in [0, 2**31).
@@ -329,6 +334,7 @@ class Scene:
     pattern: str
     cameras: tuple[Camera, ...]
     paired: bool = False
+    skeletal: bool = False
     background: Background
     render: Render
     render_seed: int
@@ -376,7 +382,7 @@ class Scene:
         """Returns one line of JSON that `from_json` reads back exactly."""
         values = asdict(self)
         # Left out at their defaults: earlier scenes lack these fields.
-        for name in ("paired", "physics"):
+        for name in ("paired", "physics", "skeletal"):
             if not values[name]:
                 del values[name]
         for item in values["objects"]:

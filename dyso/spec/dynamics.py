@@ -69,12 +69,14 @@ class Gait:
         random phase.
       cycles: of the gait in all steps, where no distance decides the phase.
       height: metres above the floor at which fish swim.
+      bones: whether records have the bones of creatures, where they are at each step.
     """
 
     amplitude: ShareRange = (0.0, 0.0)
     motion: Literal["smooth", "jitter"] = "smooth"
     cycles: FactorRange = (0.5, 2.0)
     height: MetresRange = (0.2, 0.8)
+    bones: bool = False
     __pydantic_config__ = STRICT
 
     @property

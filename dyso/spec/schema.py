@@ -328,6 +328,11 @@ class Spec:
         return self.dynamics.articulate.any
 
     @property
+    def skeletal(self) -> bool:
+        """Whether records have bones."""
+        return self.dynamics.gait.any and self.dynamics.gait.bones
+
+    @property
     def animated(self) -> bool:
         """Whether records have clips."""
         return self.dynamics.animate.any

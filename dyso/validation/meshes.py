@@ -26,6 +26,8 @@ _SHAPE_ERROR = 5e-4
 """Of an object's size: rounding of the rest shape, stretched, and of the vertices."""
 _CLIP_SLACK = 0.1
 """Of the longest side of a clip's box, which is measured at some of its moments."""
+_TURN_ERROR = 1e-3
+"""Radians: rounding of two quaternions to float32."""
 _FLOOR_ERROR = 1e-4
 """Of an object's size: rounding of the vertices and of the position."""
 
@@ -62,6 +64,7 @@ def mesh_faults(
         view = int(np.argmax(wrong.any((1, 2))))
         yield f"surface: disagrees with instance in view {view}"
     yield from _joints(scene, objects)
+    yield from _bones(record, scene, objects)
     wrong_clips = list(_clips(scene, objects))
     if wrong_clips:
         yield from wrong_clips
@@ -98,10 +101,52 @@ def _joints(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]
             yield f"scene: the joints of object {i} are not those of its catalog"
 
 
+def _bones(
+    record: dict[str, Any], scene: Scene, objects: Catalog | ProceduralCatalog
+) -> Iterator[str]:
+    """Compares bones with the creatures' gaits and the poses of objects."""
+    if not scene.skeletal:
+        return
+    poses = geometry.pose_matrix(
+        record["objects/positions"].astype(np.float64),
+        record["objects/quaternions"].astype(np.float64),
+    )
+    for i, item in enumerate(scene.objects):
+        own = record["bones/instance"] == i + 1
+        made = None if item.gait is None else _made(item, objects)
+        if item.gait is None and own.any():
+            yield f"bones: object {i} has some, but no skeleton"
+        if item.gait is None or made is None or made.skin is None:
+            continue
+        rig = made.skin.rig.scaled(item.size)
+        if tuple(record["bones/name"][own].tolist()) != rig.names or (
+            tuple(record["bones/parent"][own].tolist()) != rig.parents
+        ):
+            yield f"bones: those of object {i} are not of its skeleton"
+            continue
+        for step in _steps(item):
+            moved = pose_at(rig, item.gait, step)
+            joints = geometry.transform(
+                poses[i, step], geometry.transform(moved, rig.joints)
+            )
+            gap = abs(record["bones/positions"][own, step] - joints).max()
+            turned = geometry.quaternion_from_matrix(
+                poses[i, step, :, :3] @ moved[..., :3]
+            )
+            angle = geometry.rotation_angle(
+                record["bones/quaternions"][own, step].astype(np.float64), turned
+            ).max()
+            if not (gap <= _SHAPE_ERROR * item.size and angle <= _TURN_ERROR):
+                yield (
+                    f"bones: those of object {i} at dynamics step {step} do not follow "
+                    "from its gait"
+                )
+
+
 def _clips(scene: Scene, objects: Catalog | ProceduralCatalog) -> Iterator[str]:
     """Checks that objects play clips of the catalog, at times of these clips."""
     for i, item in enumerate(scene.objects):
-        if item.animation is None:
+        if item.animation is None or not item.plays:
             continue
         asset, name = _asset(item, objects), item.animation.clip
         clips = [clip for clip in asset.clips if clip.name == name] if asset else []
@@ -166,7 +211,7 @@ def _shapes(
         if item.articulation is not None and item.articulation.joints:
             poses = part_poses(item.articulation)
             expected = np.stack([posed(rest, parts[own], each) for each in poses])
-        elif item.animation is not None:
+        elif item.plays:
             expected = _in_clip(item, actual, objects)
         else:
             expected = _expected(item, rest, actual, sides, objects)

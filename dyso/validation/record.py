@@ -139,6 +139,7 @@ def _shapes(
         "W": width,
         "F": len(record.get("mesh/faces", ())),
         "K": len(record.get("mesh/instance", ())),
+        "B": len(record.get("bones/instance", ())),
         "J": sum(joints),
         "P": sum(joints) + len(joints),
     }
@@ -200,8 +201,14 @@ def _follows_from_spec(
         (
             "animation",
             [item.animation is not None for item in scene.objects],
+            [spec.animated] * len(scene.objects),
+        ),
+        (
+            "clips",
+            [item.plays for item in scene.objects],
             [bool(_playable(item, resolved)) for item in scene.objects],
         ),
+        ("skeletal", scene.skeletal, spec.skeletal),
         (
             "gait",
             [item.gait is not None for item in scene.objects],

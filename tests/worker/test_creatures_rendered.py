@@ -31,7 +31,7 @@ def walking(starter: ResolvedSpec) -> ResolvedSpec:
             motion="smooth",
             travel=(0.3, 0.3),
             turn=(30.0, 30.0),
-            gait=Gait(amplitude=(1.0, 1.0)),
+            gait=Gait(amplitude=(1.0, 1.0), bones=True),
         ),
     )
     return resolve(spec, Path())
@@ -87,6 +87,35 @@ def test_the_mesh_is_the_skinned_creature_on_its_floor(
     assert list(mesh_faults(record, scene, walking.objects)) == []
 
 
+def test_bones_are_where_their_joints_are_in_the_world(
+    walking: ResolvedSpec, scene: Scene, record: dict
+) -> None:
+    [item] = scene.objects
+    made = procedural.make(walking.objects, walking.objects.index(item.asset_id))
+    assert record["bones/name"].tolist() == [*made.skin.rig.names]
+    assert record["bones/parent"].tolist() == [*made.skin.rig.parents]
+    assert {*record["bones/instance"].tolist()} == {1}
+    positions = record["bones/positions"]
+    # A child's joint stays where it is in its parent, unless a wave moves it.
+    moved = {wave.bone for wave in made.skin.rig.waves if wave.moves}
+    for bone, parent in enumerate(made.skin.rig.parents):
+        if parent >= 0 and bone not in moved:
+            length = np.linalg.norm(positions[bone] - positions[parent], axis=-1)
+            assert np.ptp(length) < 1e-4
+            turn = geometry.quaternion_to_matrix(record["bones/quaternions"][parent])
+            offset = (positions[bone] - positions[parent])[:, None] @ turn
+            assert abs(offset - offset[0]).max() < 1e-4
+    # Bones are in the body: each joint is near some vertex.
+    world = world_vertices(record)
+    for step in range(scene.steps):
+        gaps = np.linalg.norm(positions[:, step, None] - world[step], axis=-1)
+        assert gaps.min(1).max() < 0.25 * item.size
+    wrong = dict(record)
+    wrong["bones/positions"] = record["bones/positions"] + np.float32(0.01)
+    found = list(mesh_faults(wrong, scene, walking.objects))
+    assert len(found) == 3 and "do not follow from its gait" in found[0]
+
+
 def test_validation_tells_another_gait(
     walking: ResolvedSpec, scene: Scene, record: dict
 ) -> None:
@@ -95,7 +124,8 @@ def test_validation_tells_another_gait(
     steps[1] = dataclasses.replace(steps[1], phase=steps[1].phase + 0.1)
     gait = dataclasses.replace(item.gait, steps=tuple(steps))
     other = dataclasses.replace(scene, objects=(dataclasses.replace(item, gait=gait),))
-    [fault] = mesh_faults(record, other, walking.objects)
+    bones, fault = mesh_faults(record, other, walking.objects)
+    assert "object 0 at dynamics step 1 do not follow from its gait" in bones
     assert "object 0 at dynamics step 1 does not have the shape" in fault
 
 
