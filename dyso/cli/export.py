@@ -58,7 +58,7 @@ _SHELL = {
     "colmap": "colmap gui --import_path {capture}/sparse/0 "
     "--image_path {capture}/images --database_path new.db",
     "gltf": "blender --python-expr 'import bpy, sys; bpy.ops.import_scene.gltf("
-    "filepath=sys.argv[-1])' -- {scene}/step_000.glb",
+    "filepath=sys.argv[-1])' -- {scene}/{glb}",
     "lvsm": "cd LVSM && torchrun train.py "
     "--config configs/LVSM_scene_decoder_only.yaml "
     "training.dataset_path={folder}/full_list.txt",
@@ -157,6 +157,7 @@ def _next(job: Export) -> str:
         scene_name=scene.name,
         height=spec.resolution[0],
         steps=spec.dynamics.steps,
+        glb="scene.glb" if spec.dynamics.changes_shapes else "step_000.glb",
         downsample=f"{800 / spec.resolution[1]:g}",
     )
 

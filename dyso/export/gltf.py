@@ -1,6 +1,7 @@
 """glTF: the objects and the cameras of each dynamics step, to look at.
 
     step_000.glb
+    scene.glb         instead of these, if objects change their shapes
 
 Blender, three.js, Omniverse and other viewers open it. Each object is the mesh of its
 asset with its textures, in metres, at its pose; each view of the step has a camera,
@@ -9,7 +10,8 @@ asset with its textures, in metres, at its pose; each view of the step has a cam
 Objects without a material of their own have the mean of the two colours that were drawn
 for them, without the pattern. The background, the light and materials beyond colour
 are not included. The meshes are those of procedural and starter catalogs; others are in
-archives that only the worker opens.
+archives that only the worker opens. Objects that change their shapes have the meshes of
+the record, see `dyso.export.gltf_animation`; their catalogs may be any.
 """
 
 from __future__ import annotations
@@ -28,16 +30,15 @@ from dyso import geometry
 from dyso.assets import procedural
 from dyso.assets.manifest import read_manifest
 from dyso.assets.resolve import object_manifest
-from dyso.export.cameras import opengl_pose, require_rigid, square
+from dyso.export.cameras import opengl_pose, square
+from dyso.export.gltf_animation import FIELDS, NEAR, animated_glb
 from dyso.reading import Split
 from dyso.sampling.scene import Material
 from dyso.spec import ProceduralCatalog, ResolvedSpec, Spec, UserError
 
-ABOUT = "glTF: a .glb per dynamics step with objects and cameras, to look at"
+ABOUT = "glTF: .glb files of objects and cameras, of each step or animated, to look at"
 CATALOG = True
 
-NEAR = 0.01
-"""Metres, the cameras' near plane."""
 Y_UP = square(np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0]]))
 """From the record's world, z up, to glTF's, y up."""
 _MESH = "visual_geometry.obj"
@@ -47,10 +48,10 @@ def check(spec: Spec) -> None:
     """Checks that the format can hold the dataset.
 
     Raises:
-      UserError: the meshes are in archives that only the worker opens, or objects
-        change their shapes.
+      UserError: the meshes are in archives that only the worker opens.
     """
-    require_rigid(spec, "gltf")
+    if spec.dynamics.changes_shapes:
+        return
     if spec.objects.catalog not in ("procedural", "starter"):
         raise UserError(
             "gltf: has the meshes of procedural and starter objects only, but "
@@ -60,6 +61,10 @@ def check(spec: Spec) -> None:
 
 def write(split: Split, index: int, folder: Path, resolved: ResolvedSpec) -> None:
     """Writes one scene; see `dyso.export.formats`."""
+    if split.spec.dynamics.changes_shapes:
+        glb = animated_glb(split.read(index, fields=FIELDS), split.spec)
+        (folder / "scene.glb").write_bytes(glb)
+        return
     record = split.read(
         index,
         fields=(

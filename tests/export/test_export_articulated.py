@@ -42,7 +42,7 @@ def exported(folder, form, out):
     return out
 
 
-@pytest.mark.parametrize("form", ["bop", "coco", "gltf"])
+@pytest.mark.parametrize("form", ["bop", "coco"])
 def test_formats_of_one_shape_refuse_them(folder, form, tmp_path):
     with pytest.raises(UserError, match=r"but dynamics\.articulate changes shapes"):
         Export.of(folder, format=form, out=tmp_path / "out")
