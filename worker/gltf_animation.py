@@ -176,6 +176,7 @@ class AnimatedMesh:
       count: the number of vertices: those that the primitives of `shown` use.
     """
 
+    @np.errstate(all="ignore")  # damaged files may hold any number
     def __init__(self, gltf: Gltf):
         """Reads what moves.
 
