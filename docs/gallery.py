@@ -1,15 +1,16 @@
 """Makes the pictures of docs/gallery.md: `python docs/gallery.py [SECTION ...]`.
 
 The sections are objects, materials, environments, patterns, layers, deformation and
-creatures, which also makes docs/images/walk.webp, and articulation. The worker renders
-everything but the environments, which are shown as they are made, with the settings of
-a dataset. Seeds are fixed.
+creatures, which also makes docs/images/walk.webp, articulation and robots. The worker
+renders everything but the environments, which are shown as they are made, with the
+settings of a dataset. Seeds are fixed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pybullet_data
 from PIL import Image, ImageDraw, ImageFont
 
 from dyso import records
 from dyso.assets import environments, manifests, resolve
+from dyso.assets.converting import convert
+from dyso.assets.items import list_urdfs
 from dyso.assets.procedural.draw import Draw
 from dyso.assets.procedural.materials import FAMILIES
 from dyso.assets.procedural.model import Model
@@ -60,6 +64,12 @@ EACH = 10
 """Objects of a category."""
 ARTICULATED = {"cabinet": (6, 4.2), "cart": (3, 3.4), "desk_lamp": (5, 3.6)}
 """Categories whose joints move, with the scene that is shown, and metres to it."""
+ROBOTS = {
+    "franka_panda/panda": (1, 3.4),
+    "laikago/laikago_toes_zup": (1, 3.8),
+    "kuka_iiwa/model": (0, 3.2),
+}
+"""Robots of PyBullet's data, likewise."""
 STEPS = 5
 """Dynamics steps of an object that deforms."""
 CREATURES = {"quadruped": 4, "fish": 2, "snake": 2, "insect": 2, "centipede": 0}
@@ -173,30 +183,71 @@ def deformation() -> None:
 
 def articulation() -> None:
     """Writes objects whose joints move, with the tracks of points, and their parts."""
-    rows: list[tuple[str, np.ndarray]] = []
-    for category, (index, distance) in ARTICULATED.items():
-        resolved = resolved_spec(
-            objects=Objects(
-                catalog="procedural", categories=(category,), held_out=0, count=(1, 1)
-            ),
-            render=Render(layers=(*REQUIRED_LAYERS, "surface")),
-            cameras=Cameras(count=1, distance=(distance, distance)),
-            dynamics=Dynamics(
-                steps=4,
-                motion="smooth",
-                spawn_radius=0.1,
-                travel=(0.0, 0.2),
-                turn=(10, 20),
-                articulate=Articulate(change=(0.8, 1.0)),
-            ),
-        )
-        scene = sample_scene(resolved, "train", index)
-        scene = dataclasses.replace(scene, resolution=(176, 176))
-        record = rendered(resolved, scene)
-        views = tracks.drawn(record, range(4), side=176)
-        rows += [(f"step {step}", view) for step, view in enumerate(views)]
-        rows.append(("parts at step 3", pictures(record)["part"][-1]))
+    moved = Articulate(change=(0.8, 1.0))
+    rows = [
+        picture
+        for category, (index, distance) in ARTICULATED.items()
+        for picture in jointed("procedural", category, index, distance, moved)
+    ]
     _write("articulation.webp", labelled(rows, 5))
+
+
+def robots() -> None:
+    """Writes robots of PyBullet's URDF files, likewise."""
+    data = Path(pybullet_data.getDataPath())
+    moved = Articulate(change=(0.3, 0.5))
+    rows: list[tuple[str, np.ndarray]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ROBOTS:
+            # A package of its own, without the other robots that lie beside it.
+            source = Path(folder) / "source"
+            shutil.copytree(data / name.split("/")[0], source / name.split("/")[0])
+        for path in source.rglob("*.urdf"):
+            if path.relative_to(source).with_suffix("").as_posix() not in ROBOTS:
+                path.unlink()
+        listing = list_urdfs(source, license="zlib", author="")
+        made = convert(listing, Path(folder) / "out", name="robots", options={})
+        for name, (index, distance) in ROBOTS.items():
+            category = name.split("/")[0]
+            rows += jointed(str(made.manifest), category, index, distance, moved)
+    _write("robots.webp", labelled(rows, 5))
+
+
+def jointed(
+    catalog: str, category: str, index: int, distance: float, moved: Articulate
+) -> list[tuple[str, np.ndarray]]:
+    """Returns labelled pictures of an object with joints in four steps, and its parts.
+
+    Args:
+      catalog: of objects.
+      category: of the object.
+      index: of the scene.
+      distance: metres, of the camera.
+      moved: how the joints move.
+    """
+    resolved = resolved_spec(
+        objects=Objects(
+            catalog=catalog, categories=(category,), held_out=0, count=(1, 1)
+        ),
+        render=Render(layers=(*REQUIRED_LAYERS, "surface")),
+        cameras=Cameras(count=1, distance=(distance, distance)),
+        dynamics=Dynamics(
+            steps=4,
+            motion="smooth",
+            spawn_radius=0.1,
+            travel=(0.0, 0.2),
+            turn=(10, 20),
+            articulate=moved,
+        ),
+    )
+    scene = sample_scene(resolved, "train", index)
+    scene = dataclasses.replace(scene, resolution=(176, 176))
+    record = rendered(resolved, scene)
+    views = tracks.drawn(record, range(4), side=176)
+    return [
+        *((f"step {step}", view) for step, view in enumerate(views)),
+        ("parts at step 3", pictures(record)["part"][-1]),
+    ]
 
 
 def rendered(resolved: ResolvedSpec, scene: Scene) -> Mapping[str, Any]:
@@ -410,6 +461,7 @@ SECTIONS = {
     "layers": layers,
     "deformation": deformation,
     "articulation": articulation,
+    "robots": robots,
     "creatures": creatures,
 }
 
