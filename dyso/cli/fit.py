@@ -1,4 +1,4 @@
-"""`dyso fit`: fits a method to one scene of a dataset."""
+"""`dyso fit`: fits a method to one scene of a dataset, or to a text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import tyro
 
 from dyso.cli.arguments import refusal
 from dyso.cli.bar import Bar
+from dyso.fit.distillation.config import Config as DistillationConfig
+from dyso.fit.distillation.presets import PRESETS as DISTILLATION
 from dyso.fit.gaussians.config import Config as GaussiansConfig
 from dyso.fit.gaussians.presets import PRESETS as GAUSSIANS
 from dyso.fit.hexplane.config import Config as HexPlaneConfig
@@ -21,7 +23,12 @@ from dyso.fit.motion.presets import PRESETS as MOTION
 from dyso.fit.presets import Preset
 from dyso.terminal import say, stopped, to_stderr
 
-PRESETS: dict[str, Preset[Any]] = {**GAUSSIANS, **MOTION, **HEXPLANE}
+PRESETS: dict[str, Preset[Any]] = {
+    **GAUSSIANS,
+    **MOTION,
+    **HEXPLANE,
+    **DISTILLATION,
+}
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
@@ -36,7 +43,12 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
         return "fit METHOD", functools.partial(gaussians, config=config), [name]
     if name not in PRESETS:
         raise refusal("dyso fit", "method", name, PRESETS)
-    commands = ((GAUSSIANS, gaussians), (MOTION, small_motion), (HEXPLANE, hexplane))
+    commands = (
+        (GAUSSIANS, gaussians),
+        (MOTION, small_motion),
+        (HEXPLANE, hexplane),
+        (DISTILLATION, text_to_4d),
+    )
     command = next(each for presets, each in commands if name in presets)
     return f"fit {name}", functools.partial(command, config=PRESETS[name].config), rest
 
@@ -221,6 +233,41 @@ def hexplane(
     return 0
 
 
+def text_to_4d(
+    text: tyro.conf.Positional[str],
+    *,
+    config: Annotated[DistillationConfig, tyro.conf.arg(name="")],
+    prior: Path,
+    out: Path,
+) -> int:
+    """Make a moving 3D scene from a text; run the same command to resume.
+
+    Score distillation of a video prior into a HexPlane: first a scene that stands
+    still, from single images, then its motion, from videos. Every setting can be
+    changed, as in `--cameras.turn 0`.
+
+    {methods}
+
+    Args:
+      text: what the scene shows, in words of the captions that the prior was trained
+        on, such as `a red plastic chair moving along a curve`.
+      config: the settings.
+      prior: the folder of a run of `dyso train video-prior`.
+      out: the folder for the scene: pictures, turn.gif and meshes.
+    """
+    to_stderr(f"dyso fit: loading JAX and {prior}")
+    from dyso.fit.distillation.run import fit
+
+    try:
+        with Bar("iterations") as bar:
+            report = fit(text, prior, config, out, tell=to_stderr, show=bar.show)
+    except KeyboardInterrupt:
+        return stopped()
+    say(f"mean opacity {report['opacity']:.3f}; {report['seconds']:.0f} s")
+    say(f"the scene: {out / 'turn.gif'}, {out / 'samples'}, {out / 'meshes'}")
+    return 0
+
+
 _WIDTH = max(map(len, PRESETS))
 _METHODS = "\n    ".join(
     [
@@ -228,5 +275,5 @@ _METHODS = "\n    ".join(
         *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
     ]
 )
-for _command in (gaussians, small_motion, hexplane):
+for _command in (gaussians, small_motion, hexplane, text_to_4d):
     _command.__doc__ = str(_command.__doc__).replace("{methods}", _METHODS)

@@ -21,7 +21,9 @@ from dyso.errors import UserError
 from dyso.spec import load_resolved
 from dyso.terminal import say_error, to_stderr
 from dyso.train.config import Config
-from dyso.train.presets import PRESETS
+from dyso.train.presets import PRESETS, Preset
+from dyso.train.prior.config import Config as PriorConfig
+from dyso.train.prior.presets import PRESETS as PRIORS
 
 
 def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
@@ -33,16 +35,20 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         return "train PRESET", functools.partial(main, config=_of_any("dyst")), [name]
-    if name not in PRESETS:
-        raise refusal("dyso train", "preset", name, PRESETS)
-    command = functools.partial(main, config=_of_any(name))
-    command.__doc__ = str(main.__doc__).replace(_PRESETS, _about(name))
+    if name not in ALL:
+        raise refusal("dyso train", "preset", name, ALL)
+    command: functools.partial[int]
+    if name in PRIORS:
+        command = functools.partial(video_prior, config=PRIORS[name].config)
+    else:
+        command = functools.partial(main, config=_of_any(name))
+    about = str(command.func.__doc__)
+    command.__doc__ = about.replace(_PRESETS, _about(ALL[name]))
     return f"train {name}", command, rest
 
 
-def _about(name: str) -> str:
+def _about(preset: Preset[Any]) -> str:
     """Returns what the help of a preset says about it."""
-    preset = PRESETS[name]
     score = f"\n\n    Reported score: {preset.score}." if preset.score else ""
     return f"{preset.about}.\n\n    Needs: {preset.needs}.{score}"
 
@@ -193,14 +199,93 @@ def split_to_evaluate(splits: list[str], trained_on: str) -> str | None:
     return next((s for s in ("validation", "test") if s in splits and s != name), None)
 
 
-_WIDTH = max(map(len, PRESETS))
+def video_prior(
+    config: Annotated[PriorConfig, tyro.conf.arg(name="")],
+    *,
+    data: Path,
+    workdir: Path,
+    split: str | None = None,
+    evaluate_split: str | None = None,
+) -> int:
+    """Train on a dataset's videos and captions; run the same command to resume.
+
+    Every field of a preset can be set, as in `--training.steps 20000`. Each camera that
+    sees all dynamics steps makes a video. All videos are kept in memory.
+
+    {presets}
+
+    Args:
+      config: the preset.
+      data: the folder of a dataset with at least `--model.frames` dynamics steps.
+      workdir: where checkpoints, metrics and sample videos go.
+      split: the scenes to train on, such as `train` or `train[:1000]`; default: the
+        first split.
+      evaluate_split: the scenes to evaluate on while training; default: `validation`,
+        else `test`, if the dataset has it and it is not trained on.
+    """
+    to_stderr(f"dyso train: loading JAX and {data}")
+    from dyso.reading import Dataset
+    from dyso.train.interruption import still_compiling
+    from dyso.train.prior import run
+    from dyso.train.prior.data import Videos
+    from dyso.train.prior.vocabulary import vocabulary
+
+    dataset = Dataset(data)
+    split = split or next(iter(dataset.splits))
+    model = config.model
+    if model.resolution == (0, 0):
+        resolution = dataset[split].spec.resolution
+        model = dataclasses.replace(model, resolution=resolution)
+    evaluate_split = evaluate_split or split_to_evaluate(list(dataset.splits), split)
+
+    def read(name: str) -> Videos:
+        progress = functools.partial(each, unit=f"scenes of {name} read")
+        return Videos.read(dataset[name], dataset.resolved.objects, model, progress)
+
+    videos = read(split)
+    measured_on = None
+    if evaluate_split and config.evaluate_every:
+        measured_on = read(evaluate_split)
+    if not model.words:
+        # All texts that the run is measured with are of the vocabulary, too.
+        sources = [videos] if measured_on is None else [videos, measured_on]
+        texts = (text for each in sources for texts in each.captions for text in texts)
+        model = dataclasses.replace(model, words=vocabulary(texts))
+    config = dataclasses.replace(config, model=model)
+    to_stderr(
+        f"{len(videos)} videos of {videos.frames.shape[1]} frames, "
+        f"{len(model.words)} words in their captions"
+    )
+    step = run.train(
+        config,
+        workdir,
+        videos,
+        measured_on=measured_on,
+        data={"videos": identify(data, split, len(videos))},
+        say=lambda metrics: print(describe_prior(metrics, config), flush=True),
+        tell=to_stderr,
+    )
+    if step < config.training.steps:
+        again = f"run the same command to resume from step {step}"
+        to_stderr(f"stopped at step {step}; {again if step else 'no step done'}")
+    else:
+        print(f"sample videos: {workdir}/samples/{step:08}.png", flush=True)
+    status = 130 if step < config.training.steps else 0
+    if still_compiling():
+        os._exit(status)
+    return status
+
+
+ALL: dict[str, Preset[Any]] = {**PRESETS, **PRIORS}
+_WIDTH = max(map(len, ALL))
 _PRESETS = "\n    ".join(
     [
         "The presets, of which `dyso train PRESET --help` shows the defaults:",
-        *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
+        *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in ALL.items()),
     ]
 )
-main.__doc__ = str(main.__doc__).replace("{presets}", _PRESETS)
+for _command in (main, video_prior):
+    _command.__doc__ = str(_command.__doc__).replace("{presets}", _PRESETS)
 
 
 def describe(metrics: dict[str, float], config: Config) -> str:
@@ -220,6 +305,25 @@ def describe(metrics: dict[str, float], config: Config) -> str:
                 f"{name} loss {metrics[f'{name}/loss']:.5f} "
                 f"PSNR {metrics[f'{name}/psnr']:.2f}"
             )
+    left = timedelta(seconds=math.ceil(metrics["seconds_left"]))
+    parts += [f"{metrics['steps_per_second']:.2f} steps/s", f"{left} left"]
+    return ", ".join(parts)
+
+
+def describe_prior(metrics: dict[str, float], config: PriorConfig) -> str:
+    """Returns a line of progress of a video prior."""
+    parts = [f"step {metrics['step']:.0f}/{config.training.steps}"]
+    scores = {
+        name.removeprefix("evaluation/").replace("_", " "): value
+        for name, value in metrics.items()
+        if name.startswith("evaluation/")
+    }
+    if scores:
+        parts += [f"{name} {value:.4f}" for name, value in scores.items()]
+        return ", ".join([parts[0], "evaluation: " + parts[1], *parts[2:]])
+    for name in ("videos", "images"):
+        if f"{name}/loss" in metrics:
+            parts.append(f"{name} loss {metrics[f'{name}/loss']:.4f}")
     left = timedelta(seconds=math.ceil(metrics["seconds_left"]))
     parts += [f"{metrics['steps_per_second']:.2f} steps/s", f"{left} left"]
     return ", ".join(parts)

@@ -28,7 +28,8 @@ def iterate(
     count: int,
     journal: Journal,
     *,
-    rays: int,
+    about: str,
+    note: str = "PSNR of rays {:.2f} dB",
     tell: Callable[[str], None],
     show: Show,
 ) -> State:
@@ -39,10 +40,11 @@ def iterate(
     Args:
       start: the state before the first iteration, a tree of arrays.
       step: takes a state and the iteration's number from 0 on; returns the next state
-        and the PSNR of its rays. What it does must depend on nothing else.
+        and a score. What it does must depend on nothing else.
       count: iterations.
       journal: the fit's.
-      rays: of each iteration.
+      about: what is compiled.
+      note: the progress, with a place for the score's mean.
       tell: prints a line.
       show: shows the progress.
     """
@@ -53,7 +55,7 @@ def iterate(
         state = _read(journal, done, state)
         tell(f"resuming after iteration {done}")
     if done < count:
-        tell(f"compiling a gradient step of {rays} rays")
+        tell(f"compiling {about}")
     scores: list[Array] = []
     for number in range(done, count):
         state, score = step(state, jnp.asarray(number))
@@ -61,7 +63,7 @@ def iterate(
         finished = number + 1
         if finished % SHOWN_EVERY == 0 or finished == count:
             mean = float(np.mean(jax.device_get(scores)))
-            show(finished, count, note=f"PSNR of rays {mean:.2f} dB")
+            show(finished, count, note=note.format(mean))
         if finished % SAVED_EVERY == 0 or finished == count:
             _save(journal, finished, state)
     return state

@@ -48,6 +48,10 @@ _TURNS = 10.0
 """Degrees by which an object turns at least in a step, if it turns."""
 _STRAIGHT = 0.8
 """Least share of a path's length between its ends, if it has a direction."""
+_CURVED = 0.4
+"""The same, if it goes there along a curve."""
+_STEADY = 0.5
+"""Least cosine between most steps and the next ones, if a path is a curve."""
 _SECOND = 0.3
 """Least share of pixels of a second colour."""
 
@@ -294,7 +298,7 @@ def _moves(
     size = float(np.linalg.norm(record["objects/sizes"][index]))
     lengths = np.linalg.norm(np.diff(positions, axis=0), axis=-1)
     moves = float(np.median(lengths)) > _STILL * size
-    where = _direction(record, positions) if moves else ""
+    where = _direction(record, positions, _STRAIGHT) if moves else ""
     if item.get("gait"):
         category = str(record["objects/category"][index])
         if GAITS.get(category) == "swim":
@@ -307,6 +311,9 @@ def _moves(
         yield "falls", "falling"
     elif where:
         yield f"moves{where}", f"moving{where}"
+    elif moves and _is_curve(positions):
+        where = f"along a curve{_direction(record, positions, _CURVED)}"
+        yield f"moves {where}", f"moving {where}"
     elif moves:
         yield "jumps from place to place", "jumping from place to place"
     quaternions = record["objects/quaternions"][index].astype(float)
@@ -315,11 +322,26 @@ def _moves(
         yield "turns", "turning"
 
 
-def _direction(record: Mapping[str, Any], positions: Float[np.ndarray, "T 3"]) -> str:
-    """Returns where an object goes as the first view's camera sees it, or nothing."""
+def _is_curve(positions: Float[np.ndarray, "T 3"]) -> bool:
+    """Returns whether most steps go on about where the ones before were going."""
+    steps = np.diff(positions, axis=0)
+    lengths = np.linalg.norm(steps, axis=-1)
+    products = np.maximum(lengths[1:] * lengths[:-1], 1e-12)
+    return len(steps) > 1 and bool(
+        np.median((steps[1:] * steps[:-1]).sum(-1) / products) > _STEADY
+    )
+
+
+def _direction(
+    record: Mapping[str, Any], positions: Float[np.ndarray, "T 3"], least: float
+) -> str:
+    """Returns where an object goes as the first view's camera sees it, or nothing.
+
+    Nothing if the path's ends are nearer than the share `least` of its length.
+    """
     net = positions[-1] - positions[0]
     length = np.linalg.norm(np.diff(positions, axis=0), axis=-1).sum()
-    if np.linalg.norm(net) < _STRAIGHT * length:
+    if np.linalg.norm(net) < least * length:
         return ""
     if abs(net[2]) > 0.8 * np.linalg.norm(net):
         return " down" if net[2] < 0 else " up"

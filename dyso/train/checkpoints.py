@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -46,9 +46,13 @@ FREE = {
 for the order of sums."""
 
 
+Run = TypeVar("Run", bound=Any)
+"""Settings of a run: `Config`, or those of another kind of model, with a `KIND`."""
+
+
 def begin(
-    workdir: Path, config: Config, data: dict[str, dict[str, Any]] | None = None
-) -> Config:
+    workdir: Path, config: Run, data: dict[str, dict[str, Any]] | None = None
+) -> Run:
     """Writes the settings of a run, new or resumed, and returns them.
 
     Args:
@@ -62,7 +66,8 @@ def begin(
       UserError: the folder has a run with other settings, but for `FREE`, or data.
     """
     path = workdir / "config.json"
-    begun = _with_decay(load_config(workdir)) if path.exists() else None
+    kind = type(config)
+    begun = _with_decay(load_config(workdir, kind)) if path.exists() else None
     decay_steps = begun.training.decay_steps if begun else config.training.steps
     config = _with_decay(config, decay_steps)
     if begun:
@@ -80,11 +85,16 @@ def begin(
     _check_data(workdir / "data.json", data)
     if config != begun:
         workdir.mkdir(parents=True, exist_ok=True)
-        _write_json(path, asdict(config))
+        _write_json(path, _named(kind) | asdict(config))
     return config
 
 
-def _with_decay(config: Config, steps: int = 0) -> Config:
+def _named(kind: Any) -> dict[str, str]:
+    name = getattr(kind, "KIND", None)
+    return {"kind": name} if name else {}
+
+
+def _with_decay(config: Run, steps: int = 0) -> Run:
     training = config.training
     steps = training.decay_steps or steps or training.steps
     return replace(config, training=replace(training, decay_steps=steps))
@@ -130,8 +140,12 @@ def _write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n")
 
 
-def load_config(workdir: Path) -> Config:
+def load_config(workdir: Path, kind: type[Any] = Config) -> Any:
     """Reads the settings of a run.
+
+    Args:
+      workdir: of the run.
+      kind: the class of the settings.
 
     Raises:
       UserError: the folder has no run.
@@ -141,7 +155,7 @@ def load_config(workdir: Path) -> Config:
     require_folder(workdir)
     path = workdir / "config.json"
     try:
-        return parse_config(path.read_bytes())
+        return parse_config(path.read_bytes(), kind)
     except OSError as error:
         raise UserError(
             f"{workdir}: no run of `dyso train`: {error.strerror}"
@@ -150,7 +164,7 @@ def load_config(workdir: Path) -> Config:
         raise UserError(f"{path}: not a run's settings") from error
 
 
-def parse_config(text: str | bytes) -> Config:
+def parse_config(text: str | bytes, kind: type[Any] = Config) -> Any:
     """Returns the settings that a JSON text holds, as config.json does.
 
     Raises:
@@ -161,16 +175,18 @@ def parse_config(text: str | bytes) -> Config:
 
     try:
         settings = json.loads(text)
+        if settings.pop("kind", None) != getattr(kind, "KIND", None):
+            raise ValueError("the settings of another kind of model")
         # Runs from before it had more than two values.
         remat = settings["model"].get("remat")
         if isinstance(remat, bool):
             settings["model"]["remat"] = "full" if remat else "none"
-        return pydantic.TypeAdapter(Config).validate_python(settings)
+        return pydantic.TypeAdapter(kind).validate_python(settings)
     except (TypeError, LookupError, AttributeError) as error:
         raise ValueError("not a run's settings") from error
 
 
-def _flat(config: Config) -> dict[str, Any]:
+def _flat(config: Any) -> dict[str, Any]:
     """Returns a run's settings by their names on the command line."""
     flat: dict[str, Any] = {}
     for section, value in asdict(config).items():
@@ -263,7 +279,7 @@ class Restored(NamedTuple):
 
 def restore(
     checkpoints: ocp.CheckpointManager,
-    config: Config,
+    init: Callable[[], State],
     sharding: Any,
     step: int | None = None,
 ) -> Restored | None:
@@ -271,7 +287,7 @@ def restore(
 
     Args:
       checkpoints: of the run.
-      config: of the run.
+      init: returns the state before the first step.
       sharding: of the state.
       step: reads the checkpoint of this step and no other.
 
@@ -289,7 +305,7 @@ def restore(
         steps = [step]
     shapes = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-        jax.eval_shape(lambda: init_state(config))._asdict(),
+        jax.eval_shape(init)._asdict(),
     )
     damaged: dict[int, str] = {}
     for step in steps:
@@ -324,7 +340,11 @@ def set_aside(checkpoints: ocp.CheckpointManager, workdir: Path, step: int) -> N
 
 
 def load_params(
-    workdir: Path, config: Config, tell: Tell = to_stderr, step: int | None = None
+    workdir: Path,
+    config: Any,
+    tell: Tell = to_stderr,
+    step: int | None = None,
+    init: Callable[[Any], State] = init_state,
 ) -> tuple[int, Any]:
     """Returns the step and the parameters of the newest checkpoint that is whole.
 
@@ -333,6 +353,7 @@ def load_params(
       config: of the run.
       tell: prints a line about newer checkpoints that are damaged.
       step: reads the checkpoint of this step and no other.
+      init: returns the state before the first step, by the settings.
 
     Raises:
       UserError: no checkpoint can be read.
@@ -341,7 +362,7 @@ def load_params(
     restored = None
     if (workdir / "checkpoints").is_dir():
         with manager(workdir) as checkpoints:
-            restored = restore(checkpoints, config, sharding, step)
+            restored = restore(checkpoints, lambda: init(config), sharding, step)
     if restored is None:
         raise UserError(f"{workdir}: has no checkpoint yet")
     used = int(restored.state.step)

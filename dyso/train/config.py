@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from dyso.errors import UserError
 
@@ -137,6 +137,26 @@ class Model:
         import jax.numpy as jnp
 
         return {"bfloat16": jnp.bfloat16, "float32": jnp.float32}[self.compute]
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """The optimiser's settings, which every kind of model has; see `Training`."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def final_learning_rate(self) -> float: ...
+    @property
+    def decay_steps(self) -> int: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def abort_norm(self) -> float: ...
 
 
 Control = Literal["swap", "half", "average", "none"]

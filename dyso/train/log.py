@@ -14,7 +14,6 @@ import jax
 import numpy as np
 
 from dyso.files import replacing
-from dyso.train.config import Config
 
 Say = Callable[[dict[str, float]], None]
 """Is given the metrics of each line."""
@@ -30,7 +29,7 @@ class Log:
         self,
         workdir: Path,
         step: int,
-        config: Config,
+        config: Any,
         say: Say,
         tell: Callable[[str], None],
     ):
@@ -39,7 +38,7 @@ class Log:
         Args:
           workdir: of the run.
           step: that the run begins at or resumes from.
-          config: of the run.
+          config: of the run; of a model that has a `KIND`, losses are not PSNRs.
           say: is given the metrics of each line.
           tell: prints a line.
         """
@@ -107,11 +106,9 @@ class Log:
         for name, every in self._metrics.items():
             loss = float(np.mean([float(m["loss"]) for m in every]))
             norm = float(np.max([float(m["gradient_norm"]) for m in every]))
-            values |= {
-                f"{name}/loss": loss,
-                f"{name}/psnr": -10 * math.log10(max(loss, 1e-10)),
-                f"{name}/gradient_norm": norm,
-            }
+            values |= {f"{name}/loss": loss, f"{name}/gradient_norm": norm}
+            if not hasattr(self._config, "KIND"):
+                values[f"{name}/psnr"] = -10 * math.log10(max(loss, 1e-10))
         seconds = time.perf_counter() - self._start
         rate = (step - self._step) / seconds
         values |= {

@@ -99,5 +99,4 @@ def write_sample(path: Path, config: Config, params: Any, batch: Batch) -> None:
         images.append((255 * decoded + 0.5).astype(np.uint8))
         columns += [f"{name} {i}" for i in range(1, decoded.shape[1] + 1)]
     names = [f"scene {i + 1}" for i in range(len(images[0]))]
-    path.parent.mkdir(exist_ok=True)
     labels.table(np.concatenate(images, axis=1), columns, names).save(path)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from dyso.train.config import Config
 
+Settings = TypeVar("Settings")
+
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(Generic[Settings]):
     """Settings with their description.
 
     Attributes:
@@ -27,7 +29,7 @@ class Preset:
     about: str
     needs: str
     score: str = ""
-    config: Config
+    config: Settings
 
 
 def _with(config: Config, model: Any = None, **training: Any) -> Config:
@@ -135,7 +137,7 @@ def _tiny_static(about: str, config: Config) -> Preset:
     return Preset(about=about, needs=_TINY_STATIC_NEEDS, config=config)
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, Preset[Config]] = {
     "dyst": _dyst(
         "DyST: 3 inputs, 4 targets, latent control swap",
         "PSNR 26.0, R_cam 0.06, R_dyn 0.42",

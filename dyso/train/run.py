@@ -7,11 +7,11 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -93,28 +93,126 @@ def train(
     nbytes = sum(each.pictures.nbytes for each in in_memory)
     config = device_memory.fit(config, mesh, nbytes, tell)
     open_feed = functools.partial(
-        _Feed, config=config, mesh=mesh, workers=loader_workers, loader=loader
+        _Loaded, config=config, mesh=mesh, workers=loader_workers, loader=loader
     )
-    sources = {"scenes": open_feed(scenes, video=False)}
+    feeds = {"scenes": open_feed(scenes, video=False)}
     if videos is not None:
-        sources["videos"] = open_feed(videos, video=True)
+        feeds["videos"] = open_feed(videos, video=True)
+    task = _ViewSynthesis(config, feeds, measured_on)
+    return run_task(task, workdir, mesh, say=say, tell=tell)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What is learned, from what, and how it is measured.
+
+    Attributes:
+      config: the run.
+      feeds: what steps are made on, by name.
+    """
+
+    config: Any
+    feeds: Mapping[str, Any]
+
+    def init(self) -> State:
+        """Returns the state before the first step."""
+
+    def feed_at(self, step: int) -> str:
+        """Returns the name of the feed of a step."""
+
+    def load(self) -> None:
+        """Reads what the run is measured on; in the first process alone."""
+
+    def measure(self, params: Any) -> dict[str, float] | None:
+        """Returns scores; None if nothing is measured."""
+
+    def sample(self, path: Path, params: Any, feed: str, batch: Any) -> None:
+        """Writes a picture of what the model makes.
+
+        Args:
+          path: of the picture.
+          params: of the model.
+          feed: the name of the feed of the last step.
+          batch: its batch.
+        """
+
+
+class _ViewSynthesis:
+    """Training on views of scenes, in turns with frames of videos."""
+
+    def __init__(
+        self,
+        config: Config,
+        feeds: dict[str, _Loaded],
+        measured_on: Scenes | InMemory | None,
+    ):
+        self.config = config
+        self.feeds: Mapping[str, Any] = feeds
+        self._measured_on = measured_on
+        self._measured: periodic_evaluation.EvaluationScenes | None = None
+
+    def init(self) -> State:
+        return init_state(self.config)
+
+    def feed_at(self, step: int) -> str:
+        share = self.config.training.video_share if "videos" in self.feeds else 0.0
+        return "videos" if is_video(step, share) else "scenes"
+
+    def load(self) -> None:
+        if self._measured_on is not None:
+            self._measured = periodic_evaluation.EvaluationScenes.load(
+                self._measured_on, self.config.evaluate_scenes
+            )
+
+    def measure(self, params: Any) -> dict[str, float] | None:
+        return self._measured.measure(params) if self._measured else None
+
+    def sample(self, path: Path, params: Any, feed: str, batch: Any) -> None:
+        if self._measured:
+            shown = self._measured.batches[0][0]
+        else:
+            shown = self.feeds[feed].seen(batch)
+        periodic_evaluation.write_sample(path, self.config, params, shown)
+
+
+def run_task(
+    task: Task,
+    workdir: Path,
+    mesh: Mesh,
+    *,
+    say: Say = lambda metrics: None,
+    tell: checkpoints.Tell = lambda line: None,
+) -> int:
+    """Makes the steps of a task until the last one, or resumes a run that was stopped.
+
+    Args:
+      task: what is learned.
+      workdir: the run's folder, see `dyso.train.checkpoints.begin`.
+      mesh: of devices.
+      say: called with the metrics of each line of the log.
+      tell: prints a line about what the run does.
+
+    Returns:
+      The number of steps that the run has made.
+
+    Raises:
+      UserError: a gradient was not finite or too large.
+      ProcessLost: see `train`.
+    """
+    config, sources = task.config, task.feeds
+    first = jax.process_index() == 0
     with ExitStack() as stack:
         stack.enter_context(_processes())
         manager = stack.enter_context(checkpoints.manager(workdir, config.keep_every))
         stop = stack.enter_context(signals())
         patiently = functools.partial(interruptible, tell, stop.asked)
         try:
-            state = _resume(manager, config, workdir, sources, mesh, tell)
+            state = _resume(manager, task, workdir, mesh, tell)
             if state is None:
-                state = patiently("initialising the parameters", init_state, config)
+                state = patiently("initialising the parameters", task.init)
                 state = jax.device_put(state, _repeated(mesh))
-            measured = None
-            if first and measured_on is not None:
-                measured = patiently(
-                    "decoding the scenes to evaluate on",
-                    periodic_evaluation.EvaluationScenes.load,
-                    *(measured_on, config.evaluate_scenes),
-                )
+            if first:
+                patiently("decoding the scenes to evaluate on", task.load)
         except Stopped:
             return 0
         begun = step = int(state.step)
@@ -124,8 +222,7 @@ def train(
         places = None
         try:
             while step < config.training.steps and not stop.at(step):
-                share = config.training.video_share if videos is not None else 0.0
-                name = "videos" if is_video(step, share) else "scenes"
+                name = task.feed_at(step)
                 source = sources[name]
                 if source.compiled is None:
                     places = _places(sources)
@@ -162,18 +259,17 @@ def train(
                 if not first:
                     continue
                 start = time.perf_counter()
-                if measured and (_due(step, config.evaluate_every) or last):
+                if _due(step, config.evaluate_every) or last:
                     params = jax.device_get(state.params)
-                    scores = patiently("evaluating", measured.measure, params)
-                    log.write_evaluation(step, scores)
+                    scores = patiently("evaluating", task.measure, params)
+                    if scores is not None:
+                        log.write_evaluation(step, scores)
                 if config.sample_every and (_due(step, config.sample_every) or last):
                     path = workdir / "samples" / f"{step:08}.png"
-                    shown = measured.batches[0][0] if measured else source.seen(batch)
-                    patiently(
-                        f"making {path}",
-                        periodic_evaluation.write_sample,
-                        *(path, config, jax.device_get(state.params), shown),
-                    )
+                    path.parent.mkdir(exist_ok=True)
+                    params = jax.device_get(state.params)
+                    making = f"making {path}"
+                    patiently(making, task.sample, path, params, name, batch)
                 log.leave_out(time.perf_counter() - start)
         except Stopped:
             pass
@@ -195,15 +291,23 @@ def default_workers() -> int:
     return max(0, min(len(os.sched_getaffinity(0)) - 2, 16))
 
 
-class _Feed:
-    """What a run trains on: its batches, and the step that they are for.
+class Feed:
+    """What steps are made on.
 
     Attributes:
+      step: under `jax.jit`: (state, batch, pictures) to (state, metrics).
       batches: an iterator whose state can be saved.
       pictures: on every device, if the source is in memory.
-      step: under `jax.jit`.
-      compiled: the same, once it is.
+      compiled: the step, once it is compiled.
     """
+
+    def __init__(self, step: Any, batches: Any, pictures: Any = None):
+        self.step, self.batches, self.pictures = step, batches, pictures
+        self.compiled: Any = None
+
+
+class _Loaded(Feed):
+    """What a loader reads of a source."""
 
     def __init__(
         self,
@@ -215,23 +319,21 @@ class _Feed:
         loader: Callable[..., Iterable[Any]],
         video: bool,
     ):
-        self._decoded, self.pictures = None, None
+        self._decoded, pictures = None, None
         if isinstance(source, InMemory):
             self._decoded = source.pictures
-            self.pictures = repeat(source.pictures, mesh)
+            pictures = repeat(source.pictures, mesh)
             source, workers = source.source, 0
-        self.step = make_step(config, mesh, video=video)
-        self.compiled: Any = None
-        self.batches: Any = iter(
-            loader(
-                source,
-                batch_size=config.training.batch_size // jax.process_count(),
-                seed=config.training.seed,
-                process=jax.process_index(),
-                processes=jax.process_count(),
-                workers=workers,
-            )
+        batches = loader(
+            source,
+            batch_size=config.training.batch_size // jax.process_count(),
+            seed=config.training.seed,
+            process=jax.process_index(),
+            processes=jax.process_count(),
+            workers=workers,
         )
+        step = make_step(config, mesh, video=video)
+        super().__init__(step, iter(batches), pictures)
 
     def seen(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Returns a batch with its pictures."""
@@ -240,9 +342,8 @@ class _Feed:
 
 def _resume(
     manager: Any,
-    config: Config,
+    task: Task,
     workdir: Path,
-    sources: dict[str, _Feed],
     mesh: Mesh,
     tell: checkpoints.Tell,
 ) -> State | None:
@@ -250,7 +351,7 @@ def _resume(
 
     The sources continue after the batches that it has seen.
     """
-    restored = checkpoints.restore(manager, config, _repeated(mesh))
+    restored = checkpoints.restore(manager, task.init, _repeated(mesh))
     if restored is None:
         return None
     for newer, reason in restored.damaged.items():
@@ -259,7 +360,7 @@ def _resume(
             f"checkpoint {newer} is damaged ({reason}) and now in {workdir}/damaged: "
             f"step {int(restored.state.step)} is used"
         )
-    for name, source in sources.items():
+    for name, source in task.feeds.items():
         source.batches.set_state(restored.places[name])
     return restored.state
 
@@ -291,7 +392,7 @@ def _check(state: State) -> None:
         )
 
 
-def _places(sources: dict[str, _Feed]) -> dict[str, Any]:
+def _places(sources: Mapping[str, Any]) -> dict[str, Any]:
     return {name: source.batches.get_state() for name, source in sources.items()}
 
 

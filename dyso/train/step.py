@@ -15,7 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
 from dyso.errors import UserError
-from dyso.train.config import Config, Training
+from dyso.train.config import Config, Learning
 from dyso.train.data import look_up
 from dyso.train.model import Dyst
 from dyso.train.objective import Batch, losses
@@ -38,7 +38,7 @@ class State(NamedTuple):
     failed: Int[Array, ""]
 
 
-def schedule(training: Training) -> optax.Schedule:
+def schedule(training: Learning) -> optax.Schedule:
     """Returns the learning rate by step.
 
     A linear warm-up, then an exponential decay to the final rate, which stays.
@@ -54,7 +54,7 @@ def schedule(training: Training) -> optax.Schedule:
     )
 
 
-def optimizer(training: Training) -> optax.GradientTransformation:
+def optimizer(training: Learning) -> optax.GradientTransformation:
     """Returns Adam after clipping by the global norm (DyST, appendix A.1)."""
     return optax.chain(
         optax.clip_by_global_norm(training.clip),
@@ -191,17 +191,7 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
         loss, gradient = _accumulated(
             jax.value_and_grad(total), state.params, batch, keys, size // held
         )
-        norm = optax.tree.norm(gradient)
-        good = jnp.isfinite(loss) & (norm < training.abort_norm) & (state.failed < 0)
-        changes, moments = optimizer(training).update(
-            gradient, state.moments, state.params
-        )
-        new = optax.apply_updates(state.params, changes), moments
-        old = state.params, state.moments
-        params, moments = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
-        failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
-        metrics = {"loss": loss, "gradient_norm": norm}
-        return State(state.step + good, params, moments, failed), metrics
+        return updated(state, loss, gradient, training)
 
     repeated = NamedSharding(mesh, PartitionSpec())
     spread = NamedSharding(mesh, PartitionSpec("scenes"))
@@ -211,6 +201,25 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
         out_shardings=repeated,
         donate_argnums=0,
     )
+
+
+def updated(
+    state: State, loss: Array, gradient: Any, training: Learning
+) -> tuple[State, dict[str, Array]]:
+    """Returns the state after a gradient step, and the step's metrics.
+
+    Nothing changes if the loss or the gradient is not finite, or too large, or if an
+    earlier one was.
+    """
+    norm = optax.tree.norm(gradient)
+    good = jnp.isfinite(loss) & (norm < training.abort_norm) & (state.failed < 0)
+    changes, moments = optimizer(training).update(gradient, state.moments, state.params)
+    new = optax.apply_updates(state.params, changes), moments
+    old = state.params, state.moments
+    params, moments = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
+    failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
+    metrics = {"loss": loss, "gradient_norm": norm}
+    return State(state.step + good, params, moments, failed), metrics
 
 
 def _accumulated(

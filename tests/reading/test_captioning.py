@@ -68,6 +68,12 @@ STAY = path(0, 0, 0)
 JUMPS = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 0)]
 
 
+def arc(half_turns):
+    """Positions on a circle, from its rightmost point on, counterclockwise."""
+    angles = np.linspace(0, np.pi * half_turns, 12)
+    return [(np.cos(angle), np.sin(angle), 0) for angle in angles]
+
+
 def joints(*names):
     return {"articulation": {"joints": [{"name": name} for name in names]}}
 
@@ -83,6 +89,8 @@ def joints(*names):
         ("mug", path(0, 0, -0.3), {}, "a red mug falling"),
         ("mug", path(0, 0, 0.3), {}, "a red mug moving up"),
         ("mug", JUMPS, {}, "a red mug jumping from place to place"),
+        ("car", arc(1.2), {}, "a red car moving along a curve to the left"),
+        ("car", arc(1.95), {}, "a red car moving along a curve"),
         ("mug", STAY, {"turns": True}, "a red mug turning"),
         ("mug", [(0, 0, 0)], {}, "a red mug standing still"),
         ("abstract", STAY, {}, "a red abstract shape standing still"),

@@ -6,6 +6,7 @@ depends on the direction alone, as in MAV3D.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,9 @@ from dyso.fit.grids import HexPlane
 from dyso.fit.hexplane.config import Background, Grid
 from dyso.fit.networks import Network
 from dyso.fit.volume import Bounds, density_of
+
+AXES = tuple(itertools.chain(*grids.PAIRS))
+"""The axes of each plane of a level; 3 is time."""
 
 
 class Field(NamedTuple):

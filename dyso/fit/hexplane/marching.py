@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,25 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dyso.fit import volume
 from dyso.fit.hexplane import field as fields
-from dyso.fit.hexplane.config import Config
+from dyso.fit.hexplane.config import Marching, Occupancy
 from dyso.fit.hexplane.field import Field, Region
 from dyso.fit.hexplane.occupancy import Densities, occupied
 from dyso.fit.rays import Rays
+
+Evaluate = Callable[[Field, Array, Array], tuple[Array, Array]]
+"""Takes what `fields.evaluate` does, and returns the same."""
+
+
+class Settings(Protocol):
+    """What rendering needs of a fit's settings."""
+
+    @property
+    def marching(self) -> Marching:
+        """Numbers of points."""
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """When a cell is occupied."""
 
 
 class Rendering(NamedTuple):
@@ -35,8 +51,9 @@ def render(
     densities: Densities,
     rays: Rays,
     region: Region,
-    config: Config,
+    config: Settings,
     key: Array | None = None,
+    evaluate: Evaluate | None = None,
 ) -> Rendering:
     """Renders rays.
 
@@ -47,6 +64,7 @@ def render(
       region: of the field.
       config: numbers of points, and when a cell is occupied.
       key: moves the points at random; None does not.
+      evaluate: in place of `fields.evaluate`.
     """
     keys = (None, None) if key is None else jax.random.split(key)
     count = len(rays.origins)
@@ -63,7 +81,8 @@ def render(
     lengths = jnp.take_along_axis(lengths, chosen, axis=1) * stride
     places = jnp.take_along_axis((edges[:, 1:] + edges[:, :-1]) / 2, chosen, axis=1)
     times = jnp.broadcast_to(rays.times[:, None], chosen.shape)
-    density, color = fields.evaluate(field, points.reshape(-1, 3), times.ravel())
+    look_up = evaluate or fields.evaluate
+    density, color = look_up(field, points.reshape(-1, 3), times.ravel())
     optical = jnp.where(used, density.reshape(chosen.shape) * lengths, 0.0)
     weights = volume.rendering_weights(optical)
     through = 1 - weights.sum(-1, keepdims=True)

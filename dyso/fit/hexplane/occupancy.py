@@ -8,6 +8,8 @@ object that moves is therefore in the cells of its whole path.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -26,7 +28,11 @@ def initial(settings: Occupancy) -> Densities:
 
 
 def updated(
-    densities: Densities, field: Field, key: Array, settings: Occupancy
+    densities: Densities,
+    field: Field,
+    key: Array,
+    settings: Occupancy,
+    evaluate: Callable[..., tuple[Array, Array]] | None = None,
 ) -> Densities:
     """Returns the grid after an update.
 
@@ -35,6 +41,7 @@ def updated(
       field: what is looked up.
       key: of the cells, the points and the times.
       settings: number of cells, and decay.
+      evaluate: in place of `fields.evaluate`.
     """
     cell_key, point_key, time_key = jax.random.split(key, 3)
     count = settings.samples
@@ -42,7 +49,9 @@ def updated(
     cells = jnp.stack(jnp.unravel_index(flat, densities.shape), axis=-1)
     points = cells + jax.random.uniform(point_key, (count, 3))
     times = jax.random.uniform(time_key, (count,), minval=-1.0, maxval=1.0)
-    density, _ = fields.evaluate(field, 2 * points / settings.cells - 1, times)
+    density, _ = (evaluate or fields.evaluate)(
+        field, 2 * points / settings.cells - 1, times
+    )
     values = densities.ravel()
     values = values.at[flat].set(settings.decay * values[flat])
     return values.at[flat].max(density).reshape(densities.shape)

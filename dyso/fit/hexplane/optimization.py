@@ -15,7 +15,7 @@ from dyso.errors import UserError
 from dyso.fit.data import MultiView, cloud
 from dyso.fit.hexplane import field as fields
 from dyso.fit.hexplane import marching, occupancy
-from dyso.fit.hexplane.config import Config
+from dyso.fit.hexplane.config import Config, Rates
 from dyso.fit.hexplane.field import Field, Region
 from dyso.fit.hexplane.occupancy import Densities
 from dyso.fit.networks import Network
@@ -167,6 +167,19 @@ def _optimizer(config: Config) -> optax.GradientTransformation:
         schedule = optax.exponential_decay(rate, config.iterations, LAST_RATE)
         return optax.adam(schedule, eps=1e-15)
 
+    return by_kind(config.rates, adam)
+
+
+def by_kind(
+    rates: Rates, optimizer: Callable[[float], optax.GradientTransformation]
+) -> optax.GradientTransformation:
+    """Returns an optimiser of fields that has another rate for each kind of parameter.
+
+    Args:
+      rates: of planes and networks.
+      optimizer: returns the optimiser of one rate.
+    """
+
     def kinds(field: Field) -> Field:
         def of(network: Network) -> Network:
             return jax.tree.map(lambda _: "networks", network)
@@ -174,5 +187,5 @@ def _optimizer(config: Config) -> optax.GradientTransformation:
         planes = jax.tree.map(lambda _: "planes", field.levels)
         return Field(planes, of(field.network), of(field.background))
 
-    rates = {"planes": config.rates.planes, "networks": config.rates.networks}
-    return optax.multi_transform({n: adam(rate) for n, rate in rates.items()}, kinds)
+    parts = {"planes": rates.planes, "networks": rates.networks}
+    return optax.multi_transform({n: optimizer(r) for n, r in parts.items()}, kinds)

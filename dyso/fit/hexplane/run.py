@@ -88,7 +88,7 @@ def fit(
                 lambda state, number: step(state, target, number),
                 config.iterations,
                 journal,
-                rays=config.rays,
+                about=f"a gradient step of {config.rays} rays",
                 tell=tell,
                 show=show,
             )

@@ -1,0 +1,253 @@
+"""Makes a moving scene from a text, and renders it.
+
+OUT/journal.jsonl         the text, the prior and the settings; checkpoints; the report
+OUT/<iteration>.npz       the newest checkpoint
+OUT/samples/<it>.png      the scene at some times (columns) from four sides (rows)
+OUT/turn.gif              the whole motion, from a camera that goes around the scene
+OUT/meshes/step_00.glb    the scene at each of 16 times, for viewers of glTF
+
+Cameras and noise depend only on the seed and on the iteration, so a fit that was
+stopped at any moment goes on from its newest checkpoint to the same result.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from PIL import Image
+
+from dyso.fit.distillation import optimization
+from dyso.fit.distillation.cameras import around
+from dyso.fit.distillation.config import Config
+from dyso.fit.distillation.optimization import STEPS, Prior
+from dyso.fit.hexplane.optimization import State
+from dyso.fit.iterations import iterate
+from dyso.fit.predictions import Show, new_file
+from dyso.fit.rays import time_of
+from dyso.storage import open_folder
+from dyso.storage.resumable import resume
+from dyso.train import checkpoints
+from dyso.train.prior.config import Config as PriorConfig
+from dyso.train.prior.config import Network
+from dyso.train.prior.run import init_state
+from dyso.train.prior.vocabulary import encode
+
+REPORT = "report"
+_SIDES, _TIMES = 4, 6
+_SHOWN = 128
+"""The least width of a frame of pictures, in pixels."""
+_MESH_CELLS = 64
+_SURFACE = 10.0
+"""The density of the meshes' surface, per unit of the planes' cube."""
+
+
+def fit(
+    text: str,
+    prior: Path,
+    config: Config,
+    out: Path,
+    *,
+    tell: Callable[[str], None],
+    show: Show,
+) -> dict[str, float]:
+    """Makes a scene, with pictures and meshes; resumes what was begun in `out`.
+
+    Args:
+      text: what the scene shows, in words that the prior knows.
+      prior: the folder of a run of `dyso train video-prior`.
+      config: the settings.
+      out: the folder of the scene.
+      tell: prints a line.
+      show: shows the progress.
+
+    Returns:
+      `opacity`, the mean of the last pictures, and the `seconds` since the fit was
+      begun or resumed.
+
+    Raises:
+      UserError: there is no such prior, it does not know a word, or the folder has
+        something else.
+    """
+    settings = checkpoints.load_config(prior, PriorConfig)
+    model = settings.model
+    step, params = checkpoints.load_params(prior, settings, tell, init=init_state)
+    words = encode([text], model.words, model.tokens)
+    given = Prior(params=params, words=jnp.asarray(words))
+    digest = hashlib.sha256((prior / "config.json").read_bytes()).hexdigest()
+    identity = {
+        "fit": "text to 4D",
+        "text": text,
+        "prior": {"config": digest, "step": step},
+        "settings": asdict(config),
+    }
+    steps = {
+        frames: optimization.gradient_step(config, model, frames)
+        for frames in (1, model.frames)
+    }
+
+    def advance(state: State, number: Array) -> tuple[State, Array]:
+        count = int(number) + 1
+        frames = 1 if count <= config.static else model.frames
+        state, error = steps[frames](state, given, number)
+        if config.sample_every and count % config.sample_every == 0:
+            _write_sample(out / f"samples/{count:06}.png", state, config, model, count)
+        return state, error
+
+    with resume(open_folder(str(out)), identity) as journal:
+        if REPORT not in journal.finished:
+            begun = time.monotonic()
+            tell(f"{config.static} iterations on images, {config.dynamic} on videos")
+            state = iterate(
+                optimization.start(config),
+                advance,
+                config.iterations,
+                journal,
+                about="gradient steps through the prior: up to minutes, at each stage",
+                note="error of the noise {:.3f}",
+                tell=tell,
+                show=show,
+            )
+            seconds = round(time.monotonic() - begun, 1)
+            tell("writing the last pictures, turn.gif and the meshes")
+            opacity = _write_result(out, state, config, model)
+            journal.add(REPORT, {}, {"opacity": opacity, "seconds": seconds})
+        found: dict[str, float] = journal.finished[REPORT]
+        return found
+
+
+@functools.partial(jax.jit, static_argnames=("config", "size"))
+def _draw(
+    state: State,
+    extrinsics: Array,
+    times: Array,
+    sigma: Array,
+    *,
+    config: Config,
+    size: tuple[int, int],
+) -> optimization.Rendered:
+    evaluate = optimization.biased(config.bias, sigma)
+    return optimization.render(
+        state.field, state.densities, extrinsics, times, config, size, evaluate
+    )
+
+
+def _frames(
+    state: State,
+    config: Config,
+    model: Network,
+    count: int,
+    azimuth: Float[np.ndarray, " N"],
+    times: Float[np.ndarray, " N"],
+) -> optimization.Rendered:
+    """Renders frames from the middle of the cameras' elevations and distances."""
+    low, high = (np.deg2rad(each) for each in config.cameras.elevation)
+    shape = azimuth.shape
+    poses = around(
+        jnp.asarray(azimuth),
+        jnp.full(shape, (low + high) / 2),
+        jnp.full(shape, sum(config.cameras.distance) / 2),
+    )
+    sigma = optimization.sigma_at(config, count)
+    return _draw(
+        state,
+        poses,
+        jnp.asarray(times),
+        sigma,
+        config=config,
+        size=model.resolution,
+    )
+
+
+def _pixels(color: Array) -> np.ndarray:
+    """Returns frames as bytes, and small ones magnified."""
+    pixels = np.rint(255 * np.clip(np.asarray(color), 0, 1)).astype(np.uint8)
+    factor = -(-_SHOWN // pixels.shape[2])
+    return pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def _write_sample(
+    path: Path, state: State, config: Config, model: Network, count: int
+) -> float:
+    """Writes the scene at some times from some sides; returns the mean opacity."""
+    sides = np.linspace(0, 2 * np.pi, _SIDES, endpoint=False)
+    times = np.linspace(-1, 1, _TIMES)
+    got = _frames(
+        state, config, model, count, np.repeat(sides, _TIMES), np.tile(times, _SIDES)
+    )
+    frames = _pixels(got.color)
+    rows = frames.reshape(_SIDES, _TIMES, *frames.shape[1:])
+    sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+    with new_file(path) as file:
+        Image.fromarray(sheet).save(file, format="PNG")
+    return round(float(got.opacity.mean()), 4)
+
+
+def _write_result(out: Path, state: State, config: Config, model: Network) -> float:
+    count = config.iterations
+    opacity = _write_sample(
+        out / f"samples/{count:06}.png", state, config, model, count
+    )
+    number = 2 * STEPS
+    azimuth = np.linspace(0, 2 * np.pi, number, endpoint=False)
+    got = _frames(state, config, model, count, azimuth, np.linspace(-1, 1, number))
+    images = [Image.fromarray(frame) for frame in _pixels(got.color)]
+    with new_file(out / "turn.gif") as file:
+        images[0].save(
+            file,
+            format="GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=80,
+            loop=0,
+        )
+    for step in range(STEPS):
+        _write_mesh(out / f"meshes/step_{step:02}.glb", state, config, step)
+    return opacity
+
+
+def _write_mesh(path: Path, state: State, config: Config, step: int) -> None:
+    """Writes the surface at a time by marching cubes, with colours at its vertices.
+
+    Nothing is written if nothing is as dense as a surface.
+    """
+    import trimesh
+    from skimage.measure import marching_cubes
+
+    axis = (np.arange(_MESH_CELLS) + 0.5) / _MESH_CELLS - 0.5  # The inner cube.
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    density = np.asarray(_look_up(state, points.reshape(-1, 3), step, config)[0])
+    density = density.reshape(points.shape[:3])
+    if not density.min() < _SURFACE < density.max():
+        return
+    vertices, faces, _, _ = marching_cubes(np.log(density + 1e-6), np.log(_SURFACE))
+    places = (vertices + 0.5) / _MESH_CELLS - 0.5
+    color = np.asarray(_look_up(state, places, step, config)[1])
+    # Radii of the scene, with glTF's y up.
+    x, y, z = 2 * places.T
+    mesh = trimesh.Trimesh(
+        vertices=np.stack([x, z, -y], axis=-1),
+        faces=faces,
+        vertex_colors=np.rint(255 * color).astype(np.uint8),
+        process=False,
+    )
+    with new_file(path) as file:
+        file.write(mesh.export(file_type="glb"))
+
+
+def _look_up(
+    state: State, points: np.ndarray, step: int, config: Config
+) -> tuple[Array, Array]:
+    evaluate = optimization.biased(
+        config.bias, optimization.sigma_at(config, config.iterations)
+    )
+    times = jnp.full(len(points), time_of(step, STEPS))
+    return evaluate(state.field, jnp.asarray(points, jnp.float32), times)

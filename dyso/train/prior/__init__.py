@@ -1,0 +1,1 @@
+"""A text-conditional diffusion model of short videos, in pixels."""

@@ -1,0 +1,134 @@
+"""The settings of a video prior: the network, and how it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from dyso.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A transformer over patches of all frames, and an encoder of captions.
+
+    Attributes:
+      resolution: height and width of the frames, in pixels. Larger videos are averaged
+        over squares of pixels. With `0 0`, `dyso train` takes the dataset's.
+      frames: of a video.
+      patch: side of a patch, in pixels.
+      width: numbers per token.
+      heads: attention heads.
+      mlp: hidden width of the layers' MLPs.
+      layers: each has attention among the patches of a frame, to the caption, and then
+        among the frames of a patch.
+      text_layers: of the captions' encoder.
+      tokens: the most words of a caption; further ones are left out.
+      words: the vocabulary; `dyso train` takes that of the captions.
+      compute: type of activations, see `dyso train dyst --help`.
+    """
+
+    resolution: tuple[int, int] = (64, 64)
+    frames: int = 16
+    patch: int = 4
+    width: int = 512
+    heads: int = 8
+    mlp: int = 2048
+    layers: int = 12
+    text_layers: int = 4
+    tokens: int = 32
+    words: tuple[str, ...] = ()
+    compute: Literal["bfloat16", "float32"] = "bfloat16"
+
+    def __post_init__(self) -> None:
+        """Checks what must divide what.
+
+        Raises:
+          UserError: sizes do not fit.
+        """
+        if any(size % self.patch for size in self.resolution):
+            raise UserError(f"model.resolution: must be multiples of {self.patch}")
+        if self.width % self.heads or self.width % 2:
+            raise UserError(f"model.width: must be a multiple of {self.heads} and 2")
+        for name in ("frames", "patch", "layers", "text_layers", "tokens"):
+            if getattr(self, name) < 1:
+                raise UserError(f"model.{name}: must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the model learns.
+
+    Attributes:
+      steps: gradient steps.
+      batch_size: videos in a step, over all devices.
+      image_share: share of the steps that are on single frames.
+      no_caption: share of videos whose caption is left out, for guidance.
+      strides: dynamics steps from frame to frame are drawn from 1 to this number, as
+        far as the videos are long enough; the model is given the frame rate.
+      learning_rate: after the warm-up.
+      final_learning_rate: from step `decay_steps` on; the decay is exponential.
+      decay_steps: see `dyso train dyst --help`.
+      warmup_steps: steps in which the rate grows from 0.
+      clip: largest global norm of a gradient.
+      seed: of parameters, and of the order of videos, frames and noise.
+      abort_norm: the gradient's norm, before clipping, that ends the run.
+    """
+
+    steps: int = 200_000
+    batch_size: int = 64
+    image_share: float = 0.2
+    no_caption: float = 0.1
+    strides: int = 4
+    learning_rate: float = 2e-4
+    final_learning_rate: float = 2e-5
+    decay_steps: int = 0
+    warmup_steps: int = 1_000
+    clip: float = 1.0
+    seed: int = 0
+    abort_norm: float = 1e4
+
+    def __post_init__(self) -> None:
+        """Checks the bounds.
+
+        Raises:
+          UserError: a setting is out of them.
+        """
+        for name in ("image_share", "no_caption"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"training.{name}: must be from 0 to 1")
+        for name in ("steps", "batch_size", "strides"):
+            if getattr(self, name) < 1:
+                raise UserError(f"training.{name}: must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run.
+
+    Attributes:
+      model: the network.
+      training: how it learns.
+      guidance: of sample videos: how far beyond the prediction without a caption that
+        with one is taken; 1 is the latter.
+      sample_steps: of sample videos, from noise to the video.
+      log_every: steps between lines of progress and metrics.
+      save_every: steps between checkpoints, of which the last three are kept.
+      keep_every: steps between checkpoints that are kept for good; 0 for none.
+      sample_every: steps between pictures of sample videos; 0 for none.
+      evaluate_every: steps between evaluations on a split that is not trained on; 0 for
+        none.
+      evaluate_videos: the largest number of videos of an evaluation.
+    """
+
+    KIND: ClassVar[str] = "video-prior"
+    model: Network = field(default_factory=Network)
+    training: Training = field(default_factory=Training)
+    guidance: float = 4.0
+    sample_steps: int = 50
+    log_every: int = 100
+    save_every: int = 5_000
+    keep_every: int = 0
+    sample_every: int = 5_000
+    evaluate_every: int = 5_000
+    evaluate_videos: int = 64

@@ -1,0 +1,92 @@
+"""Noise and its removal: schedule, loss, classifier-free guidance and sampling.
+
+A video x in [-1, 1] at the noise level t in [0, 1] is cos(pi t / 2) x +
+sin(pi t / 2) e, with normal noise e, which the network predicts (Ho et al., NeurIPS
+2020; the cosine schedule is that of Nichol and Dhariwal, ICML 2021, without offset).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from dyso.train.prior.config import Network
+from dyso.train.prior.model import Denoiser, shares
+from dyso.train.prior.vocabulary import NOTHING
+
+_LAST = 0.98
+"""The level that sampling begins at; at 1, nothing of the video is left."""
+
+
+def noised(
+    videos: Float[Array, "B T H W 3"],
+    noise: Float[Array, "B T H W 3"],
+    levels: Float[Array, " B"],
+) -> Float[Array, "B T H W 3"]:
+    """Returns videos with noise."""
+    video, rest = shares(levels)
+    return video * videos + rest * noise
+
+
+def guided(
+    params: Any,
+    config: Network,
+    videos: Float[Array, "B T H W 3"],
+    levels: Float[Array, " B"],
+    rates: Float[Array, " B"],
+    words: Int[Array, "B K"],
+    guidance: float,
+) -> Float[Array, "B T H W 3"]:
+    """Returns the noise that is predicted with classifier-free guidance.
+
+    e(nothing) + guidance (e(caption) - e(nothing)) (Ho and Salimans, 2022, with
+    `guidance` for 1 + w).
+    """
+    twice = jax.tree.map(lambda x: jnp.concatenate([x, x]), (videos, levels, rates))
+    both = jnp.concatenate([words, jnp.full_like(words, NOTHING)])
+    found = Denoiser(config).apply({"params": params}, *twice, both)
+    with_caption, without = jnp.split(found, 2)
+    return without + guidance * (with_caption - without)
+
+
+def sample(
+    params: Any,
+    config: Network,
+    key: Array,
+    rates: Float[Array, " B"],
+    words: Int[Array, "B K"],
+    *,
+    steps: int,
+    guidance: float,
+    frames: int | None = None,
+) -> Float[Array, "B T H W 3"]:
+    """Returns videos in [-1, 1], by deterministic steps (DDIM, Song et al., ICLR 2021).
+
+    Args:
+      params: of the denoiser.
+      config: its settings.
+      key: of the noise.
+      rates: frames per second.
+      words: captions.
+      steps: levels of noise.
+      guidance: see `guided`.
+      frames: T; None for the model's.
+    """
+    batch, count = len(words), config.frames if frames is None else frames
+    levels = jnp.linspace(_LAST, 0, steps + 1)
+
+    def step(videos: Array, ends: Array) -> tuple[Array, None]:
+        now, after = (jnp.full(batch, end) for end in ends)
+        noise = guided(params, config, videos, now, rates, words, guidance)
+        video, rest = shares(now)
+        clean = jnp.clip((videos - rest * noise) / video, -1, 1)
+        # The noise that is left of what was clipped.
+        noise = (videos - video * clean) / rest
+        return noised(clean, noise, after), None
+
+    start = jax.random.normal(key, (batch, count, *config.resolution, 3))
+    ends = jnp.stack([levels[:-1], levels[1:]], axis=-1)
+    return jnp.clip(jax.lax.scan(step, start, ends)[0], -1, 1)

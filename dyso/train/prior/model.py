@@ -1,0 +1,118 @@
+"""The network: predicts the noise in videos, given captions and frame rates.
+
+A transformer over patches, with attention in space and time by turns (as TimeSformer,
+Bertasius et al., ICML 2021). It has the layers of the other models of `dyso.train`.
+
+Its last layer returns the velocity, cos(pi t / 2) e - sin(pi t / 2) x, from which the
+noise follows (Salimans and Ho, ICLR 2022): where a video is almost all noise, the noise
+is almost the video itself, and the network need not learn to copy it.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from dyso.train import config as configs
+from dyso.train.model import Block, dense, exact_dense, norm
+from dyso.train.prior.config import Network
+
+RATE = 24.0
+"""Frames per second that count as 1."""
+_OCTAVES = 8
+
+
+class Denoiser(nn.Module):
+    """Shapes: B videos, T frames, K words of a caption, D the width."""
+
+    config: Network
+
+    @nn.compact
+    def __call__(
+        self,
+        videos: Float[Array, "B T H W 3"],
+        levels: Float[Array, " B"],
+        rates: Float[Array, " B"],
+        words: Int[Array, "B K"],
+    ) -> Float[Array, "B T H W 3"]:
+        """Returns the predicted noise.
+
+        Args:
+          videos: noisy ones, of one frame or more.
+          levels: of the noise, from 0 (none) to 1 (nothing else).
+          rates: frames per second; 0 for single frames.
+          words: captions, see `vocabulary.encode`.
+        """
+        config, layers = self.config, layers_of(self.config)
+        batch, count, height, width, _ = videos.shape
+        text = self._text(words)
+        given = jnp.concatenate([features(levels), features(rates / RATE / 4)], axis=-1)
+        given = exact_dense(config.width, name="given_hidden")(given)
+        given = nn.silu(given)
+
+        side = config.patch
+        down, across = height // side, width // side
+        x = videos.reshape(batch, count, down, side, across, side, 3)
+        x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(batch, count, down * across, -1)
+        x = dense(layers, config.width, name="patches")(x.astype(layers.compute_dtype))
+        place = self.param(
+            "positions", nn.initializers.normal(0.02), (down * across, config.width)
+        )
+        time = exact_dense(config.width, name="times")(
+            features(jnp.arange(count) / config.frames)
+        )
+        x = x + place.astype(x.dtype) + time[:, None].astype(x.dtype)
+        for number in range(config.layers):
+            shift = exact_dense(config.width, name=f"given_{number}")(given)
+            x = x + shift[:, None, None].astype(x.dtype)
+            x = x.reshape(batch * count, down * across, config.width)
+            x = Block(
+                layers,
+                attends_to_scene=True,
+                attends_to_itself=True,
+                name=f"space_{number}",
+            )(x, text)
+            x = x.reshape(batch, count, down * across, config.width)
+            x = x.swapaxes(1, 2).reshape(-1, count, config.width)
+            x = Block(layers, attends_to_itself=True, name=f"time_{number}")(x)
+            x = x.reshape(batch, down * across, count, config.width).swapaxes(1, 2)
+        last = exact_dense(
+            side * side * 3, kernel_init=nn.initializers.zeros, name="noise"
+        )
+        x = last(norm(layers)(x).astype(jnp.float32))
+        x = x.reshape(batch, count, down, across, side, side, 3)
+        x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(videos.shape)
+        video, rest = shares(levels)
+        return rest * videos + video * x
+
+    def _text(self, words: Int[Array, "B K"]) -> Float[Array, "B K D"]:
+        """Returns a token for each word of the captions, in their order."""
+        config, layers = self.config, layers_of(self.config)
+        x = nn.Embed(len(config.words) + 1, config.width, name="words")(words)
+        order = exact_dense(config.width, name="order")(
+            features(jnp.arange(words.shape[1]) / config.tokens)
+        )
+        x = (x + order).astype(layers.compute_dtype)
+        for number in range(config.text_layers):
+            x = Block(layers, attends_to_itself=True, name=f"text_{number}")(x)
+        return norm(layers)(x)
+
+
+def layers_of(config: Network) -> configs.Model:
+    """Returns the settings of the transformer's layers."""
+    return configs.Model(
+        width=config.width, heads=config.heads, mlp=config.mlp, compute=config.compute
+    )
+
+
+def shares(levels: Float[Array, " B"]) -> tuple[Array, Array]:
+    """Returns the factors of the video and of the noise, [B, 1, 1, 1, 1] each."""
+    angles = (jnp.pi / 2 * levels)[:, None, None, None, None]
+    return jnp.cos(angles), jnp.sin(angles)
+
+
+def features(values: Float[Array, "*N"]) -> Float[Array, "*N F"]:
+    """Returns sines and cosines of values in [0, 1]."""
+    angles = values[..., None] * jnp.pi * 2.0 ** jnp.arange(-1, _OCTAVES - 1)
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)

@@ -1,0 +1,45 @@
+"""Named settings of a video prior."""
+
+from __future__ import annotations
+
+from dyso.train.presets import Preset
+from dyso.train.prior.config import Config, Network, Training
+
+PRESETS = {
+    "video-prior": Preset(
+        about="a text-conditional diffusion model of videos of 16 frames, for a GPU",
+        needs="a dataset with at least 16 dynamics steps, of 64 x 64 pixels or more",
+        config=Config(),
+    ),
+    "video-prior-tiny": Preset(
+        about="the same at 32 x 32 pixels, for a CPU",
+        needs="a dataset such as specs/captioned_videos.yaml",
+        config=Config(
+            model=Network(
+                resolution=(32, 32),
+                width=128,
+                heads=4,
+                mlp=256,
+                layers=4,
+                text_layers=1,
+                tokens=24,
+                compute="float32",
+            ),
+            training=Training(
+                steps=1_500,
+                batch_size=4,
+                strides=2,
+                learning_rate=1e-3,
+                final_learning_rate=1e-4,
+                warmup_steps=100,
+            ),
+            guidance=3.0,
+            sample_steps=25,
+            log_every=50,
+            save_every=250,
+            sample_every=500,
+            evaluate_every=500,
+            evaluate_videos=24,
+        ),
+    ),
+}

@@ -1,0 +1,135 @@
+"""Score distillation, with a prior of known answers."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dyso import geometry
+from dyso.errors import UserError
+from dyso.fit.distillation import cameras, optimization
+from dyso.fit.distillation.config import Bias, Cameras, Config
+from dyso.fit.distillation.optimization import Prior
+from dyso.fit.hexplane import field as fields
+from dyso.fit.hexplane.config import (
+    Background,
+    Grid,
+    Marching,
+    Occupancy,
+    Rates,
+)
+from dyso.train.prior.config import Network
+from dyso.train.prior.model import shares
+
+MODEL = Network(
+    resolution=(4, 4), frames=2, patch=4, width=8, heads=2, compute="float32"
+)
+CONFIG = Config(
+    static=20,
+    dynamic=5,
+    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
+    background=Background(layers=1, hidden=4, frequencies=1),
+    marching=Marching(candidates=12, points=6),
+    occupancy=Occupancy(cells=8, samples=64),
+    rates=Rates(planes=0.1, networks=0.1),
+)
+RED = jnp.array([0.8, -0.6, -0.6])  # in [-1, 1]
+
+
+@pytest.fixture
+def wants_red(monkeypatch):
+    """A prior to which every video ought to be red."""
+
+    def guided(params, config, videos, levels, rates, words, guidance):
+        video, rest = shares(levels)
+        return (videos - video * RED) / rest
+
+    monkeypatch.setattr(optimization, "guided", guided)
+    return Prior(params={}, words=jnp.zeros((1, 2), jnp.int32))
+
+
+def advanced(state, prior, frames, first, count):
+    step = optimization.gradient_step(CONFIG, MODEL, frames)
+    errors = []
+    for number in range(first, first + count):
+        state, error = step(state, prior, jnp.asarray(number))
+        errors.append(float(error))
+    return state, errors
+
+
+def test_the_scene_becomes_what_the_prior_wants_and_then_moves(wants_red):
+    before = optimization.start(CONFIG)
+    still, _ = advanced(before, wants_red, 1, 0, 20)
+
+    def distance(state):
+        poses = cameras.drawn(jax.random.key(5), CONFIG.cameras, 1)
+        evaluate = optimization.biased(CONFIG.bias, jnp.array(0.5))
+        got = optimization.render(
+            state.field,
+            state.densities,
+            poses,
+            jnp.zeros(1),
+            CONFIG,
+            MODEL.resolution,
+            evaluate,
+        )
+        return float(jnp.abs(2 * got.color - 1 - RED).mean())
+
+    assert distance(still) < 0.6 * distance(before)
+    for planes, old in zip(still.field.levels, before.field.levels, strict=True):
+        for plane, was, axes in zip(planes, old, fields.AXES, strict=True):
+            assert np.array_equal(plane, was) == (3 in axes)
+    moving, _ = advanced(still, wants_red, 2, 20, 2)
+    for plane, was in zip(moving.field.levels[0], still.field.levels[0], strict=True):
+        assert not np.array_equal(plane, was)
+
+
+def test_more_density_is_at_the_centre():
+    field = fields.initial(jax.random.key(0), CONFIG.grid, CONFIG.background, 2)
+    # The centre, one radius from it, and the edge of contracted space.
+    points = jnp.array([[0.0, 0, 0], [0.5, 0, 0], [1.0, 0, 0]])
+    plain, _ = fields.evaluate(field, points, jnp.zeros(3))
+    bias = Bias(strength=6.0, offset=2.0)
+    found, _ = optimization.biased(bias, jnp.array(0.5))(field, points, jnp.zeros(3))
+    expected = [np.exp(6 - 2), np.exp(6 * np.exp(-2) - 2), np.exp(6 * np.exp(-8) - 2)]
+    assert np.allclose(found / plain, expected, rtol=1e-3)
+    without, _ = optimization.biased(Bias(strength=0.0), jnp.array(0.5))(
+        field, points, jnp.zeros(3)
+    )
+    assert np.allclose(without, plain)
+    assert optimization.sigma_at(CONFIG, 0) == CONFIG.bias.start
+    assert optimization.sigma_at(CONFIG, 20) == CONFIG.bias.end
+
+
+def test_cameras_look_at_the_centre_and_move_as_much_as_asked():
+    settings = Cameras(turn=20.0, rise=0.0)
+    for seed in range(4):
+        poses = cameras.drawn(jax.random.key(seed), settings, 5)
+        centre = geometry.transform(poses, jnp.zeros((5, 3)))
+        assert np.allclose(centre[:, :2], 0, atol=1e-5)
+        assert 2.2 <= centre[0, 2] <= 2.8
+        positions = geometry.invert(poses)[:, :, 3]
+        azimuth, elevation = geometry.azimuth_elevation(positions)
+        assert 10 <= np.rad2deg(elevation[0]) <= 45
+        assert np.allclose(elevation, elevation[0], atol=1e-5)
+        turned = np.rad2deg(np.unwrap(azimuth)[-1] - azimuth[0])
+        assert 0 < abs(turned) <= 20
+    still = cameras.drawn(jax.random.key(0), Cameras(turn=0.0, rise=0.0), 5)
+    assert np.allclose(still, still[0])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"static": 0, "dynamic": 0}, "nor both of them 0"),
+        ({"slowest": 0.0}, "slowest: must be above 0"),
+        ({"levels": (0.5, 0.2)}, "levels: must be between 0 and 1"),
+        ({"cameras": Cameras(distance=(0.5, 2.0))}, "cameras.distance: must be above"),
+        ({"bias": Bias(start=0.0)}, "bias.start and bias.end: must be above 0"),
+    ],
+)
+def test_wrong_settings(change, message):
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(CONFIG, **change)

@@ -1,0 +1,118 @@
+"""A whole scene from a text, stopped and resumed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from dyso.errors import UserError
+from dyso.fit.distillation import run
+from dyso.fit.distillation.config import Bias, Config
+from dyso.fit.hexplane.config import Background, Grid, Marching, Occupancy
+from dyso.train import checkpoints
+from dyso.train.prior.config import Config as PriorConfig
+from dyso.train.prior.config import Network
+from dyso.train.prior.run import init_state
+
+pytestmark = pytest.mark.slow
+
+CONFIG = Config(
+    static=2,
+    dynamic=2,
+    sample_every=2,
+    bias=Bias(end=0.5),
+    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
+    background=Background(layers=1, hidden=4, frequencies=1),
+    marching=Marching(candidates=12, points=6),
+    occupancy=Occupancy(cells=8, samples=64),
+)
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    """The folder of a prior that was not trained."""
+    model = Network(
+        resolution=(8, 8),
+        frames=3,
+        width=8,
+        heads=2,
+        mlp=8,
+        layers=1,
+        text_layers=1,
+        tokens=4,
+        words=("a", "car", "red"),
+        compute="float32",
+    )
+    folder = tmp_path_factory.mktemp("prior") / "run"
+    config = checkpoints.begin(folder, PriorConfig(model=model))
+    with checkpoints.manager(folder) as manager:
+        checkpoints.save(manager, init_state(config), {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fit(prior):
+    def give(out, text="a red car", config=CONFIG, show=lambda *counts, note: None):
+        said = []
+        report = run.fit(text, prior, config, out, tell=said.append, show=show)
+        return report, said
+
+    return give
+
+
+@pytest.fixture(scope="module")
+def whole(fit, tmp_path_factory):
+    out = tmp_path_factory.mktemp("scene") / "scene"
+    return out, *fit(out)
+
+
+def test_a_scene_is_shown_and_exported(whole):
+    out, report, _ = whole
+    assert 0 < report["opacity"] < 1
+    names = sorted(path.name for path in (out / "samples").iterdir())
+    assert names == ["000002.png", "000004.png"]
+    with Image.open(out / "turn.gif") as film:
+        assert film.n_frames > 1 and film.size == (128, 128)
+    meshes = sorted((out / "meshes").iterdir())
+    assert meshes[0].name == "step_00.glb" and len(meshes) == 16
+    mesh = trimesh.load(meshes[0], force="mesh")
+    # The density is largest at the centre.
+    assert np.abs(mesh.vertices).max() <= 1
+    assert np.abs(mesh.vertices.mean(0)).max() < 0.2
+
+
+def test_a_stopped_fit_resumes_to_the_same_scene(whole, fit, tmp_path, monkeypatch):
+    monkeypatch.setattr("dyso.fit.iterations.SAVED_EVERY", 3)
+    monkeypatch.setattr("dyso.fit.iterations.SHOWN_EVERY", 3)
+
+    def stop(done, planned, *, note):
+        assert note.startswith("error of the noise") and planned == 4
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "scene", show=stop)
+    # Stopped before the checkpoint of iteration 3.
+    report, _ = fit(tmp_path / "scene")
+    assert report["opacity"] == whole[1]["opacity"]
+    mine, other = (
+        (out / "samples/000004.png").read_bytes()
+        for out in (tmp_path / "scene", whole[0])
+    )
+    assert mine == other
+
+
+def test_a_finished_fit_does_nothing(whole, fit):
+    out, report, _ = whole
+    assert fit(out) == (report, [])
+
+
+def test_other_texts_and_unknown_words_are_refused(whole, fit, tmp_path):
+    with pytest.raises(UserError, match="text: expected a car, got a red car"):
+        fit(whole[0], text="a car")
+    with pytest.raises(UserError, match="does not know zebra"):
+        fit(tmp_path, text="a zebra")
+    other = dataclasses.replace(CONFIG, guidance=3.0)
+    with pytest.raises(UserError, match=r"settings\.guidance: expected 3\.0"):
+        fit(whole[0], config=other)
