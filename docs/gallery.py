@@ -210,7 +210,7 @@ def robots() -> None:
         for name, (index, distance) in ROBOTS.items():
             category = name.split("/")[0]
             rows += jointed(str(made.manifest), category, index, distance, moved)
-    _write("robots.webp", labelled(rows, 5))
+    _write("robots.webp", labelled(rows, 5), quality=60)
 
 
 def jointed(
