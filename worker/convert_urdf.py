@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 from dyso.assets.manifest import MAX_JOINTS, MAX_NAME
 from dyso.geometry import transform
+from dyso.images import DAMAGED, open_image
 from dyso.srgb import to_linear
 
 from .convert import Converted
@@ -325,10 +325,21 @@ class _Files(trimesh.resolvers.Resolver):
         if file is None:
             raise KeyError(name)
         data = read_plain(self._asset_id, file)
-        if file.suffix.lower() != ".mtl":
-            self._left -= measure(self._asset_id, io.BytesIO(data), self._left)
-            Image.open(io.BytesIO(data)).load()
-        return data
+        return data if file.suffix.lower() == ".mtl" else self._picture(name, data)
+
+    def _picture(self, name: str, data: bytes) -> bytes:
+        """Returns a PNG or JPEG that can be decoded; trimesh would open any format."""
+        self._left -= measure(self._asset_id, io.BytesIO(data), self._left)
+        try:
+            with open_image(io.BytesIO(data)) as image:
+                image.load()
+                if image.format in ("PNG", "JPEG"):
+                    return data
+                converted = io.BytesIO()
+                image.convert("RGBA").save(converted, "PNG")
+        except DAMAGED as error:
+            raise KeyError(name) from error
+        return converted.getvalue()
 
     def keys(self) -> list[str]:
         return []

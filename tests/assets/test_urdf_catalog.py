@@ -9,6 +9,7 @@ import pybullet
 import pybullet_data
 import pytest
 import trimesh
+from PIL import Image
 
 from dyso import geometry
 from dyso.assets.manifest import read_catalog
@@ -270,3 +271,43 @@ def test_bad_joints_in_a_manifest_have_one_line(
         asset_of(tmp_path, described)
     with pytest.raises(UserError, match="joints must be a list of at most 254"):
         asset_of(tmp_path, entry(made, joints=[first] * 255))
+
+
+def picture(form: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(file, form)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "shown"),
+    [
+        ("a.png", picture("PNG"), True),
+        ("a.bmp", picture("BMP"), True),
+        ("a.png", picture("PNG")[:-30], False),
+        ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", False),
+        ("../a.png", None, False),
+    ],
+)
+def test_textures_are_pictures_of_the_folder(
+    tmp_path: Path, name: str, data: bytes | None, shown: bool
+) -> None:
+    folder = tmp_path / "robot"
+    folder.mkdir()
+    (tmp_path / "a.png").write_bytes(picture("PNG"))
+    if data is not None:
+        (folder / name).write_bytes(data)
+    (folder / "m.mtl").write_text(f"newmtl m\nKd 1 1 1\nmap_Kd {name}\n")
+    (folder / "m.obj").write_text(
+        "mtllib m.mtl\nusemtl m\nv 0 0 0\nv 1 0 0\nv 0 1 0\n"
+        "vt 0 0\nvt 1 0\nvt 0 1\nf 1/1 2/2 3/3\n"
+    )
+    path = folder / "it.urdf"
+    path.write_text(shape('<mesh filename="m.obj"/>'))
+    made = convert_urdf("it", path, folder).files["visual_geometry.glb"]
+    scene = trimesh.load_scene(io.BytesIO(made), file_type="glb")
+    [mesh] = scene.geometry.values()
+    image = mesh.visual.material.baseColorTexture
+    assert (image is not None) == shown
+    if shown:
+        assert image.convert("RGB").getpixel((3, 3)) == (200, 10, 10)
