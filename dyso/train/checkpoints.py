@@ -160,6 +160,8 @@ def load_config(workdir: Path, kind: type[Any] = Config) -> Any:
         raise UserError(
             f"{workdir}: no run of `dyso train`: {error.strerror}"
         ) from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except ValueError as error:
         raise UserError(f"{path}: not a run's settings") from error
 
@@ -169,14 +171,16 @@ def parse_config(text: str | bytes, kind: type[Any] = Config) -> Any:
 
     Raises:
       ValueError: it holds none.
-      UserError: its settings contradict one another.
+      UserError: they are of another kind of model, or contradict one another.
     """
     import pydantic
 
     try:
         settings = json.loads(text)
-        if settings.pop("kind", None) != getattr(kind, "KIND", None):
-            raise ValueError("the settings of another kind of model")
+        found, wanted = settings.pop("kind", None), getattr(kind, "KIND", None)
+        if found != wanted:
+            names = (name or "a view synthesis model" for name in (found, wanted))
+            raise UserError("the run is of {}, but this needs one of {}".format(*names))
         # Runs from before it had more than two values.
         remat = settings["model"].get("remat")
         if isinstance(remat, bool):

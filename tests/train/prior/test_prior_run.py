@@ -102,7 +102,7 @@ def test_other_runs_and_settings_need_another_folder(undisturbed, small_prior, f
     training = dataclasses.replace(small_prior.training, batch_size=3)
     with pytest.raises(UserError, match=r"training\.batch_size: expected 2, got 3"):
         run(dataclasses.replace(small_prior, training=training), films, undisturbed)
-    with pytest.raises(UserError, match="not a run's settings"):
+    with pytest.raises(UserError, match="is of video-prior, but this needs one"):
         evaluate.main(undisturbed, data=films)
 
 
