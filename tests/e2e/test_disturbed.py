@@ -110,7 +110,7 @@ def chosen(resolved):
     every = [(s, i) for s, n in resolved.spec.splits.items() for i in range(n)]
     picked = rng.choice(len(every), len(FAULTS), replace=False)
     return {
-        every[where]: (*fault, float(rng.uniform(0, 0.15)))
+        every[where]: (*fault, float(rng.uniform(0, 0.06)))
         for where, fault in zip(picked, FAULTS, strict=True)
     }
 

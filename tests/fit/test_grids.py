@@ -49,7 +49,7 @@ def test_points_outside_have_the_features_of_the_edge():
     outside = jnp.array([[1.4, 0.2, -3.0, 2.0]])
     edge = jnp.array([[1.0, 0.2, -1.0, 1.0]])
     assert np.allclose(
-        grids.features([planes], outside), planes.features([planes], edge)
+        grids.features([planes], outside), grids.features([planes], edge)
     )
 
 
