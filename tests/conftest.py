@@ -50,6 +50,12 @@ _compiled = tempfile.TemporaryDirectory(prefix="compiled")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# JAX writes an entry in place. Who finds half of one warns, and compiles it again.
+os.environ.setdefault(
+    "PYTHONWARNINGS",
+    "ignore:Error reading persistent compilation cache entry:UserWarning,"
+    "ignore:Error writing persistent compilation cache entry:UserWarning",
+)
 
 # The same examples in every run, and no failure because a machine was busy.
 hypothesis.settings.register_profile("dyso", derandomize=True, deadline=None)
