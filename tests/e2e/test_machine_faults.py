@@ -176,7 +176,7 @@ def test_a_time_out_without_cpu_time_counts_as_a_machine_failure(first):
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
     path = tmp_path_factory.mktemp("spec") / "tiny.yaml"
-    path.write_text(SPEC.replace("train: 5", "train: 7"))
+    path.write_text(SPEC.replace("train: 5", "train: 13"))
     return path
 
 
