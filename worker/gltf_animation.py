@@ -20,7 +20,7 @@ from dyso.geometry import quaternion_to_matrix, transform
 from .errors import AssetError, describe, quote
 from .gltf_accessors import Accessors, entry
 from .mesh_limits import MAX_PARTS, check_count
-from .untrusted_gltf import Gltf
+from .untrusted_gltf import MALFORMED, Gltf
 
 BOX_MOMENTS, BOX_VERTICES = 33, 1 << 26
 """Moments at which a clip's bounding box is measured, and vertices of all together."""
@@ -196,14 +196,7 @@ class AnimatedMesh:
             self._skins = [*map(self._skin, range(self._length("skins")))]
             self._parts = list(self._read_parts())
             self.clips = {clip.name: clip for clip in self._clips()}
-        except (
-            AttributeError,
-            LookupError,
-            OverflowError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except MALFORMED as error:
             text = describe(error)
             if type(error) is not ValueError:
                 text = f"{type(error).__name__}: {text}"

@@ -18,6 +18,16 @@ from .errors import AssetError, describe, quote
 from .mesh_limits import MAX_PARTS, MAX_TRIANGLES, check_count
 from .plain_files import inside, plain_file, read_plain
 
+MALFORMED = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading a document of another structure raises."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gltf:
@@ -90,15 +100,7 @@ def read_gltf(asset_id: str, path: Path, root: Path, data: bytes) -> Gltf:
         # Blender's importer silently reads values that are not finite as 0.
         if not all(np.isfinite(p).all() for p in _positions(document, gltf.buffer)):
             raise AssetError(asset_id, "the mesh has coordinates that are not finite")
-    except (
-        AttributeError,
-        LookupError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        struct.error,
-    ) as error:
+    except (*MALFORMED, struct.error) as error:
         what = f"{type(error).__name__}: {describe(error)}"
         raise AssetError(asset_id, f"{path.name} is no glTF: {what}") from error
     return gltf

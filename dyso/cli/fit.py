@@ -88,16 +88,9 @@ def gaussians(
     views = MultiView.open(chosen, scene, config.held_out)
     to_stderr(views.about)
     try:
-        with Bar("iterations") as bar:
-            reports = fit(
-                config,
-                views,
-                out,
-                dataset=data.resolved.hash,
-                method=name,
-                tell=to_stderr,
-                show=bar.show,
-            )
+        reports = _with_progress(
+            fit, config, views, out, dataset=data.resolved.hash, method=name
+        )
     except KeyboardInterrupt:
         return stopped()
     for report in reports:
@@ -106,7 +99,7 @@ def gaussians(
             f"cameras {report['held_out_psnr']:.2f} dB, {report['gaussians']} "
             f"Gaussians, {report['seconds']:.0f} s"
         )
-    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
+    _say_next(out, dataset)
     return 0
 
 
@@ -148,16 +141,14 @@ def small_motion(
         f"scene {scene} of {chosen.name}: {steps} frames, {held_out} held-out cameras"
     )
     try:
-        with Bar("iterations") as bar:
-            report = fit(
-                config,
-                video,
-                out,
-                dataset=data.resolved.hash,
-                method=name or f"dynamic field, depth: {config.depth.loss}",
-                tell=to_stderr,
-                show=bar.show,
-            )
+        report = _with_progress(
+            fit,
+            config,
+            video,
+            out,
+            dataset=data.resolved.hash,
+            method=name or f"dynamic field, depth: {config.depth.loss}",
+        )
     except KeyboardInterrupt:
         return stopped()
     say(f"frames: PSNR {report['psnr']:.2f} dB")
@@ -171,7 +162,7 @@ def small_motion(
         )
     weights = out / f"scene_{scene}" / "fit/weights.png"
     say(f"rays with unimodal weights: {100 * report['unimodal']:.1f} %, see {weights}")
-    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
+    _say_next(out, dataset)
     return 0
 
 
@@ -210,16 +201,9 @@ def hexplane(
     views = MultiView.open(chosen, scene, config.held_out)
     to_stderr(views.about)
     try:
-        with Bar("iterations") as bar:
-            report = fit(
-                config,
-                views,
-                out,
-                dataset=data.resolved.hash,
-                method=name,
-                tell=to_stderr,
-                show=bar.show,
-            )
+        report = _with_progress(
+            fit, config, views, out, dataset=data.resolved.hash, method=name
+        )
     except KeyboardInterrupt:
         return stopped()
     say(f"training cameras: PSNR {report['psnr']:.2f} dB")
@@ -229,7 +213,7 @@ def hexplane(
         f"occupied cells of space: {100 * report['occupied']:.1f} %; "
         f"{report['seconds']:.0f} s"
     )
-    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
+    _say_next(out, dataset)
     return 0
 
 
@@ -259,13 +243,22 @@ def text_to_4d(
     from dyso.fit.distillation.run import fit
 
     try:
-        with Bar("iterations") as bar:
-            report = fit(text, prior, config, out, tell=to_stderr, show=bar.show)
+        report = _with_progress(fit, text, prior, config, out)
     except KeyboardInterrupt:
         return stopped()
     say(f"mean opacity {report['opacity']:.3f}; {report['seconds']:.0f} s")
     say(f"the scene: {out / 'turn.gif'}, {out / 'samples'}, {out / 'meshes'}")
     return 0
+
+
+def _with_progress(fit: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Returns what a fit returns, and shows its progress."""
+    with Bar("iterations") as bar:
+        return fit(*arguments, **options, tell=to_stderr, show=bar.show)
+
+
+def _say_next(out: Path, dataset: Path) -> None:
+    say(f"next: dyso score {shlex.quote(str(out))} --data {shlex.quote(str(dataset))}")
 
 
 _WIDTH = max(map(len, PRESETS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 
 from dyso import geometry
 from dyso.errors import UserError
+from dyso.fit.predictions import begin
 from dyso.reading import Split
 
 FIELDS = ("color", "depth", "instance", "intrinsics", "extrinsics")
@@ -93,6 +95,21 @@ class MultiView:
         return (
             f"scene {self.scene} of {self.split.name}: {self.steps} time steps, "
             f"{len(self.training)} training cameras, held out: {held_out}"
+        )
+
+    def begin(
+        self, out: Path, *, method: str, dataset: str, settings: dict[str, Any]
+    ) -> tuple[Path, dict[str, Any]]:
+        """Begins the predictions of a fit, see `dyso.fit.predictions.begin`."""
+        return begin(
+            out,
+            method=method,
+            dataset=dataset,
+            split=self.split.name,
+            scene=self.scene,
+            cameras=self.training,
+            steps=self.steps,
+            settings=settings,
         )
 
     @property

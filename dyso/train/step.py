@@ -193,6 +193,11 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
         )
         return updated(state, loss, gradient, training)
 
+    return compiled(step, mesh)
+
+
+def compiled(step: Callable[..., Any], mesh: Mesh) -> Any:
+    """Compiles a step of (state, batch, pictures); the batch is spread over a mesh."""
     repeated = NamedSharding(mesh, PartitionSpec())
     spread = NamedSharding(mesh, PartitionSpec("scenes"))
     return jax.jit(

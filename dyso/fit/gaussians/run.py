@@ -32,7 +32,7 @@ from dyso.fit.gaussians.optimization import FIRST, LATER, Target, camera_of
 from dyso.fit.gaussians.projection import project
 from dyso.fit.gaussians.tiles import count_entries
 from dyso.fit.images import psnr
-from dyso.fit.predictions import Show, begin, write_view
+from dyso.fit.predictions import Show, write_view
 from dyso.sampling.rng import Streams
 from dyso.spec import Spec
 from dyso.storage import open_folder
@@ -102,15 +102,8 @@ def fit(
     """
     _check(scene.split.spec)
     config = replace(config, held_out=scene.held_out)
-    folder, identity = begin(
-        out,
-        method=method,
-        dataset=dataset,
-        split=scene.split.name,
-        scene=scene.scene,
-        cameras=scene.training,
-        steps=scene.steps,
-        settings=asdict(config),
+    folder, identity = scene.begin(
+        out, method=method, dataset=dataset, settings=asdict(config)
     )
     with resume(open_folder(str(folder / "fit")), identity) as journal:
         run = _Run(config, scene, folder, journal, tell, show)

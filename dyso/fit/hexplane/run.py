@@ -28,7 +28,7 @@ from dyso.fit.hexplane.field import Field, Region
 from dyso.fit.hexplane.occupancy import Densities
 from dyso.fit.images import psnr
 from dyso.fit.iterations import iterate
-from dyso.fit.predictions import Show, begin, write_view
+from dyso.fit.predictions import Show, write_view
 from dyso.fit.rays import Rays, image_rays, in_chunks, time_of
 from dyso.storage import open_folder
 from dyso.storage.resumable import resume
@@ -68,15 +68,8 @@ def fit(
       RecordError: the scene is damaged.
     """
     config = replace(config, held_out=scene.held_out)
-    folder, identity = begin(
-        out,
-        method=method,
-        dataset=dataset,
-        split=scene.split.name,
-        scene=scene.scene,
-        cameras=scene.training,
-        steps=scene.steps,
-        settings=asdict(config),
+    folder, identity = scene.begin(
+        out, method=method, dataset=dataset, settings=asdict(config)
     )
     with resume(open_folder(str(folder / "fit")), identity) as journal:
         if REPORT not in journal.finished:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from dyso.train import checkpoints, labels
@@ -21,7 +21,14 @@ from dyso.train.prior.evaluation import Evaluation
 from dyso.train.prior.model import Denoiser
 from dyso.train.prior.vocabulary import encode
 from dyso.train.run import Feed, is_video, run_task
-from dyso.train.step import State, devices_mesh, optimizer, repeat, updated
+from dyso.train.step import (
+    State,
+    compiled,
+    devices_mesh,
+    optimizer,
+    repeat,
+    updated,
+)
 
 _PARAMETERS, _DRAWS, _SAMPLES = 0, 1, 2  # what the seed is used for
 SHOWN = 4
@@ -207,11 +214,4 @@ def _make_step(config: Config, mesh: Mesh) -> Any:
         )
         return updated(state, value, gradient, training)
 
-    repeated = NamedSharding(mesh, PartitionSpec())
-    spread = NamedSharding(mesh, PartitionSpec("scenes"))
-    return jax.jit(
-        step,
-        in_shardings=(repeated, spread, repeated),
-        out_shardings=repeated,
-        donate_argnums=0,
-    )
+    return compiled(step, mesh)
