@@ -15,6 +15,26 @@ from typing import Any
 import hypothesis
 import pytest
 
+# JAX reads these when it is imported, which checking types does.
+# Tests' models run for less time than compiling them takes: it takes a third so.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false",
+)
+
+# Many tests compile the same programs, also in processes that they start.
+_compiled = tempfile.TemporaryDirectory(prefix="compiled")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# JAX writes an entry in place. Who finds half of one warns, and compiles it again.
+os.environ.setdefault(
+    "PYTHONWARNINGS",
+    "ignore:Error reading persistent compilation cache entry:UserWarning,"
+    "ignore:Error writing persistent compilation cache entry:UserWarning",
+)
+
 import helpers
 from helpers import emulators, typecheck
 
@@ -37,25 +57,6 @@ from dyso.spec import (
 
 # Run in the background, Ctrl-C may be ignored here, and so in what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Tests' models run for less time than compiling them takes: it takes a third so.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    " --xla_cpu_use_fusion_emitters=false",
-)
-
-# Many tests compile the same programs, also in processes that they start.
-_compiled = tempfile.TemporaryDirectory(prefix="compiled")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-# JAX writes an entry in place. Who finds half of one warns, and compiles it again.
-os.environ.setdefault(
-    "PYTHONWARNINGS",
-    "ignore:Error reading persistent compilation cache entry:UserWarning,"
-    "ignore:Error writing persistent compilation cache entry:UserWarning",
-)
 
 # The same examples in every run, and no failure because a machine was busy.
 hypothesis.settings.register_profile("dyso", derandomize=True, deadline=None)

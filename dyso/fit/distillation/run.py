@@ -46,6 +46,8 @@ _SIDES, _TIMES = 4, 6
 _SHOWN = 128
 """The least width of a frame of pictures, in pixels."""
 _MESH_CELLS = 64
+_BLOCK = 2**16
+"""Points that are looked up are filled up to a multiple of this."""
 _SURFACE = 10.0
 """The density of the meshes' surface, per unit of the planes' cube."""
 
@@ -224,13 +226,13 @@ def _write_mesh(path: Path, state: State, config: Config, step: int) -> None:
 
     axis = (np.arange(_MESH_CELLS) + 0.5) / _MESH_CELLS - 0.5  # The inner cube.
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
-    density = np.asarray(_look_up(state, points.reshape(-1, 3), step, config)[0])
+    density, _ = _look_up(state, points.reshape(-1, 3), step, config)
     density = density.reshape(points.shape[:3])
     if not density.min() < _SURFACE < density.max():
         return
     vertices, faces, _, _ = marching_cubes(np.log(density + 1e-6), np.log(_SURFACE))
     places = (vertices + 0.5) / _MESH_CELLS - 0.5
-    color = np.asarray(_look_up(state, places, step, config)[1])
+    _, color = _look_up(state, places, step, config)
     # Radii of the scene, with glTF's y up.
     x, y, z = 2 * places.T
     mesh = trimesh.Trimesh(
@@ -245,9 +247,22 @@ def _write_mesh(path: Path, state: State, config: Config, step: int) -> None:
 
 def _look_up(
     state: State, points: np.ndarray, step: int, config: Config
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the density and the colour at points of the planes, at a time step."""
+    # Of few different lengths, each of which is compiled.
+    count = len(points)
+    padded = np.zeros((-(-count // _BLOCK) * _BLOCK, 3), np.float32)
+    padded[:count] = points
+    density, color = _compiled_look_up(state, padded, np.int32(step), config)
+    return np.asarray(density)[:count], np.asarray(color)[:count]
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _compiled_look_up(
+    state: State, points: Array, step: Array, config: Config
 ) -> tuple[Array, Array]:
     evaluate = optimization.biased(
         config.bias, optimization.sigma_at(config, config.iterations)
     )
     times = jnp.full(len(points), time_of(step, STEPS))
-    return evaluate(state.field, jnp.asarray(points, jnp.float32), times)
+    return evaluate(state.field, points, times)
