@@ -52,7 +52,7 @@ def iterate(
     names = [name for name in journal.finished if name.endswith(".npz")]
     done = max((int(name.removesuffix(".npz")) for name in names), default=0)
     if done:
-        state = _read(journal, done, state)
+        state = read_checkpoint(Path(str(journal.folder)), done, state)
         tell(f"resuming after iteration {done}")
     if done < count:
         tell(f"compiling {about}")
@@ -80,7 +80,8 @@ def _save(journal: Journal, iteration: int, state: State) -> None:
         journal.folder.remove(name)
 
 
-def _read(journal: Journal, iteration: int, like: State) -> State:
-    with np.load(Path(str(journal.folder)) / f"{iteration:06}.npz") as file:
+def read_checkpoint(folder: Path, iteration: int, like: State) -> State:
+    """Returns the state after an iteration, with the structure of `like`."""
+    with np.load(folder / f"{iteration:06}.npz") as file:
         leaves = [jnp.asarray(file[name]) for name in file.files]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)

@@ -1,6 +1,6 @@
 """Reads datasets: random access without TensorFlow, and a Grain loader."""
 
-from dyso.reading.captioning import CAPTION_FIELDS, captions
+from dyso.reading.captioning import CAPTION_FIELDS, COLORS, captions
 from dyso.reading.dataset import Dataset, Split
 from dyso.reading.loading import Source, loader
 from dyso.reading.motion import (
@@ -29,6 +29,7 @@ from dyso.reading.objects import (
 
 __all__ = [
     "CAPTION_FIELDS",
+    "COLORS",
     "MOTION_FIELDS",
     "OBJECT_FIELDS",
     "Dataset",

@@ -56,6 +56,8 @@ _SECOND = 0.3
 """Least share of pixels of a second colour."""
 
 _HUES = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "red")
+COLORS = tuple(sorted({*_HUES, "beige", "black", "brown", "grey", "white"}))
+"""The names of all colours that captions have, sorted."""
 _HUE_ENDS = (15, 42, 70, 160, 195, 255, 290, 340)
 """Degrees of HSV's hue at which each of `_HUES` ends."""
 _WALKS = {"quadruped": "walk", "snake": "slither"}

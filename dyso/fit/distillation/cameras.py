@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dyso import geometry
@@ -23,6 +26,12 @@ def around(
     positions = distance[:, None] * directions
     turn = geometry.look_at(positions, jnp.zeros_like(positions))
     return geometry.invert(jnp.concatenate([turn, positions[..., None]], axis=-1))
+
+
+def lens(settings: Cameras, size: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
+    """Returns the intrinsics of images of a height and a width in pixels."""
+    width = 2 * math.tan(math.radians(settings.view) / 2)
+    return geometry.intrinsics(np.float32(1), np.float32(width), *size)
 
 
 def drawn(key: Array, settings: Cameras, frames: int) -> Float[Array, "T 3 4"]:

@@ -92,10 +92,13 @@ class Rendered(NamedTuple):
     Attributes:
       color: in [0, 1].
       opacity: of the rays.
+      distance: from the camera to what the rays meet, the mean by the rendering
+        weights, in radii; 0 where they meet nothing.
     """
 
     color: Float[Array, "T H W 3"]
     opacity: Float[Array, "T H W"]
+    distance: Float[Array, "T H W"]
 
 
 def render(
@@ -110,9 +113,7 @@ def render(
 ) -> Rendered:
     """Renders the frames of a video one after another, to need less memory."""
     height, width = size
-    view = jnp.deg2rad(config.cameras.view)
-    focal = width / 2 / jnp.tan(view / 2)
-    lens = jnp.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    lens = jnp.asarray(cameras.lens(config.cameras, size))
     pixels = geometry.pixel_grid(height, width, jnp).reshape(-1, 2)
     region = region_of(config)
 
@@ -128,9 +129,12 @@ def render(
             None if key is None else frame_key,
             evaluate,
         )
+        opacity = got.weights.sum(-1)
+        distances = (got.weights * region.bounds.distance(got.places)).sum(-1)
         return Rendered(
             got.color.reshape(height, width, 3),
-            got.weights.sum(-1).reshape(height, width),
+            opacity.reshape(height, width),
+            (distances / jnp.maximum(opacity, 1e-6)).reshape(height, width),
         )
 
     keys = jax.random.split(jax.random.key(0) if key is None else key, len(times))

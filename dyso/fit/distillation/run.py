@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,19 +23,21 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import pydantic
+from jaxtyping import Array
 from PIL import Image
 
+from dyso.errors import UserError
 from dyso.fit.distillation import optimization
-from dyso.fit.distillation.cameras import around
 from dyso.fit.distillation.config import Config
 from dyso.fit.distillation.optimization import STEPS, Prior
+from dyso.fit.distillation.rendering import views
 from dyso.fit.hexplane.optimization import State
-from dyso.fit.iterations import iterate
+from dyso.fit.iterations import iterate, read_checkpoint
 from dyso.fit.predictions import Show, new_file
 from dyso.fit.rays import time_of
 from dyso.storage import open_folder
-from dyso.storage.resumable import resume
+from dyso.storage.resumable import JOURNAL, finished_units, resume
 from dyso.train import checkpoints
 from dyso.train.prior.config import Config as PriorConfig
 from dyso.train.prior.config import Network
@@ -126,47 +129,22 @@ def fit(
         return found
 
 
-@functools.partial(jax.jit, static_argnames=("config", "size"))
-def _draw(
-    state: State,
-    extrinsics: Array,
-    times: Array,
-    sigma: Array,
-    *,
-    config: Config,
-    size: tuple[int, int],
-) -> optimization.Rendered:
-    evaluate = optimization.biased(config.bias, sigma)
-    return optimization.render(
-        state.field, state.densities, extrinsics, times, config, size, evaluate
-    )
+def load(out: Path) -> tuple[str, Config, State]:
+    """Returns the text, the settings and the last state of a finished fit.
 
-
-def _frames(
-    state: State,
-    config: Config,
-    model: Network,
-    count: int,
-    azimuth: Float[np.ndarray, " N"],
-    times: Float[np.ndarray, " N"],
-) -> optimization.Rendered:
-    """Renders frames from the middle of the cameras' elevations and distances."""
-    low, high = (np.deg2rad(each) for each in config.cameras.elevation)
-    shape = azimuth.shape
-    poses = around(
-        jnp.asarray(azimuth),
-        jnp.full(shape, (low + high) / 2),
-        jnp.full(shape, sum(config.cameras.distance) / 2),
-    )
-    sigma = optimization.sigma_at(config, count)
-    return _draw(
-        state,
-        poses,
-        jnp.asarray(times),
-        sigma,
-        config=config,
-        size=model.resolution,
-    )
+    Raises:
+      UserError: the folder has none.
+    """
+    try:
+        identity = json.loads((out / JOURNAL).read_bytes().partition(b"\n")[0])
+        text, settings = identity["text"], identity["settings"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{out}: no scene of `dyso fit text-to-4d`") from error
+    if REPORT not in finished_units(open_folder(str(out)), identity):
+        raise UserError(f"{out}: is not finished; run `dyso fit` again to resume")
+    config = pydantic.TypeAdapter(Config).validate_python(settings)
+    state = read_checkpoint(out, config.iterations, optimization.start(config))
+    return text, config, state
 
 
 def _pixels(color: Array) -> np.ndarray:
@@ -182,8 +160,13 @@ def _write_sample(
     """Writes the scene at some times from some sides; returns the mean opacity."""
     sides = np.linspace(0, 2 * np.pi, _SIDES, endpoint=False)
     times = np.linspace(-1, 1, _TIMES)
-    got = _frames(
-        state, config, model, count, np.repeat(sides, _TIMES), np.tile(times, _SIDES)
+    _, got = views(
+        state,
+        config,
+        count,
+        np.repeat(sides, _TIMES),
+        np.tile(times, _SIDES),
+        model.resolution,
     )
     frames = _pixels(got.color)
     rows = frames.reshape(_SIDES, _TIMES, *frames.shape[1:])
@@ -200,7 +183,8 @@ def _write_result(out: Path, state: State, config: Config, model: Network) -> fl
     )
     number = 2 * STEPS
     azimuth = np.linspace(0, 2 * np.pi, number, endpoint=False)
-    got = _frames(state, config, model, count, azimuth, np.linspace(-1, 1, number))
+    times = np.linspace(-1, 1, number)
+    _, got = views(state, config, count, azimuth, times, model.resolution)
     images = [Image.fromarray(frame) for frame in _pixels(got.color)]
     with new_file(out / "turn.gif") as file:
         images[0].save(

@@ -111,9 +111,20 @@ def test_a_stopped_fit_resumes_to_the_same_scene(whole, fit, tmp_path, monkeypat
     assert (out / sample).read_bytes() == (tmp_path / sample).read_bytes()
 
 
-def test_a_finished_fit_does_nothing(whole, fit):
+def test_a_finished_fit_does_nothing_and_is_loaded_as_it_ended(whole, fit, tmp_path):
     out, report, _ = whole
     assert fit(out) == (report, [])
+    text, config, state = run.load(out)
+    assert (text, config) == ("a red car", CONFIG)
+    with np.load(out / "000004.npz") as file:
+        assert np.array_equal(file["arr_0"], state.field.levels[0][0])
+    with pytest.raises(UserError, match="no scene of `dyso fit text-to-4d`"):
+        run.load(tmp_path)
+    (tmp_path / "journal.jsonl").write_bytes(
+        (out / "journal.jsonl").read_bytes().splitlines(keepends=True)[0]
+    )
+    with pytest.raises(UserError, match="is not finished"):
+        run.load(tmp_path)
 
 
 def test_other_texts_and_unknown_words_are_refused(whole, fit, tmp_path):
