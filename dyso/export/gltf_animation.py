@@ -7,8 +7,6 @@ the colours that the images show of them.
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from jaxtyping import Float
 
 from dyso import geometry
 from dyso.export.cameras import opengl_pose
+from dyso.glb import Glb
 from dyso.reading import views_of, world_vertices
 from dyso.spec import Spec
 from dyso.srgb import to_linear
@@ -31,97 +30,11 @@ NEAR = 0.01
 """Metres, the cameras' near plane."""
 STEP_RATE = 8.0
 """Dynamics steps per second, where the spec has no rate."""
-_UPRIGHT = [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]  # from z up to y up
-_FLOAT, _UINT = 5126, 5125
-_WIDTHS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
-
-
-class _Glb:
-    """A binary glTF as it is written."""
-
-    def __init__(self) -> None:
-        self.tree: dict[str, Any] = {
-            "asset": {"version": "2.0", "generator": "DySO"},
-            "scene": 0,
-            "scenes": [{"nodes": [0]}],
-            "nodes": [{"name": "world", "rotation": _UPRIGHT, "children": []}],
-            "meshes": [],
-            "cameras": [],
-            "materials": [
-                {
-                    "name": "colors",
-                    "doubleSided": True,
-                    "pbrMetallicRoughness": {
-                        "metallicFactor": 0.0,
-                        "roughnessFactor": 0.8,
-                    },
-                }
-            ],
-            "animations": [{"name": "scene", "samplers": [], "channels": []}],
-            "accessors": [],
-            "bufferViews": [],
-        }
-        self._data = bytearray()
-
-    def numbers(self, values: np.ndarray, *, bounds: bool = False) -> int:
-        """Adds an accessor of numbers [n, width] or [n], and returns its number."""
-        kind = _UINT if values.dtype.kind in "iu" else _FLOAT
-        values = np.ascontiguousarray(values, "<u4" if kind == _UINT else "<f4")
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.tree["bufferViews"]),
-            "componentType": kind,
-            "count": len(values),
-            "type": _WIDTHS[1 if values.ndim == 1 else values.shape[1]],
-        }
-        if bounds:
-            two = values.reshape(len(values), -1)
-            accessor |= {"min": two.min(0).tolist(), "max": two.max(0).tolist()}
-        self.tree["bufferViews"].append(
-            {
-                "buffer": 0,
-                "byteOffset": len(self._data),
-                "byteLength": values.nbytes,
-            }
-        )
-        self._data += values.tobytes()
-        self.tree["accessors"].append(accessor)
-        return len(self.tree["accessors"]) - 1
-
-    def node(self, **described: Any) -> int:
-        """Adds a node to the world, and returns its number."""
-        number = len(self.tree["nodes"])
-        self.tree["nodes"].append(described)
-        self.tree["nodes"][0]["children"].append(number)
-        return number
-
-    def moves(self, node: int, path: str, times: int, values: np.ndarray) -> None:
-        """Adds a channel of the animation."""
-        [animation] = self.tree["animations"]
-        output = self.numbers(values)
-        animation["samplers"].append({"input": times, "output": output})
-        animation["channels"].append(
-            {
-                "sampler": len(animation["samplers"]) - 1,
-                "target": {"node": node, "path": path},
-            }
-        )
-
-    def written(self) -> bytes:
-        """Returns the file."""
-        self.tree["buffers"] = [{"byteLength": len(self._data)}]
-        text = json.dumps(self.tree).encode()
-        text += b" " * (-len(text) % 4)
-        data = bytes(self._data)
-        length = 12 + 8 + len(text) + 8 + len(data)
-        return b"".join(
-            (
-                struct.pack("<4sII", b"glTF", 2, length),
-                struct.pack("<I4s", len(text), b"JSON"),
-                text,
-                struct.pack("<I4s", len(data), b"BIN\0"),
-                data,
-            )
-        )
+_MATERIAL = {
+    "name": "colors",
+    "doubleSided": True,
+    "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.8},
+}
 
 
 def animated_glb(record: Mapping[str, Any], spec: Spec) -> bytes:
@@ -131,7 +44,8 @@ def animated_glb(record: Mapping[str, Any], spec: Spec) -> bytes:
       record: with `FIELDS`, of all views.
       spec: the dataset's.
     """
-    glb = _Glb()
+    glb = Glb()
+    glb.tree["materials"].append(_MATERIAL)
     steps, cameras = spec.layout.shape
     rate = spec.dynamics.animate.frame_rate or STEP_RATE
     if spec.dynamics.motion == "physics":
@@ -191,7 +105,7 @@ def vertex_colors(record: Mapping[str, Any]) -> Float[np.ndarray, "K 3"]:
 
 
 def _add_object(
-    glb: _Glb,
+    glb: Glb,
     record: Mapping[str, Any],
     number: int,
     colors: Float[np.ndarray, "K 3"],
@@ -226,7 +140,7 @@ def _add_object(
 
 
 def _add_camera(
-    glb: _Glb,
+    glb: Glb,
     record: Mapping[str, Any],
     views: Sequence[int],
     number: int,
@@ -244,7 +158,7 @@ def _add_camera(
 
 
 def _place(
-    glb: _Glb,
+    glb: Glb,
     node: int,
     positions: Float[np.ndarray, "T 3"],
     quaternions: Float[np.ndarray, "T 4"],

@@ -18,7 +18,7 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage
 # pictures that the users of `dyso manipulate` and `dyso score` name, and Python that
 # `dyso export` prints.
 OPENERS = {
-    r"\btrimesh\b": {"export/gltf.py", "fit/distillation/run.py"},
+    r"\btrimesh\b": {"export/gltf.py"},
     r"\bimageio\b": set(),
     r"(?m)^\s*(import|from) bpy\b": set(),
     r"\bopen_image\(": {

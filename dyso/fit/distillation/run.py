@@ -5,6 +5,7 @@ OUT/<iteration>.npz       the newest checkpoint
 OUT/samples/<it>.png      the scene at some times (columns) from four sides (rows)
 OUT/turn.gif              the whole motion, from a camera that goes around the scene
 OUT/meshes/step_00.glb    the scene at each of 16 times, for viewers of glTF
+OUT/meshes/animation.glb  the same, one after another
 
 Cameras and noise depend only on the seed and on the iteration, so a fit that was
 stopped at any moment goes on from its newest checkpoint to the same result.
@@ -12,7 +13,6 @@ stopped at any moment goes on from its newest checkpoint to the same result.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import time
@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pydantic
@@ -30,12 +29,12 @@ from PIL import Image
 from dyso.errors import UserError
 from dyso.fit.distillation import optimization
 from dyso.fit.distillation.config import Config
+from dyso.fit.distillation.meshes import write_meshes
 from dyso.fit.distillation.optimization import STEPS, Prior
 from dyso.fit.distillation.rendering import views
 from dyso.fit.hexplane.optimization import State
 from dyso.fit.iterations import iterate, read_checkpoint
 from dyso.fit.predictions import Show, new_file
-from dyso.fit.rays import time_of
 from dyso.storage import open_folder
 from dyso.storage.resumable import JOURNAL, finished_units, resume
 from dyso.train import checkpoints
@@ -48,11 +47,6 @@ REPORT = "report"
 _SIDES, _TIMES = 4, 6
 _SHOWN = 128
 """The least width of a frame of pictures, in pixels."""
-_MESH_CELLS = 64
-_BLOCK = 2**16
-"""Points that are looked up are filled up to a multiple of this."""
-_SURFACE = 10.0
-"""The density of the meshes' surface, per unit of the planes' cube."""
 
 
 def fit(
@@ -195,58 +189,5 @@ def _write_result(out: Path, state: State, config: Config, model: Network) -> fl
             duration=80,
             loop=0,
         )
-    for step in range(STEPS):
-        _write_mesh(out / f"meshes/step_{step:02}.glb", state, config, step)
+    write_meshes(out, state, config)
     return opacity
-
-
-def _write_mesh(path: Path, state: State, config: Config, step: int) -> None:
-    """Writes the surface at a time by marching cubes, with colours at its vertices.
-
-    Nothing is written if nothing is as dense as a surface.
-    """
-    import trimesh
-    from skimage.measure import marching_cubes
-
-    axis = (np.arange(_MESH_CELLS) + 0.5) / _MESH_CELLS - 0.5  # The inner cube.
-    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
-    density, _ = _look_up(state, points.reshape(-1, 3), step, config)
-    density = density.reshape(points.shape[:3])
-    if not density.min() < _SURFACE < density.max():
-        return
-    vertices, faces, _, _ = marching_cubes(np.log(density + 1e-6), np.log(_SURFACE))
-    places = (vertices + 0.5) / _MESH_CELLS - 0.5
-    _, color = _look_up(state, places, step, config)
-    # Radii of the scene, with glTF's y up.
-    x, y, z = 2 * places.T
-    mesh = trimesh.Trimesh(
-        vertices=np.stack([x, z, -y], axis=-1),
-        faces=faces,
-        vertex_colors=np.rint(255 * color).astype(np.uint8),
-        process=False,
-    )
-    with new_file(path) as file:
-        file.write(mesh.export(file_type="glb"))
-
-
-def _look_up(
-    state: State, points: np.ndarray, step: int, config: Config
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the density and the colour at points of the planes, at a time step."""
-    # Of few different lengths, each of which is compiled.
-    count = len(points)
-    padded = np.zeros((-(-count // _BLOCK) * _BLOCK, 3), np.float32)
-    padded[:count] = points
-    density, color = _compiled_look_up(state, padded, np.int32(step), config)
-    return np.asarray(density)[:count], np.asarray(color)[:count]
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def _compiled_look_up(
-    state: State, points: Array, step: Array, config: Config
-) -> tuple[Array, Array]:
-    evaluate = optimization.biased(
-        config.bias, optimization.sigma_at(config, config.iterations)
-    )
-    times = jnp.full(len(points), time_of(step, STEPS))
-    return evaluate(state.field, points, times)

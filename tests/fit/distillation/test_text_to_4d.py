@@ -86,8 +86,8 @@ def test_a_scene_is_shown_and_exported(whole):
     with Image.open(out / "turn.gif") as film:
         assert film.n_frames > 1 and film.size == (128, 128)
     meshes = sorted((out / "meshes").iterdir())
-    assert meshes[0].name == "step_00.glb" and len(meshes) == 16
-    mesh = trimesh.load(meshes[0], force="mesh")
+    assert meshes[0].name == "animation.glb" and len(meshes) == 17
+    mesh = trimesh.load(meshes[1], force="mesh")
     # The density is largest at the centre.
     assert np.abs(mesh.vertices).max() <= 1
     assert np.abs(mesh.vertices.mean(0)).max() < 0.2
