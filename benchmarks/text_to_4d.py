@@ -40,6 +40,7 @@ import numpy as np
 
 from dyso.errors import UserError
 from dyso.fit.distillation import measures, optimization, run
+from dyso.fit.distillation.rendering import views
 from dyso.reading import COLORS, Dataset
 from dyso.train import checkpoints, labels
 from dyso.train.prior.attributes import Classifier, attributes_of, train_classifier
@@ -72,7 +73,6 @@ SCORES = {
     "opaque": "opaque pixels",
 }
 PROMPTS = 12
-FRAMES = measures.TIMES
 _RELATIVE = re.compile(r"\b(left|right|camera|and)\b")
 
 
@@ -130,6 +130,7 @@ class Bench:
     def __init__(self, data: Path, prior: Path, out: Path, prompts: Path | None):
         self.dataset, self.out, self.prior = Dataset(data), out, prior
         self.settings = checkpoints.load_config(prior, Config)
+        self.frames = self.settings.model.frames
         resolved = self.dataset.resolved
         self.categories = (
             tuple(resolved.spec.objects.categories) or resolved.objects.categories()
@@ -158,7 +159,8 @@ class Bench:
     def real(self, classifier: Classifier) -> list[dict[str, float]]:
         """Measures the validation videos."""
         videos = self.read("validation")
-        chosen = np.linspace(0, videos.frames.shape[1] - 1, FRAMES).round().astype(int)
+        last = videos.frames.shape[1] - 1
+        chosen = np.linspace(0, last, self.frames).round().astype(int)
         return [
             classifier.retrieved(film, self.choices(texts[0]))
             | {"change": measures.change(film)}
@@ -172,15 +174,17 @@ class Bench:
         _, params = checkpoints.load_params(
             self.prior, self.settings, lambda line: None, init=init_state
         )
-        strides = min(2, (self.videos.frames.shape[1] - 1) // (FRAMES - 1))
-        rates = np.full(len(self.prompts), self.videos.rate / strides, np.float32)
+        # As long as the videos, as far as the prior knows such rates.
+        most = (self.videos.frames.shape[1] - 1) // (self.frames - 1)
+        stride = min(self.settings.training.strides, most)
+        rates = np.full(len(self.prompts), self.videos.rate / stride, np.float32)
         return sampled(params, self.settings, self.prompts, rates)
 
     def scene(self, classifier: Classifier, number: int, *scene: Any) -> dict:
         """Measures a scene: settings, state, iterations."""
         config, state, count = scene
         size = self.settings.model.resolution
-        films, values = measures.measure(state, config, count, size)
+        films, values = measures.measure(state, config, count, size, self.frames)
         frames = films.reshape(-1, *films.shape[2:])
         texts = self.choices(self.prompts[number])
         return classifier.retrieved(frames, texts) | values
@@ -265,12 +269,13 @@ def picture(bench: Bench, file: Path) -> None:
     """Draws a film: for each prompt, a sample, and the variants from one side."""
     size = bench.settings.model.resolution
     films = {"prior": list(bench.samples())}
-    blank = np.zeros((FRAMES, *size, 3))
+    blank = np.zeros((bench.frames, *size, 3))
     for variant in VARIANTS:
         films[variant] = [blank] * len(bench.prompts)
         for number, (config, state) in finished(bench.out, variant, bench.prompts):
-            seen = measures.measure(state, config, config.iterations, size)[0]
-            films[variant][number] = seen[0]
+            times = np.linspace(-1, 1, bench.frames)
+            seen = views(state, config, config.iterations, 0 * times, times, size)[1]
+            films[variant][number] = np.asarray(seen.color)
     images = [
         labels.table(
             np.rint(255 * np.stack(list(films.values()), axis=1)[:, :, frame]).astype(
@@ -279,7 +284,7 @@ def picture(bench: Bench, file: Path) -> None:
             [ROWS[row] for row in films],
             bench.prompts,
         )
-        for frame in range(FRAMES)
+        for frame in range(bench.frames)
     ]
     images[0].save(file, save_all=True, append_images=images[1:], duration=125, loop=0)
 

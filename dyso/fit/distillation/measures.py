@@ -1,7 +1,7 @@
 """How a scene that was made from a text moves, and whether its views agree.
 
-A scene is seen by `CAMERAS` cameras that stand still around it, at `TIMES` times. A
-fit's own cameras are random.
+A scene is seen by `CAMERAS` cameras that stand still around it. A fit's own cameras are
+random.
 
 - `change`: mean absolute difference of colours, in [0, 1], from one frame to the next;
 - `displacement`: the largest distance between the centres of the scene at two times, in
@@ -33,7 +33,11 @@ _CELLS = 32
 
 
 def measure(
-    state: State, config: Config, count: int, size: tuple[int, int]
+    state: State,
+    config: Config,
+    count: int,
+    size: tuple[int, int],
+    frames: int = TIMES,
 ) -> tuple[Float[np.ndarray, "C T H W 3"], dict[str, float]]:
     """Returns what the cameras see, in [0, 1], and all figures by their names.
 
@@ -42,15 +46,16 @@ def measure(
       config: of the fit.
       count: iterations that the state has gone through.
       size: height and width of the frames.
+      frames: times from the first to the last.
     """
     sides = np.linspace(0, 2 * np.pi, CAMERAS, endpoint=False)
-    times = np.linspace(-1, 1, TIMES, dtype=np.float32)
+    times = np.linspace(-1, 1, frames, dtype=np.float32)
     _, seen = views(
-        state, config, count, np.repeat(sides, TIMES), np.tile(times, CAMERAS), size
+        state, config, count, np.repeat(sides, frames), np.tile(times, CAMERAS), size
     )
-    films = np.asarray(seen.color).reshape(CAMERAS, TIMES, *size, 3)
+    films = np.asarray(seen.color).reshape(CAMERAS, frames, *size, 3)
 
-    chosen = times[:: TIMES // DEPTH_TIMES]
+    chosen = np.linspace(-1, 1, DEPTH_TIMES, dtype=np.float32)
     pairs = np.stack([sides, sides + np.deg2rad(NEIGHBOUR)], axis=-1)
     azimuth = np.repeat(pairs, len(chosen), axis=0)  # Side and time, then the pair.
     poses, seen = views(
