@@ -122,11 +122,13 @@ class Batches:
         training, videos = self._config.training, self._videos
         rng = np.random.default_rng([training.seed, self._single, self._number])
         self._number += 1
-        batch = training.batch_size
+        # As many frames as in a batch of videos.
+        length = self._config.model.frames
+        batch = training.batch_size * (length if self._single else 1)
         chosen = rng.integers(len(videos), size=batch)
         words = self._words[chosen, rng.integers(self._words.shape[1], size=batch)]
         words = np.where(rng.random((batch, 1)) < training.no_caption, NOTHING, words)
-        length, steps = self._config.model.frames, videos.frames.shape[1]
+        steps = videos.frames.shape[1]
         if self._single:
             frames = rng.integers(steps, size=(batch, 1))
             rates = np.zeros(batch)

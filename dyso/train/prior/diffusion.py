@@ -31,6 +31,19 @@ def noised(
     return video * videos + rest * noise
 
 
+def velocity_errors(
+    found: Float[Array, "B T H W 3"],
+    noise: Float[Array, "B T H W 3"],
+    levels: Float[Array, " B"],
+) -> Float[Array, " B"]:
+    """Returns mean squared errors of the velocity that a predicted noise stands for.
+
+    The noise is sin(pi t / 2) times the noisy video plus cos(pi t / 2) times the velocity.
+    """
+    video, _ = shares(levels)
+    return (((found - noise) / jnp.maximum(video, 1e-3)) ** 2).mean((1, 2, 3, 4))
+
+
 def guided(
     params: Any,
     config: Network,

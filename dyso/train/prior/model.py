@@ -47,7 +47,15 @@ class Denoiser(nn.Module):
         config, layers = self.config, layers_of(self.config)
         batch, count, height, width, _ = videos.shape
         text = self._text(words)
-        given = jnp.concatenate([features(levels), features(rates / RATE / 4)], axis=-1)
+        # The words' mean joins the level, for attention learns to read them only late.
+        given = jnp.concatenate(
+            [
+                features(levels),
+                features(rates / RATE / 4),
+                text.mean(1).astype(jnp.float32),
+            ],
+            axis=-1,
+        )
         given = exact_dense(config.width, name="given_hidden")(given)
         given = nn.silu(given)
 
@@ -63,24 +71,20 @@ class Denoiser(nn.Module):
             features(jnp.arange(count) / config.frames)
         )
         x = x + place.astype(x.dtype) + time[:, None].astype(x.dtype)
+        x = x.reshape(batch, -1, config.width)
+        attends = {"attends_to_scene": True, "attends_to_itself": True}
         for number in range(config.layers):
             shift = exact_dense(config.width, name=f"given_{number}")(given)
-            x = x + shift[:, None, None].astype(x.dtype)
-            x = x.reshape(batch * count, down * across, config.width)
-            x = Block(
-                layers,
-                attends_to_scene=True,
-                attends_to_itself=True,
-                name=f"space_{number}",
-            )(x, text)
-            x = x.reshape(batch, count, down * across, config.width)
-            x = x.swapaxes(1, 2).reshape(-1, count, config.width)
-            x = Block(layers, attends_to_itself=True, name=f"time_{number}")(x)
-            x = x.reshape(batch, down * across, count, config.width).swapaxes(1, 2)
-        last = exact_dense(
-            side * side * 3, kernel_init=nn.initializers.zeros, name="noise"
+            x = x + shift[:, None].astype(x.dtype)
+            x = Block(layers, **attends, name=f"layer_{number}")(x, text)
+        scale, shift = jnp.split(
+            exact_dense(2 * config.width, name="last")(given), 2, -1
         )
-        x = last(norm(layers)(x).astype(jnp.float32))
+        x = norm(layers)(x).astype(jnp.float32)
+        x = x * (1 + scale[:, None]) + shift[:, None]
+        x = exact_dense(
+            side * side * 3, kernel_init=nn.initializers.zeros, name="velocity"
+        )(x)
         x = x.reshape(batch, count, down, across, side, side, 3)
         x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(videos.shape)
         video, rest = shares(levels)

@@ -17,6 +17,7 @@ PRESETS = {
         config=Config(
             model=Network(
                 resolution=(32, 32),
+                frames=8,
                 width=128,
                 heads=4,
                 mlp=256,
@@ -26,12 +27,13 @@ PRESETS = {
                 compute="float32",
             ),
             training=Training(
-                steps=1_500,
-                batch_size=4,
+                steps=5_000,
+                batch_size=8,
+                image_share=0.4,
                 strides=2,
                 learning_rate=1e-3,
                 final_learning_rate=1e-4,
-                warmup_steps=100,
+                warmup_steps=200,
             ),
             guidance=3.0,
             sample_steps=25,
