@@ -20,8 +20,7 @@ class Network:
       width: numbers per token.
       heads: attention heads.
       mlp: hidden width of the layers' MLPs.
-      layers: each has attention among the patches of a frame, to the caption, and then
-        among the frames of a patch.
+      layers: each has attention to the caption, and among the patches of all frames.
       text_layers: of the captions' encoder.
       tokens: the most words of a caption; further ones are left out.
       words: the vocabulary; `dyso train` takes that of the captions.
@@ -62,7 +61,8 @@ class Training:
     Attributes:
       steps: gradient steps.
       batch_size: videos in a step, over all devices.
-      image_share: share of the steps that are on single frames.
+      image_share: share of the steps that are on single frames: as many of them as
+        frames in a batch of videos.
       no_caption: share of videos whose caption is left out, for guidance.
       strides: dynamics steps from frame to frame are drawn from 1 to this number, as
         far as the videos are long enough; the model is given the frame rate.

@@ -38,7 +38,7 @@ def velocity_errors(
 ) -> Float[Array, " B"]:
     """Returns mean squared errors of the velocity that a predicted noise stands for.
 
-    The noise is sin(pi t / 2) times the noisy video plus cos(pi t / 2) times the velocity.
+    The noise is sin(pi t / 2) of the noisy video plus cos(pi t / 2) of the velocity.
     """
     video, _ = shares(levels)
     return (((found - noise) / jnp.maximum(video, 1e-3)) ** 2).mean((1, 2, 3, 4))

@@ -1,7 +1,7 @@
 """The network: predicts the noise in videos, given captions and frame rates.
 
-A transformer over patches, with attention in space and time by turns (as TimeSformer,
-Bertasius et al., ICML 2021). It has the layers of the other models of `dyso.train`.
+A transformer over the patches of all frames (as the joint attention of ViViT, Arnab et
+al., ICCV 2021). It has the layers of the other models of `dyso.train`.
 
 Its last layer returns the velocity, cos(pi t / 2) e - sin(pi t / 2) x, from which the
 noise follows (Salimans and Ho, ICLR 2022): where a video is almost all noise, the noise

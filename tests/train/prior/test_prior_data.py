@@ -51,7 +51,8 @@ def test_batches_have_frames_at_the_rate_that_they_state(videos, config):
 
 def test_single_frames_have_no_rate(videos, config):
     batch = next(Batches(videos, config, single=True))
-    assert batch["frames"].shape == (2, 1) and (batch["rates"] == 0).all()
+    # As many frames as in two videos of three.
+    assert batch["frames"].shape == (6, 1) and (batch["rates"] == 0).all()
 
 
 def test_captions_are_left_out_as_often_as_asked(videos, config):
