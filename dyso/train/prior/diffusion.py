@@ -31,17 +31,15 @@ def noised(
     return video * videos + rest * noise
 
 
-def velocity_errors(
+def video_errors(
     found: Float[Array, "B T H W 3"],
     noise: Float[Array, "B T H W 3"],
     levels: Float[Array, " B"],
 ) -> Float[Array, " B"]:
-    """Returns mean squared errors of the velocity that a predicted noise stands for.
-
-    The noise is sin(pi t / 2) of the noisy video plus cos(pi t / 2) of the velocity.
-    """
-    video, _ = shares(levels)
-    return (((found - noise) / jnp.maximum(video, 1e-3)) ** 2).mean((1, 2, 3, 4))
+    """Returns mean squared errors of the videos that a predicted noise stands for."""
+    video, rest = shares(levels)
+    scale = rest / jnp.maximum(video, 1e-3)
+    return ((scale * (found - noise)) ** 2).mean((1, 2, 3, 4))
 
 
 def guided(

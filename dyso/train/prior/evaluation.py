@@ -1,7 +1,7 @@
 """How well a prior denoises videos it was not trained on, and the floors.
 
-All figures are mean squared errors of the predicted velocity, over fixed levels and
-draws of noise. Lower is better.
+All figures are mean squared errors of the predicted videos, in [-1, 1], over fixed
+levels and draws of noise. Lower is better.
 
 - `loss`: with the video's own caption;
 - `loss_no_caption`, `loss_other_caption`: without a caption, and with those of other
@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, Int
 
 from dyso.train.prior.config import Config, Network
 from dyso.train.prior.data import Videos
-from dyso.train.prior.diffusion import noised, velocity_errors
+from dyso.train.prior.diffusion import noised, video_errors
 from dyso.train.prior.model import Denoiser, shares
 from dyso.train.prior.vocabulary import NOTHING, encode
 
@@ -153,4 +153,4 @@ def _error(
     else:
         video, rest = shares(levels)
         found = (seen - video * mean) / rest
-    return velocity_errors(found, noise, levels)
+    return video_errors(found, noise, levels)

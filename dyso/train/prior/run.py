@@ -16,7 +16,7 @@ from dyso.train import checkpoints, labels
 from dyso.train.log import Say
 from dyso.train.prior.config import Config
 from dyso.train.prior.data import Batches, Videos
-from dyso.train.prior.diffusion import noised, sample, velocity_errors
+from dyso.train.prior.diffusion import noised, sample, video_errors
 from dyso.train.prior.evaluation import Evaluation
 from dyso.train.prior.model import Denoiser
 from dyso.train.prior.vocabulary import encode
@@ -88,11 +88,11 @@ def init_state(config: Config) -> State:
 def loss(
     params: Any, batch: dict[str, Array], pictures: Array, key: Array, config: Config
 ) -> Float[Array, ""]:
-    """Returns the mean squared error of the predicted velocity.
+    """Returns the mean squared error of the predicted videos.
 
-    The error of the noise is cos^2(pi t / 2) times that. It would weigh next to nothing
-    where a video is almost all noise, and that is where captions matter: coarse shapes
-    and colours are decided there.
+    In the error of the noise, and still in that of the velocity, levels would weigh
+    next to nothing at which a video is almost all noise. Coarse shapes and colours are
+    decided there, so that is where captions matter.
 
     Args:
       params: of the denoiser.
@@ -114,7 +114,7 @@ def loss(
         batch["rates"],
         batch["words"],
     )
-    return velocity_errors(found, noise, levels).mean()
+    return video_errors(found, noise, levels).mean()
 
 
 class Task:
