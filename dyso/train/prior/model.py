@@ -3,9 +3,9 @@
 A transformer over the patches of all frames (as the joint attention of ViViT, Arnab et
 al., ICCV 2021). It has the layers of the other models of `dyso.train`.
 
-Its last layer returns the velocity, cos(pi t / 2) e - sin(pi t / 2) x, from which the
-noise follows (Salimans and Ho, ICLR 2022): where a video is almost all noise, the noise
-is almost the video itself, and the network need not learn to copy it.
+Its last layer returns the video, from which the noise follows: videos have few degrees
+of freedom, and a narrow network can return them, but not noise ("Back to Basics: Let
+Denoising Generative Models Denoise", Li and He, 2025).
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ class Denoiser(nn.Module):
         x = norm(layers)(x).astype(jnp.float32)
         x = x * (1 + scale[:, None]) + shift[:, None]
         x = exact_dense(
-            side * side * 3, kernel_init=nn.initializers.zeros, name="velocity"
+            side * side * 3, kernel_init=nn.initializers.zeros, name="video"
         )(x)
         x = x.reshape(batch, count, down, across, side, side, 3)
         x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(videos.shape)
         video, rest = shares(levels)
-        return rest * videos + video * x
+        return (videos - video * x) / jnp.maximum(rest, 1e-3)
 
     def _text(self, words: Int[Array, "B K"]) -> Float[Array, "B K D"]:
         """Returns a token for each word of the captions, in their order."""
