@@ -12,13 +12,13 @@ they raise go to the runner, which retries or stops.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dyso.pipeline.runners import abandoned
 from dyso.render import Views
 from dyso.sampling.scene import Scene
 
@@ -62,7 +62,7 @@ class Cancellation:
 
     def check(self) -> None:
         """Raises `Cancelled` if the job has been cancelled."""
-        if self._cancelled.is_set() or (not self._watched and abandoned()):
+        if self._cancelled.is_set() or (not self._watched and _abandoned()):
             raise Cancelled
 
     @property
@@ -117,6 +117,22 @@ def new_cancellation() -> Iterator[tuple[str, Cancellation]]:
 def find_cancellation(key: str) -> Cancellation:
     """Returns the `Cancellation` of a key; in other processes a new, unwatched one."""
     return _cancellations.get(key) or Cancellation(watched=False)
+
+
+def _abandoned() -> bool:
+    """Returns whether this thread runs a Dask task whose job was cancelled or is gone.
+
+    Dask withdraws the tasks of such a job, but cannot interrupt a running task.
+    """
+    dask = sys.modules.get("distributed.worker")
+    if dask is None:
+        return False
+    try:
+        worker = dask.get_worker()
+    except ValueError:  # not in a task
+        return False
+    task = worker.state.tasks.get(getattr(dask.thread_state, "key", None))
+    return task is not None and task.state == "cancelled"
 
 
 @contextmanager

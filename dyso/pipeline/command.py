@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from apache_beam.options import pipeline_options
-
 from dyso import assets
 from dyso.pipeline.job import Job, run
-from dyso.pipeline.runners import register_options
 from dyso.pipeline.shard_report import say_failures
 from dyso.render import Device, image_bytes
 from dyso.render.resources import default_workers
@@ -31,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       The exit status: 0, 2 on bad input, 130 on Ctrl-C and SIGTERM.
     """
+    from dyso.pipeline.runners import register_options
+
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         register_options(argv)
@@ -111,6 +110,8 @@ def local_flags(workers: int | None, spec: Spec | None = None) -> list[str]:
 
 
 def _parser(*, beam: bool) -> argparse.ArgumentParser:
+    from apache_beam.options import pipeline_options
+
     parser = pipeline_options._BeamArgumentParser(
         prog="beam_pipeline.py",
         description="Makes the dataset of a spec. After a stop, the same command "

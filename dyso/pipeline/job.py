@@ -13,9 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-
-import apache_beam as beam
+from typing import TYPE_CHECKING, Any
 
 from dyso.pipeline.cancellation import new_cancellation, sigterm_as_interrupt
 from dyso.pipeline.failures import FailedScenes, check_failures
@@ -25,14 +23,18 @@ from dyso.pipeline.output_settings import shards_of
 from dyso.pipeline.pack import finish
 from dyso.pipeline.plan import Part, Shard, part_size
 from dyso.pipeline.progress import Progress
-from dyso.pipeline.runners import Runner, RunningPipeline, find_runner
-from dyso.pipeline.transforms import CheckFailures, Finish, PackShard, RenderPart
 from dyso.pipeline.workers import StartRenderer, new_renderer, pooled_renderer
 from dyso.render import Device
 from dyso.render.resources import require_system_libraries
 from dyso.spec import ResolvedSpec, UserError
 from dyso.storage import Folder
 from dyso.storage.resumable import one_line_errors
+
+# Beam takes seconds to import; what starts no job does without.
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+    from dyso.pipeline.runners import Runner
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 20.0
@@ -103,6 +105,8 @@ def run(
 
 
 def _make(job: Job, flags: Sequence[str], watch: Callable[[Progress], None]) -> None:
+    from dyso.pipeline.runners import find_runner
+
     runner = find_runner(flags, job.output)
     if runner.local and job.renderer is None:
         require_system_libraries()
@@ -147,6 +151,8 @@ def _run_beam(
     progress: Progress,
     watch: Callable[[Progress], None],
 ) -> None:
+    from dyso.pipeline.runners import RunningPipeline
+
     running = RunningPipeline()
     errors: list[BaseException] = []
     # An event, because Thread.join treats the thread as ended after Ctrl-C.
@@ -206,6 +212,10 @@ def build(
       cancellation_key: key of the `Cancellation`, if the job waits in this process.
       failed: failures in the parts and shards that exist already.
     """
+    import apache_beam as beam
+
+    from dyso.pipeline.transforms import CheckFailures, Finish, PackShard, RenderPart
+
     scenes = sum(shard.stop - shard.start for shard in shards)
     per_part = job.scenes_per_part or part_size(scenes, runner.workers)
     start = functools.partial(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -173,22 +172,6 @@ def find_runner(flags: Sequence[str], output: object) -> Runner:
     if name == "dataflow":
         _check_dataflow(options, output)
     return Runner(name=name, options=options, workers=_MANY_WORKERS)
-
-
-def abandoned() -> bool:
-    """Returns whether this thread runs a Dask task whose job was cancelled or is gone.
-
-    Dask withdraws the tasks of such a job, but cannot interrupt a running task.
-    """
-    dask = sys.modules.get("distributed.worker")
-    if dask is None:
-        return False
-    try:
-        worker = dask.get_worker()
-    except ValueError:  # not in a task
-        return False
-    task = worker.state.tasks.get(getattr(dask.thread_state, "key", None))
-    return task is not None and task.state == "cancelled"
 
 
 def _runner_option(flags: Sequence[str]) -> str:

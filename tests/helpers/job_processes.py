@@ -116,7 +116,8 @@ def _processes():
         [
             __name__,
             "apache_beam.runners.portability.fn_api_runner",
-            "dyso.pipeline",
+            "dyso.pipeline.runners",
+            "dyso.pipeline.transforms",
             "dyso.records.features",
             "tensorflow_datasets",
         ]
