@@ -223,12 +223,13 @@ def text_to_4d(
     config: Annotated[DistillationConfig, tyro.conf.arg(name="")],
     prior: Path,
     out: Path,
+    super_resolution: Path | None = None,
 ) -> int:
     """Make a moving 3D scene from a text; run the same command to resume.
 
     Score distillation of a video prior into a HexPlane: first a scene that stands
-    still, from single images, then its motion, from videos. Every setting can be
-    changed, as in `--cameras.turn 0`.
+    still, from single images, then its motion, from videos, and, if asked for, at a
+    higher resolution. Every setting can be changed, as in `--cameras.turn 0`.
 
     {methods}
 
@@ -238,12 +239,16 @@ def text_to_4d(
       config: the settings.
       prior: the folder of a run of `dyso train video-prior`.
       out: the folder for the scene: pictures, turn.gif and meshes.
+      super_resolution: the folder of a run of `dyso train
+        video-prior-super-resolution-tiny`, for a third stage of `--super-steps` steps.
     """
     to_stderr(f"dyso fit: loading JAX and {prior}")
     from dyso.fit.distillation.run import fit
 
     try:
-        report = _with_progress(fit, text, prior, config, out)
+        report = _with_progress(
+            fit, text, prior, config, out, super_resolution=super_resolution
+        )
     except KeyboardInterrupt:
         return stopped()
     say(f"mean opacity {report['opacity']:.3f}; {report['seconds']:.0f} s")

@@ -61,6 +61,8 @@ class Config:
       static: gradient steps of the first stage: single images of a scene that does not
         move, by SDS. The planes of time are not changed.
       dynamic: gradient steps of the second stage: videos, by SDS-T.
+      super_steps: gradient steps of the third stage: videos of higher resolution, by
+        SDS-T and a prior of super-resolution. 0 leaves it out.
       guidance: see `dyso train video-prior --help`; distillation needs more than
         sampling.
       levels: of the noise, from 0 (none) to 1 (nothing else).
@@ -82,6 +84,7 @@ class Config:
 
     static: int = 5_000
     dynamic: int = 5_000
+    super_steps: int = 0
     guidance: float = 50.0
     levels: tuple[float, float] = (0.02, 0.98)
     slowest: float = 1.0
@@ -100,8 +103,8 @@ class Config:
 
     @property
     def iterations(self) -> int:
-        """Of both stages."""
-        return self.static + self.dynamic
+        """Of all stages."""
+        return self.static + self.dynamic + self.super_steps
 
     def __post_init__(self) -> None:
         """Checks the bounds.
@@ -109,9 +112,11 @@ class Config:
         Raises:
           UserError: a setting is out of them.
         """
-        if min(self.static, self.dynamic) < 0 or not self.iterations:
+        stages = (self.static, self.dynamic, self.super_steps)
+        if min(stages) < 0 or not self.iterations:
             raise UserError(
-                "static and dynamic: must not be negative, nor both of them 0"
+                "static, dynamic and super_steps: must not be negative, nor all of "
+                "them 0"
             )
         if not 0 < self.slowest <= 1:
             raise UserError("slowest: must be above 0 and at most 1")

@@ -22,11 +22,15 @@ from dyso.fit.hexplane.optimization import State, by_kind
 from dyso.fit.rays import rays_of
 from dyso.fit.volume import Bounds
 from dyso.train.prior.config import Network
-from dyso.train.prior.diffusion import guided, noised
-from dyso.train.prior.model import shares
+from dyso.train.prior.diffusion import averaged, guided, lowered, noised
+from dyso.train.prior.model import Low, shares
 
 STEPS = 16
 """Cells of the planes along time."""
+
+
+LOW_LEVEL = 0.1
+"""Of the noise in the video that super-resolution is given."""
 
 
 class Prior(NamedTuple):
@@ -150,12 +154,25 @@ def loss(
     config: Config,
     model: Network,
     frames: int,
+    larger: Prior | None = None,
+    larger_model: Network | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Returns a value whose gradient is that of score distillation, and |e' - e|^2.
 
-    grad = E[w(t) (e'(x_t, t, text, rate) - e) dx / d theta], without the network's own
-    gradient (MAV3D, eq. 2; SDS of DreamFusion, Poole et al., ICLR 2023, for one frame),
-    with w(t) = sin^2(pi t / 2), the noise's variance.
+    With a prior of super-resolution, the frames are rendered in its resolution, and
+    averaged for the other one; the value is the sum for both (MAV3D, section 3.3).
+
+    Args:
+      field: the parameters.
+      densities: the occupancy grid.
+      prior: of videos.
+      key: of cameras and noise.
+      number: of the iteration.
+      config: the settings.
+      model: of the prior.
+      frames: 1 for an image.
+      larger: a prior of super-resolution.
+      larger_model: its settings.
     """
     camera_key, march_key, level_key, noise_key, rate_key, time_key = jax.random.split(
         key, 6
@@ -171,30 +188,61 @@ def loss(
         times = 2 * (begin + share * jnp.linspace(0.0, 1.0, frames)) - 1
         rates = config.rate / share[None]
     evaluate = biased(config.bias, sigma_at(config, number))
-    got = render(
-        field, densities, poses, times, config, model.resolution, evaluate, march_key
-    )
+    size = (larger_model or model).resolution
+    got = render(field, densities, poses, times, config, size, evaluate, march_key)
     films = 2 * got.color[None] - 1
-    low, high = config.levels
-    levels = jax.random.uniform(level_key, (1,), minval=low, maxval=high)
-    noise = jax.random.normal(noise_key, films.shape)
-    seen = jax.lax.stop_gradient(noised(films, noise, levels))
-    found = guided(
-        prior.params, model, seen, levels, rates, prior.words, config.guidance
-    )
-    error = jax.lax.stop_gradient(found - noise)
-    _, rest = shares(levels)
-    total = (rest**2 * error * films).mean()
+    small = films
+    if larger_model is not None:
+        small = averaged(films, larger_model.upsampling)
+    total, error = distilled(prior, model, small, rates, config, level_key, noise_key)
+    if larger is not None and larger_model is not None:
+        low_key, level_key, noise_key = jax.random.split(jax.random.fold_in(key, 6), 3)
+        levels = jnp.full(1, LOW_LEVEL)
+        low = lowered(films, larger_model.upsampling, low_key, levels)
+        total += distilled(
+            larger, larger_model, films, rates, config, level_key, noise_key, low
+        )[0]
     total += config.smooth * fields.total_variation(field)
     opacity = jnp.clip(got.opacity, 1e-4, 1 - 1e-4)
     entropy = -opacity * jnp.log(opacity) - (1 - opacity) * jnp.log1p(-opacity)
-    return total + config.opacity * entropy.mean(), (error**2).mean()
+    return total + config.opacity * entropy.mean(), error
+
+
+def distilled(
+    prior: Prior,
+    model: Network,
+    films: Float[Array, "1 T H W 3"],
+    rates: Float[Array, " 1"],
+    config: Config,
+    level_key: Array,
+    noise_key: Array,
+    low: Low | None = None,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Returns a value whose gradient is that of score distillation, and |e' - e|^2.
+
+    grad = E[w(t) (e'(x_t, t, text, rate) - e) dx / d theta], without the network's own
+    gradient (MAV3D, eq. 2; SDS of DreamFusion, Poole et al., ICLR 2023, for one frame),
+    with w(t) = sin^2(pi t / 2), the noise's variance.
+    """
+    least, most = config.levels
+    levels = jax.random.uniform(level_key, (1,), minval=least, maxval=most)
+    noise = jax.random.normal(noise_key, films.shape)
+    seen, low = jax.lax.stop_gradient((noised(films, noise, levels), low))
+    found = guided(
+        prior.params, model, seen, levels, rates, prior.words, config.guidance, low
+    )
+    error = jax.lax.stop_gradient(found - noise)
+    _, rest = shares(levels)
+    return (rest**2 * error * films).mean(), (error**2).mean()
 
 
 def gradient_step(
-    config: Config, model: Network, frames: int
-) -> Callable[[State, Prior, Array], tuple[State, Array]]:
-    """Returns a compiled step: (state, prior, number) to the new state and |e' - e|^2.
+    config: Config, model: Network, frames: int, larger_model: Network | None = None
+) -> Callable[..., tuple[State, Array]]:
+    """Returns a compiled step.
+
+    It takes the state, the prior, the iteration's number, and the prior of
+    super-resolution, if any; and returns the new state and |e' - e|^2.
 
     Cameras and noise depend only on the seed and on the step's number.
 
@@ -202,16 +250,28 @@ def gradient_step(
       config: the settings.
       model: of the prior.
       frames: 1 leaves the planes of time as they are.
+      larger_model: of the prior of super-resolution.
     """
     adam, settings = optimizer(config), config.occupancy
 
     @jax.jit
-    def step(state: State, prior: Prior, number: Array) -> tuple[State, Array]:
+    def step(
+        state: State, prior: Prior, number: Array, larger: Prior | None = None
+    ) -> tuple[State, Array]:
         key, grid_key = jax.random.split(
             jax.random.fold_in(jax.random.key(config.seed), number)
         )
         slopes, error = jax.grad(loss, has_aux=True)(
-            state.field, state.densities, prior, key, number, config, model, frames
+            state.field,
+            state.densities,
+            prior,
+            key,
+            number,
+            config,
+            model,
+            frames,
+            larger,
+            larger_model,
         )
         updates, after = adam.update(slopes, state.adam)
         if frames == 1:

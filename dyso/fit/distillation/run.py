@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -55,6 +56,7 @@ def fit(
     config: Config,
     out: Path,
     *,
+    super_resolution: Path | None = None,
     tell: Callable[[str], None],
     show: Show,
 ) -> dict[str, float]:
@@ -65,6 +67,7 @@ def fit(
       prior: the folder of a run of `dyso train video-prior`.
       config: the settings.
       out: the folder of the scene.
+      super_resolution: the run of a prior of super-resolution, for the third stage.
       tell: prints a line.
       show: shows the progress.
 
@@ -73,38 +76,49 @@ def fit(
       begun or resumed.
 
     Raises:
-      UserError: there is no such prior, it does not know a word, or the folder has
-        something else.
+      UserError: there is no such prior, it does not know a word, the priors do not fit
+        together, or the folder has something else.
     """
-    settings = checkpoints.load_config(prior, PriorConfig)
-    model = settings.model
-    step, params = checkpoints.load_params(prior, settings, tell, init=init_state)
-    words = encode([text], model.words, model.tokens)
-    given = Prior(params=params, words=jnp.asarray(words))
-    digest = hashlib.sha256((prior / "config.json").read_bytes()).hexdigest()
-    identity = {
-        "fit": "text to 4D",
-        "text": text,
-        "prior": {"config": digest, "step": step},
-        "settings": asdict(config),
-    }
-    steps = {
-        frames: optimization.gradient_step(config, model, frames)
-        for frames in (1, model.frames)
-    }
+    if bool(config.super_steps) != (super_resolution is not None):
+        raise UserError("--super-resolution PRIOR and --super-steps N need each other")
+    model, given, used = _open(prior, text, tell)
+    if model.upsampling > 1:
+        raise UserError(
+            f"{prior}: is a prior of super-resolution; it is the second one"
+        )
+    settings = asdict(config)
+    if not config.super_steps:  # Fits from before it was a setting go on.
+        del settings["super_steps"]
+    identity = {"fit": "text to 4D", "text": text, "prior": used, "settings": settings}
+    large, larger = None, None
+    if super_resolution is not None:
+        large, larger, used = _open(super_resolution, text, tell)
+        identity["super_resolution"] = used
+        _check_larger(super_resolution, large, model)
+    size = (large or model).resolution
+    still = optimization.gradient_step(config, model, 1)
+    moving = optimization.gradient_step(config, model, model.frames)
+    super_step = optimization.gradient_step(config, model, model.frames, large)
 
     def advance(state: State, number: Array) -> tuple[State, Array]:
         count = int(number) + 1
-        frames = 1 if count <= config.static else model.frames
-        state, error = steps[frames](state, given, number)
+        if count <= config.static:
+            state, error = still(state, given, number)
+        elif count <= config.static + config.dynamic:
+            state, error = moving(state, given, number)
+        else:
+            state, error = super_step(state, given, number, larger)
         if config.sample_every and count % config.sample_every == 0:
-            _write_sample(out / f"samples/{count:06}.png", state, config, model, count)
+            _write_sample(out / f"samples/{count:06}.png", state, config, size, count)
         return state, error
 
     with resume(open_folder(str(out)), identity) as journal:
         if REPORT not in journal.finished:
             begun = time.monotonic()
             tell(f"{config.static} iterations on images, {config.dynamic} on videos")
+            if config.super_steps:
+                height, width = size
+                tell(f"{config.super_steps} iterations at {height} x {width} pixels")
             state = iterate(
                 optimization.start(config),
                 advance,
@@ -117,10 +131,38 @@ def fit(
             )
             seconds = round(time.monotonic() - begun, 1)
             tell("writing the last pictures, turn.gif and the meshes")
-            opacity = _write_result(out, state, config, model)
+            opacity = _write_result(out, state, config, size)
             journal.add(REPORT, {}, {"opacity": opacity, "seconds": seconds})
         found: dict[str, float] = journal.finished[REPORT]
         return found
+
+
+def _open(
+    prior: Path, text: str, tell: Callable[[str], None]
+) -> tuple[Network, Prior, dict[str, Any]]:
+    """Returns a prior's network, the prior with the text, and what identifies it."""
+    settings = checkpoints.load_config(prior, PriorConfig)
+    model = settings.model
+    step, params = checkpoints.load_params(prior, settings, tell, init=init_state)
+    words = jnp.asarray(encode([text], model.words, model.tokens))
+    digest = hashlib.sha256((prior / "config.json").read_bytes()).hexdigest()
+    return model, Prior(params, words), {"config": digest, "step": step}
+
+
+def _check_larger(path: Path, large: Network, model: Network) -> None:
+    """Checks that a prior of super-resolution enlarges the videos of another prior.
+
+    Raises:
+      UserError: it does not.
+    """
+    height, width = (size // large.upsampling for size in large.resolution)
+    if large.upsampling == 1:
+        raise UserError(f"{path}: is no prior of super-resolution")
+    if (height, width, large.frames) != (*model.resolution, model.frames):
+        raise UserError(
+            f"{path}: enlarges {large.frames} frames of {height} x {width} pixels, but "
+            "the other prior has {} of {} x {}".format(model.frames, *model.resolution)
+        )
 
 
 def load(out: Path) -> tuple[str, Config, State]:
@@ -149,7 +191,7 @@ def _pixels(color: Array) -> np.ndarray:
 
 
 def _write_sample(
-    path: Path, state: State, config: Config, model: Network, count: int
+    path: Path, state: State, config: Config, size: tuple[int, int], count: int
 ) -> float:
     """Writes the scene at some times from some sides; returns the mean opacity."""
     sides = np.linspace(0, 2 * np.pi, _SIDES, endpoint=False)
@@ -160,7 +202,7 @@ def _write_sample(
         count,
         np.repeat(sides, _TIMES),
         np.tile(times, _SIDES),
-        model.resolution,
+        size,
     )
     frames = _pixels(got.color)
     rows = frames.reshape(_SIDES, _TIMES, *frames.shape[1:])
@@ -170,15 +212,15 @@ def _write_sample(
     return round(float(got.opacity.mean()), 4)
 
 
-def _write_result(out: Path, state: State, config: Config, model: Network) -> float:
+def _write_result(
+    out: Path, state: State, config: Config, size: tuple[int, int]
+) -> float:
     count = config.iterations
-    opacity = _write_sample(
-        out / f"samples/{count:06}.png", state, config, model, count
-    )
+    opacity = _write_sample(out / f"samples/{count:06}.png", state, config, size, count)
     number = 2 * STEPS
     azimuth = np.linspace(0, 2 * np.pi, number, endpoint=False)
     times = np.linspace(-1, 1, number)
-    _, got = views(state, config, count, azimuth, times, model.resolution)
+    _, got = views(state, config, count, azimuth, times, size)
     images = [Image.fromarray(frame) for frame in _pixels(got.color)]
     with new_file(out / "turn.gif") as file:
         images[0].save(

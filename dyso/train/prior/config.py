@@ -15,6 +15,8 @@ class Network:
     Attributes:
       resolution: height and width of the frames, in pixels. Larger videos are averaged
         over squares of pixels. With `0 0`, `dyso train` takes the dataset's.
+      upsampling: 1, or by how much the frames are larger than those of a video that is
+        given besides, for super-resolution.
       frames: of a video.
       patch: side of a patch, in pixels.
       width: numbers per token.
@@ -28,6 +30,7 @@ class Network:
     """
 
     resolution: tuple[int, int] = (64, 64)
+    upsampling: int = 1
     frames: int = 16
     patch: int = 4
     width: int = 512
@@ -49,9 +52,18 @@ class Network:
             raise UserError(f"model.resolution: must be multiples of {self.patch}")
         if self.width % self.heads or self.width % 2:
             raise UserError(f"model.width: must be a multiple of {self.heads} and 2")
-        for name in ("frames", "patch", "layers", "text_layers", "tokens"):
+        for name in (
+            "upsampling",
+            "frames",
+            "patch",
+            "layers",
+            "text_layers",
+            "tokens",
+        ):
             if getattr(self, name) < 1:
                 raise UserError(f"model.{name}: must be at least 1")
+        if any(size % self.upsampling for size in self.resolution):
+            raise UserError("model.resolution: must be multiples of model.upsampling")
 
 
 @dataclass(frozen=True, kw_only=True)

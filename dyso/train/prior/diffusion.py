@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dyso.train.prior.config import Network
-from dyso.train.prior.model import Denoiser, shares
+from dyso.train.prior.model import Denoiser, Low, shares
 from dyso.train.prior.vocabulary import NOTHING
 
 _LAST = 0.98
@@ -42,6 +42,34 @@ def video_errors(
     return ((scale * (found - noise)) ** 2).mean((1, 2, 3, 4))
 
 
+def averaged(
+    videos: Float[Array, "B T H W 3"], factor: int
+) -> Float[Array, "B T h w 3"]:
+    """Returns videos of lower resolution: means of squares of pixels."""
+    batch, count, height, width, _ = videos.shape
+    parts = (batch, count, height // factor, factor, width // factor, factor, 3)
+    return videos.reshape(parts).mean((3, 5))
+
+
+def lowered(
+    videos: Float[Array, "B T H W 3"],
+    factor: int,
+    key: Array,
+    levels: Float[Array, " B"],
+) -> Low:
+    """Returns what super-resolution is given in place of videos.
+
+    Args:
+      videos: of high resolution.
+      factor: of the resolutions.
+      key: of the noise.
+      levels: of the noise.
+    """
+    large = jax.image.resize(averaged(videos, factor), videos.shape, "linear")
+    noise = jax.random.normal(key, videos.shape)
+    return Low(noised(large, noise, levels), levels)
+
+
 def guided(
     params: Any,
     config: Network,
@@ -50,15 +78,18 @@ def guided(
     rates: Float[Array, " B"],
     words: Int[Array, "B K"],
     guidance: float,
+    low: Low | None = None,
 ) -> Float[Array, "B T H W 3"]:
     """Returns the noise that is predicted with classifier-free guidance.
 
     e(nothing) + guidance (e(caption) - e(nothing)) (Ho and Salimans, 2022, with
     `guidance` for 1 + w).
     """
-    twice = jax.tree.map(lambda x: jnp.concatenate([x, x]), (videos, levels, rates))
+    twice, low = jax.tree.map(
+        lambda x: jnp.concatenate([x, x]), ((videos, levels, rates), low)
+    )
     both = jnp.concatenate([words, jnp.full_like(words, NOTHING)])
-    found = Denoiser(config).apply({"params": params}, *twice, both)
+    found = Denoiser(config).apply({"params": params}, *twice, both, low)
     with_caption, without = jnp.split(found, 2)
     return without + guidance * (with_caption - without)
 
@@ -73,6 +104,7 @@ def sample(
     steps: int,
     guidance: float,
     frames: int | None = None,
+    low: Low | None = None,
 ) -> Float[Array, "B T H W 3"]:
     """Returns videos in [-1, 1], by deterministic steps (DDIM, Song et al., ICLR 2021).
 
@@ -85,13 +117,14 @@ def sample(
       steps: levels of noise.
       guidance: see `guided`.
       frames: T; None for the model's.
+      low: for super-resolution.
     """
     batch, count = len(words), config.frames if frames is None else frames
     levels = jnp.linspace(_LAST, 0, steps + 1)
 
     def step(videos: Array, ends: Array) -> tuple[Array, None]:
         now, after = (jnp.full(batch, end) for end in ends)
-        noise = guided(params, config, videos, now, rates, words, guidance)
+        noise = guided(params, config, videos, now, rates, words, guidance, low)
         video, rest = shares(now)
         clean = jnp.clip((videos - rest * noise) / video, -1, 1)
         # The noise that is left of what was clipped.

@@ -8,6 +8,7 @@ levels and draws of noise. Lower is better.
   videos. The text is used as far as these are larger than `loss`;
 - `loss_mean_frame`: a floor, of a denoiser that takes every frame for the mean of those
   that are trained on;
+- `loss_enlarged`: of super-resolution, the floor of the enlarged video itself;
 - `loss_untrained`: a floor, of the network before training;
 - `retrieval`: share of videos whose own caption has the least error among `CHOICES`
   different captions (as a diffusion classifier, Li et al., ICCV 2023), and
@@ -26,11 +27,13 @@ from jaxtyping import Array, Float, Int
 
 from dyso.train.prior.config import Config, Network
 from dyso.train.prior.data import Videos
-from dyso.train.prior.diffusion import noised, video_errors
+from dyso.train.prior.diffusion import lowered, noised, video_errors
 from dyso.train.prior.model import Denoiser, shares
 from dyso.train.prior.vocabulary import NOTHING, encode
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+LOW_LEVEL = 0.1
+"""Of the noise in the video of lower resolution, for super-resolution."""
 CHOICES = 4
 _BATCH = 8
 
@@ -73,6 +76,9 @@ class Evaluation:
             "loss_mean_frame": float(self._errors(None, self._words, mean).mean()),
             "loss_untrained": float(self._errors(untrained, self._words).mean()),
         }
+        if self._model.upsampling > 1:
+            enlarged = float(self._errors(None, self._words).mean())
+            self._floors["loss_enlarged"] = enlarged
 
     def measure(self, params: Any) -> dict[str, float]:
         """Returns all figures."""
@@ -104,7 +110,10 @@ class Evaluation:
         words: Int[np.ndarray, "N K"],
         mean: Float[np.ndarray, "H W 3"] | None = None,
     ) -> Float[np.ndarray, " N"]:
-        """Returns each video's error, mean over levels; of `mean` where it is given."""
+        """Returns each video's error, mean over levels.
+
+        Without parameters, it is that of `mean`, or else of the enlarged video.
+        """
         errors = []
         count = len(self.frames)
         for first in range(0, count, _BATCH):
@@ -148,9 +157,16 @@ def _error(
     noise = jax.random.normal(key, videos.shape)
     levels = jnp.full(len(videos), level)
     seen = noised(videos, noise, levels)
-    if mean is None:
-        found = Denoiser(model).apply({"params": params}, seen, levels, rates, words)
+    low = None
+    if model.upsampling > 1:
+        low_key = jax.random.fold_in(key, 1)
+        low_levels = jnp.full(len(videos), LOW_LEVEL)
+        low = lowered(videos, model.upsampling, low_key, low_levels)
+    if params is not None:
+        arguments = seen, levels, rates, words, low
+        found = Denoiser(model).apply({"params": params}, *arguments)
     else:
         video, rest = shares(levels)
-        found = (seen - video * mean) / rest
+        guess = low.videos if low and mean is None else mean
+        found = (seen - video * guess) / rest
     return video_errors(found, noise, levels)

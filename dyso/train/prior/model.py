@@ -10,6 +10,8 @@ Denoising Generative Models Denoise", Li and He, 2025).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -21,6 +23,19 @@ from dyso.train.prior.config import Network
 RATE = 24.0
 """Frames per second that count as 1."""
 _OCTAVES = 8
+
+
+class Low(NamedTuple):
+    """Videos of lower resolution, enlarged, as super-resolution is given them.
+
+    Attributes:
+      videos: with noise, so that the errors of another model matter less (Ho et al.,
+        "Cascaded Diffusion Models", JMLR 2022).
+      levels: of this noise.
+    """
+
+    videos: Float[Array, "B T H W 3"]
+    levels: Float[Array, " B"]
 
 
 class Denoiser(nn.Module):
@@ -35,6 +50,7 @@ class Denoiser(nn.Module):
         levels: Float[Array, " B"],
         rates: Float[Array, " B"],
         words: Int[Array, "B K"],
+        low: Low | None = None,
     ) -> Float[Array, "B T H W 3"]:
         """Returns the predicted noise.
 
@@ -43,25 +59,28 @@ class Denoiser(nn.Module):
           levels: of the noise, from 0 (none) to 1 (nothing else).
           rates: frames per second; 0 for single frames.
           words: captions, see `vocabulary.encode`.
+          low: the videos of lower resolution, if `upsampling` is above 1.
         """
         config, layers = self.config, layers_of(self.config)
         batch, count, height, width, _ = videos.shape
         text = self._text(words)
         # The words' mean joins the level, for attention learns to read them only late.
-        given = jnp.concatenate(
-            [
-                features(levels),
-                features(rates / RATE / 4),
-                text.mean(1).astype(jnp.float32),
-            ],
-            axis=-1,
-        )
+        given = [
+            features(levels),
+            features(rates / RATE / 4),
+            text.mean(1).astype(jnp.float32),
+        ]
+        seen = [videos]
+        if low is not None:
+            given, seen = [*given, features(low.levels)], [*seen, low.videos]
+        given = jnp.concatenate(given, axis=-1)
         given = exact_dense(config.width, name="given_hidden")(given)
         given = nn.silu(given)
 
         side = config.patch
         down, across = height // side, width // side
-        x = videos.reshape(batch, count, down, side, across, side, 3)
+        x = jnp.concatenate(seen, axis=-1)
+        x = x.reshape(batch, count, down, side, across, side, -1)
         x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(batch, count, down * across, -1)
         x = dense(layers, config.width, name="patches")(x.astype(layers.compute_dtype))
         place = self.param(

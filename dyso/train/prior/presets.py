@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from dyso.train.presets import Preset
 from dyso.train.prior.config import Config, Network, Training
 
@@ -45,3 +47,15 @@ PRESETS = {
         ),
     ),
 }
+
+_TINY = PRESETS["video-prior-tiny"].config
+PRESETS["video-prior-super-resolution-tiny"] = Preset(
+    about="super-resolution of the tiny one's videos to 64 x 64 pixels, for a CPU",
+    needs="a dataset such as specs/captioned_videos.yaml, of 64 x 64 pixels",
+    config=dataclasses.replace(
+        _TINY,
+        model=dataclasses.replace(
+            _TINY.model, resolution=(64, 64), upsampling=2, patch=8
+        ),
+    ),
+)

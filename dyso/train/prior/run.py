@@ -16,9 +16,9 @@ from dyso.train import checkpoints, labels
 from dyso.train.log import Say
 from dyso.train.prior.config import Config
 from dyso.train.prior.data import Batches, Videos
-from dyso.train.prior.diffusion import noised, sample, video_errors
-from dyso.train.prior.evaluation import Evaluation
-from dyso.train.prior.model import Denoiser
+from dyso.train.prior.diffusion import lowered, noised, sample, video_errors
+from dyso.train.prior.evaluation import LOW_LEVEL, Evaluation
+from dyso.train.prior.model import Denoiser, Low
 from dyso.train.prior.vocabulary import encode
 from dyso.train.run import Feed, is_video, run_task
 from dyso.train.step import (
@@ -31,6 +31,8 @@ from dyso.train.step import (
 )
 
 _PARAMETERS, _DRAWS, _SAMPLES = 0, 1, 2  # what the seed is used for
+_LOW_LEVEL = 0.5
+"""The most noise in videos of lower resolution, for super-resolution."""
 SHOWN = 4
 """Sample videos in a picture."""
 _COLUMNS = 8
@@ -76,7 +78,8 @@ def init_state(config: Config) -> State:
     one = jnp.zeros(1)
     videos = jnp.zeros((1, model.frames, *model.resolution, 3))
     words = jnp.zeros((1, model.tokens), jnp.int32)
-    params = jax.jit(Denoiser(model).init)(key, videos, one, one, words)["params"]
+    low = Low(videos, one) if model.upsampling > 1 else None
+    params = jax.jit(Denoiser(model).init)(key, videos, one, one, words, low)["params"]
     return State(
         step=jnp.zeros((), jnp.int32),
         params=params,
@@ -107,12 +110,18 @@ def loss(
     count = len(videos)
     levels = (jnp.arange(count) + jax.random.uniform(level_key, (count,))) / count
     noise = jax.random.normal(noise_key, videos.shape)
+    low = None
+    if config.model.upsampling > 1:
+        low_key, low_level_key = jax.random.split(jax.random.fold_in(key, 1))
+        low_levels = jax.random.uniform(low_level_key, (count,), maxval=_LOW_LEVEL)
+        low = lowered(videos, config.model.upsampling, low_key, low_levels)
     found = Denoiser(config.model).apply(
         {"params": params},
         noised(videos, noise, levels),
         levels,
         batch["rates"],
         batch["words"],
+        low,
     )
     return video_errors(found, noise, levels).mean()
 
@@ -157,11 +166,16 @@ class Task:
         """Writes videos of captions: every second frame."""
         if self._evaluation:
             captions, rates = self._evaluation.captions, self._evaluation.rates
+            frames = self._evaluation.frames
         else:
             captions = [texts[0] for texts in self._videos.captions]
             rates = np.full(len(captions), self._videos.rate, np.float32)
+            frames = self._videos.frames[:, : self.config.model.frames]
         texts = list(dict.fromkeys(captions))[:SHOWN]
-        films = sampled(params, self.config, texts, rates[: len(texts)])
+        shown = frames[[captions.index(text) for text in texts]] / 255
+        films = sampled(
+            params, self.config, texts, rates[: len(texts)], high=shown.astype("f4")
+        )
         write_picture(path, films, texts)
 
 
@@ -171,8 +185,17 @@ def sampled(
     texts: list[str],
     rates: Float[np.ndarray, " N"],
     seed: int = 0,
+    high: Float[np.ndarray, "N T H W 3"] | None = None,
 ) -> Float[np.ndarray, "N T H W 3"]:
     """Returns a video in [0, 1] for each text.
+
+    Args:
+      params: of the denoiser.
+      config: the run.
+      texts: captions.
+      rates: frames per second.
+      seed: of the noise.
+      high: in [0, 1], for super-resolution: it is given these in lower resolution.
 
     Raises:
       UserError: the model does not know a word.
@@ -180,8 +203,13 @@ def sampled(
     model = config.model
     words = encode(texts, model.words, model.tokens)
     key = jax.random.fold_in(jax.random.key(config.training.seed), _SAMPLES)
+    low = None
+    if model.upsampling > 1 and high is not None:
+        levels = jnp.full(len(high), LOW_LEVEL)
+        low_key = jax.random.fold_in(key, seed + 1)
+        low = lowered(2 * jnp.asarray(high) - 1, model.upsampling, low_key, levels)
     make = jax.jit(
-        lambda params, key, rates, words: sample(
+        lambda params, key, rates, words, low: sample(
             params,
             model,
             key,
@@ -189,9 +217,10 @@ def sampled(
             words,
             steps=config.sample_steps,
             guidance=config.guidance,
+            low=low,
         )
     )
-    films = make(params, jax.random.fold_in(key, seed), rates, words)
+    films = make(params, jax.random.fold_in(key, seed), rates, words, low)
     return (np.asarray(films) + 1) / 2
 
 

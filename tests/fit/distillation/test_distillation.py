@@ -42,7 +42,7 @@ RED = jnp.array([0.8, -0.6, -0.6])  # in [-1, 1]
 def wants_red(monkeypatch):
     """A prior to which every video ought to be red."""
 
-    def guided(params, config, videos, levels, rates, words, guidance):
+    def guided(params, config, videos, levels, rates, words, guidance, low=None):
         video, rest = shares(levels)
         return (videos - video * RED) / rest
 
@@ -86,6 +86,41 @@ def test_the_scene_becomes_what_the_prior_wants_and_then_moves(wants_red):
         assert not np.array_equal(plane, was)
 
 
+def test_super_resolution_is_distilled_beside_the_prior(monkeypatch):
+    """One prior wants averaged frames to be red, the other one large frames, blue."""
+    large = dataclasses.replace(MODEL, resolution=(8, 8), upsampling=2)
+    blue, calls = -RED, []
+
+    def guided(params, config, videos, levels, rates, words, guidance, low=None):
+        calls.append((config, videos.shape, low and low.videos.shape))
+        video, rest = shares(levels)
+        return (videos - video * (RED if low is None else blue)) / rest
+
+    monkeypatch.setattr(optimization, "guided", guided)
+    prior = Prior(params={}, words=jnp.zeros((1, 2), jnp.int32))
+    arguments = jax.random.key(1), jnp.asarray(3), CONFIG, MODEL, 2
+    state = optimization.start(CONFIG)
+
+    def slopes(*larger):
+        def value(field):
+            found = optimization.loss(
+                field, state.densities, prior, *arguments, *larger
+            )
+            return found[0]
+
+        return jax.tree.leaves(jax.jit(jax.grad(value))(state.field))
+
+    alone, both = slopes(), slopes(prior, large)
+    assert calls == [
+        (MODEL, (1, 2, 4, 4, 3), None),
+        (MODEL, (1, 2, 4, 4, 3), None),
+        (large, (1, 2, 8, 8, 3), (1, 2, 8, 8, 3)),
+    ]
+    # The background's last bias is the colour that the priors do not agree about.
+    assert np.abs(alone[-1]).max() > 1e-4
+    assert not np.allclose(alone[-1], both[-1], rtol=0.1)
+
+
 def test_more_density_is_at_the_centre():
     field = fields.initial(jax.random.key(0), CONFIG.grid, CONFIG.background, 2)
     # The centre, one radius from it, and the edge of contracted space.
@@ -123,7 +158,7 @@ def test_cameras_look_at_the_centre_and_move_as_much_as_asked():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"static": 0, "dynamic": 0}, "nor both of them 0"),
+        ({"static": 0, "dynamic": 0}, "nor all of"),
         ({"slowest": 0.0}, "slowest: must be above 0"),
         ({"levels": (0.5, 0.2)}, "levels: must be between 0 and 1"),
         ({"cameras": Cameras(distance=(0.5, 2.0))}, "cameras.distance: must be above"),

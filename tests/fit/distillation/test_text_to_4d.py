@@ -30,9 +30,8 @@ CONFIG = Config(
 )
 
 
-@pytest.fixture(scope="module")
-def prior(tmp_path_factory):
-    """The folder of a prior that was not trained."""
+def make_prior(folder, **changes):
+    """Returns the folder of a prior that was not trained."""
     model = Network(
         resolution=(8, 8),
         frames=3,
@@ -45,18 +44,38 @@ def prior(tmp_path_factory):
         words=("a", "car", "red"),
         compute="float32",
     )
-    folder = tmp_path_factory.mktemp("prior") / "run"
-    config = checkpoints.begin(folder, PriorConfig(model=model))
+    config = PriorConfig(model=dataclasses.replace(model, **changes))
+    config = checkpoints.begin(folder, config)
     with checkpoints.manager(folder) as manager:
         checkpoints.save(manager, init_state(config), {})
     return folder
 
 
 @pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    return make_prior(tmp_path_factory.mktemp("prior") / "run")
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    """A prior of super-resolution to 16 x 16 pixels."""
+    folder = tmp_path_factory.mktemp("prior") / "large"
+    return make_prior(folder, resolution=(16, 16), patch=8, upsampling=2)
+
+
+@pytest.fixture(scope="module")
 def fit(prior):
-    def give(out, text="a red car", config=CONFIG, show=lambda *counts, note: None):
+    def give(
+        out,
+        text="a red car",
+        config=CONFIG,
+        show=lambda *counts, note: None,
+        **options,
+    ):
         said = []
-        report = run.fit(text, prior, config, out, tell=said.append, show=show)
+        report = run.fit(
+            text, prior, config, out, tell=said.append, show=show, **options
+        )
         return report, said
 
     return give
@@ -135,3 +154,21 @@ def test_other_texts_and_unknown_words_are_refused(whole, fit, tmp_path):
     other = dataclasses.replace(CONFIG, guidance=3.0)
     with pytest.raises(UserError, match=r"settings\.guidance: expected 3\.0"):
         fit(whole[0], config=other)
+
+
+def test_a_third_stage_at_a_higher_resolution(fit, prior, larger, tmp_path):
+    config = dataclasses.replace(CONFIG, static=1, dynamic=0, super_steps=1)
+    out = tmp_path / "scene"
+    report, said = fit(out, config=config, super_resolution=larger)
+    assert 0 < report["opacity"] < 1 and "1 iterations at 16 x 16 pixels" in said
+    assert run.load(out)[1] == config
+    with pytest.raises(UserError, match="--super-resolution PRIOR and --super-steps N"):
+        fit(tmp_path, super_resolution=larger)
+    with pytest.raises(UserError, match="--super-resolution PRIOR and --super-steps N"):
+        fit(tmp_path, config=config)
+    with pytest.raises(UserError, match="is no prior of super-resolution"):
+        fit(tmp_path, config=config, super_resolution=prior)
+    other = make_prior(tmp_path / "other", resolution=(16, 16), upsampling=4)
+    expected = "3 frames of 4 x 4 pixels, but the other prior has 3 of 8 x 8"
+    with pytest.raises(UserError, match=expected):
+        fit(tmp_path, config=config, super_resolution=other)

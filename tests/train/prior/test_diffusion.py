@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from dyso.train.prior import diffusion
-from dyso.train.prior.diffusion import guided, noised, sample, video_errors
+from dyso.train.prior.diffusion import (
+    averaged,
+    guided,
+    lowered,
+    noised,
+    sample,
+    video_errors,
+)
 from dyso.train.prior.model import shares
 
 LEVELS = jnp.array([0.1, 0.8])
@@ -26,7 +33,7 @@ def knows(monkeypatch, films):
         def __init__(self, config):
             pass
 
-        def apply(self, variables, videos, levels, rates, words):
+        def apply(self, variables, videos, levels, rates, words, low=None):
             known = jnp.concatenate([films] * (len(videos) // 2))
             known = jnp.where(words.any(-1)[:, None, None, None, None], known, 0)
             video, rest = shares(levels)
@@ -76,3 +83,16 @@ def test_sampling_ends_at_what_the_denoiser_knows(knows, small_prior, films, ste
         guidance=1.0,
     )
     assert np.allclose(found, films, atol=1e-3)
+
+
+def test_super_resolution_is_given_no_detail(films):
+    small = averaged(films, 4)
+    assert np.allclose(small[1, 2, 0, 1], films[1, 2, :4, 4:].mean((0, 1)), atol=1e-6)
+    low = lowered(films, 4, jax.random.key(1), jnp.array([0.0, 0.5]))
+    # The same for videos of the same means.
+    blurred = jnp.repeat(jnp.repeat(small, 4, axis=2), 4, axis=3)
+    again = lowered(blurred, 4, jax.random.key(1), low.levels)
+    assert np.allclose(low.videos, again.videos, atol=1e-5)
+    assert np.abs(low.videos[0] - blurred[0]).mean() < np.abs(films - blurred).mean()
+    # With noise of the second one's level.
+    assert low.videos[1].std() > 2 * low.videos[0].std()
