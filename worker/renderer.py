@@ -15,6 +15,7 @@ from kubric.renderer.blender_utils import prepare_blender_object
 from dyso.assets.manifest import mesh_kind
 from dyso.spec import Render
 
+from .denoiser import denoise
 from .errors import AssetError
 from .pictures import check_pictures
 from .shadows import Window
@@ -43,13 +44,15 @@ class CyclesView(Blender):
             scene,
             scratch_dir=scratch,
             adaptive_sampling=False,
-            use_denoising=settings.denoise,
+            use_denoising=False,  # see `denoiser`
             samples_per_pixel=settings.samples,
             background_transparency=True,
         )
         blender = self.blender_scene
         blender.view_layers.remove(blender.view_layers["AuxOutputs"])
-        blender.view_layers[0].use_pass_z = False
+        layer = blender.view_layers[0]
+        layer.use_pass_z = False
+        self._denoise = layer.cycles.denoising_store_passes = settings.denoise
         blender.use_nodes = False
         blender.view_settings.view_transform = settings.view_transform
         render = blender.render
@@ -57,10 +60,6 @@ class CyclesView(Blender):
         render.dither_intensity = 0.0
         render.use_crop_to_border = True
         cycles = blender.cycles
-        cycles.denoiser = "OPENIMAGEDENOISE"
-        # The guides have little noise at these samples; a filter would only cost time.
-        cycles.denoising_prefilter = "NONE"
-        cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
         cycles.max_bounces = MAX_BOUNCES
         cycles.caustics_reflective = False
         cycles.caustics_refractive = False
@@ -89,17 +88,26 @@ class CyclesView(Blender):
         file = Path(self.scratch_dir) / "view.exr"
         render.filepath = str(file)
         settings = render.image_settings
-        settings.file_format = "OPEN_EXR"
-        settings.color_mode = "RGBA"
+        settings.file_format = "OPEN_EXR_MULTILAYER"
         settings.color_depth = "32"
         settings.exr_codec = "NONE"
         self.blender_scene.cycles.seed = seed % 2**31
         bpy.ops.render.render(write_still=True)
         with OpenEXR.File(str(file)) as exr:
-            image = exr.channels()["RGBA"].pixels
+            layer = f"{self.blender_scene.view_layers[0].name}."
+            passes = {
+                name.removeprefix(layer): channel.pixels
+                for name, channel in exr.channels().items()
+            }
+        image = passes["Combined"]
         expected = (window.bottom - window.top, window.right - window.left, 4)
         if image.shape != expected:
             raise RuntimeError(f"rendered {image.shape}, not {expected}")
+        if self._denoise:
+            normal = [passes[f"Denoising Normal.{axis}"] for axis in "XYZ"]
+            image[..., :3] = denoise(
+                image[..., :3], passes["Denoising Albedo"], np.stack(normal, axis=-1)
+            )
         return image
 
     def add_asset(self, asset: kb.Asset) -> Any:
