@@ -103,10 +103,12 @@ class Rates:
     Attributes:
       planes: of features.
       networks: of weights.
+      background: of the background's weights.
     """
 
     planes: float = 0.02
     networks: float = 0.005
+    background: float = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,6 @@ from dyso.fit.hexplane import marching, occupancy
 from dyso.fit.hexplane.config import Config, Rates
 from dyso.fit.hexplane.field import Field, Region
 from dyso.fit.hexplane.occupancy import Densities
-from dyso.fit.networks import Network
 from dyso.fit.rays import chances, random_pixels, rays_of, time_of
 from dyso.fit.volume import Bounds
 
@@ -176,16 +176,19 @@ def by_kind(
     """Returns an optimiser of fields that has another rate for each kind of parameter.
 
     Args:
-      rates: of planes and networks.
+      rates: of planes, networks and background.
       optimizer: returns the optimiser of one rate.
     """
 
     def kinds(field: Field) -> Field:
-        def of(network: Network) -> Network:
-            return jax.tree.map(lambda _: "networks", network)
+        def named(name: str, part: Any) -> Any:
+            return jax.tree.map(lambda _: name, part)
 
-        planes = jax.tree.map(lambda _: "planes", field.levels)
-        return Field(planes, of(field.network), of(field.background))
+        return Field(
+            named("planes", field.levels),
+            named("networks", field.network),
+            named("background", field.background),
+        )
 
-    parts = {"planes": rates.planes, "networks": rates.networks}
-    return optax.multi_transform({n: optimizer(r) for n, r in parts.items()}, kinds)
+    parts = {name: optimizer(rate) for name, rate in asdict(rates).items()}
+    return optax.multi_transform(parts, kinds)
