@@ -237,7 +237,8 @@ def text_to_4d(
       text: what the scene shows, in words of the captions that the prior was trained
         on, such as `a red plastic chair moving along a curve`.
       config: the settings.
-      prior: the folder of a run of `dyso train video-prior`.
+      prior: the folder of a run of `dyso train video-prior`, or of a text-to-video
+        pipeline of diffusers (`pip install 'dyso[diffusers]'`), which takes any text.
       out: the folder for the scene: pictures, turn.gif and meshes.
       super_resolution: the folder of a run of `dyso train
         video-prior-super-resolution-tiny`, for a third stage of `--super-steps` steps.

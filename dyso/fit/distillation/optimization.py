@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -43,6 +44,45 @@ class Prior(NamedTuple):
 
     params: Any
     words: Int[Array, "1 K"]
+
+
+class OutsidePrior(Protocol):
+    """A prior that computes outside of JAX, and knows the text.
+
+    Attributes:
+      resolution: height and width of its frames, in pixels.
+      frames: of its videos.
+    """
+
+    resolution: tuple[int, int]
+    frames: int
+
+    def gradient(
+        self, video: Float[np.ndarray, "T H W 3"], level: float, seed: int
+    ) -> tuple[Float[np.ndarray, "T H W 3"], float]:
+        """Returns the gradient of score distillation at a video, and |e' - e|^2.
+
+        Args:
+          video: T frames, or one for an image, with values in [-1, 1].
+          level: of the noise, in [0, 1].
+          seed: of the noise.
+
+        Returns:
+          The gradient is of a mean over all values, times their number, as
+          w(t) (e' - e) is in the space of pixels.
+        """
+
+
+class Gradient(NamedTuple):
+    """What an outside prior says of the video of a step.
+
+    Attributes:
+      slopes: the gradient, see `OutsidePrior.gradient`.
+      error: |e' - e|^2.
+    """
+
+    slopes: Float[Array, "1 T H W 3"]
+    error: Float[Array, ""]
 
 
 def region_of(config: Config) -> Region:
@@ -145,14 +185,44 @@ def render(
     return jax.lax.map(jax.checkpoint(frame), (extrinsics, times, keys))
 
 
-def loss(
+def filmed(
     field: Field,
     densities: Densities,
-    prior: Prior,
     key: Array,
     number: Array,
     config: Config,
-    model: Network,
+    size: tuple[int, int],
+    frames: int,
+) -> tuple[Rendered, Float[Array, "1 T H W 3"], Float[Array, " 1"]]:
+    """Returns a random video of the scene: rendered, in [-1, 1], and its frame rate."""
+    camera_key, march_key, _, _, rate_key, time_key = jax.random.split(key, 6)
+    poses = cameras.drawn(camera_key, config.cameras, frames)
+    # A video at the rate r covers the share rate / r of the whole motion, from a random
+    # time on.
+    share = jax.random.uniform(rate_key, (), minval=config.slowest, maxval=1.0)
+    begin = jax.random.uniform(time_key, ()) * (1 - share)
+    times = jnp.zeros(1)
+    rates = jnp.zeros(1)
+    if frames > 1:
+        times = 2 * (begin + share * jnp.linspace(0.0, 1.0, frames)) - 1
+        rates = config.rate / share[None]
+    evaluate = biased(config.bias, sigma_at(config, number))
+    got = render(field, densities, poses, times, config, size, evaluate, march_key)
+    return got, 2 * got.color[None] - 1, rates
+
+
+def _shrunk(films: Array, larger_model: Network | None) -> Array:
+    return averaged(films, larger_model.upsampling) if larger_model else films
+
+
+def loss(
+    field: Field,
+    densities: Densities,
+    prior: Prior | Gradient,
+    key: Array,
+    number: Array,
+    config: Config,
+    model: Network | OutsidePrior,
     frames: int,
     larger: Prior | None = None,
     larger_model: Network | None = None,
@@ -165,7 +235,7 @@ def loss(
     Args:
       field: the parameters.
       densities: the occupancy grid.
-      prior: of videos.
+      prior: of videos, or what an outside one says of this step's.
       key: of cameras and noise.
       number: of the iteration.
       config: the settings.
@@ -174,27 +244,17 @@ def loss(
       larger: a prior of super-resolution.
       larger_model: its settings.
     """
-    camera_key, march_key, level_key, noise_key, rate_key, time_key = jax.random.split(
-        key, 6
-    )
-    poses = cameras.drawn(camera_key, config.cameras, frames)
-    # A video at the rate r covers the share rate / r of the whole motion, from a random
-    # time on.
-    share = jax.random.uniform(rate_key, (), minval=config.slowest, maxval=1.0)
-    begin = jax.random.uniform(time_key, ()) * (1 - share)
-    times = jnp.zeros(1)
-    rates = jnp.zeros(1)
-    if frames > 1:
-        times = 2 * (begin + share * jnp.linspace(0.0, 1.0, frames)) - 1
-        rates = config.rate / share[None]
-    evaluate = biased(config.bias, sigma_at(config, number))
     size = (larger_model or model).resolution
-    got = render(field, densities, poses, times, config, size, evaluate, march_key)
-    films = 2 * got.color[None] - 1
-    small = films
-    if larger_model is not None:
-        small = averaged(films, larger_model.upsampling)
-    total, error = distilled(prior, model, small, rates, config, level_key, noise_key)
+    got, films, rates = filmed(field, densities, key, number, config, size, frames)
+    small = _shrunk(films, larger_model)
+    level_key, noise_key = jax.random.split(key, 6)[2:4]
+    if isinstance(prior, Gradient):
+        total, error = (prior.slopes * small).mean(), prior.error
+    else:
+        assert isinstance(model, Network)
+        total, error = distilled(
+            prior, model, small, rates, config, level_key, noise_key
+        )
     if larger is not None and larger_model is not None:
         low_key, level_key, noise_key = jax.random.split(jax.random.fold_in(key, 6), 3)
         levels = jnp.full(1, LOW_LEVEL)
@@ -237,9 +297,12 @@ def distilled(
 
 
 def gradient_step(
-    config: Config, model: Network, frames: int, larger_model: Network | None = None
+    config: Config,
+    model: Network | OutsidePrior,
+    frames: int,
+    larger_model: Network | None = None,
 ) -> Callable[..., tuple[State, Array]]:
-    """Returns a compiled step.
+    """Returns a compiled step. An outside prior is asked before each.
 
     It takes the state, the prior, the iteration's number, and the prior of
     super-resolution, if any; and returns the new state and |e' - e|^2.
@@ -254,13 +317,17 @@ def gradient_step(
     """
     adam, settings = optimizer(config), config.occupancy
 
+    def keys(number: Array) -> Array:
+        return jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
+
     @jax.jit
     def step(
-        state: State, prior: Prior, number: Array, larger: Prior | None = None
+        state: State,
+        prior: Prior | Gradient,
+        number: Array,
+        larger: Prior | None = None,
     ) -> tuple[State, Array]:
-        key, grid_key = jax.random.split(
-            jax.random.fold_in(jax.random.key(config.seed), number)
-        )
+        key, grid_key = keys(number)
         slopes, error = jax.grad(loss, has_aux=True)(
             state.field,
             state.densities,
@@ -300,7 +367,31 @@ def gradient_step(
         )
         return State(field, densities, after), error
 
-    return step
+    if isinstance(model, Network):
+        return step
+    size = (larger_model or model).resolution
+
+    @jax.jit
+    def see(state: State, number: Array) -> Array:
+        _, films, _ = filmed(
+            *(state.field, state.densities, keys(number)[0], number),
+            *(config, size, frames),
+        )
+        return _shrunk(films, larger_model)[0]
+
+    def outside_step(
+        state: State, prior: OutsidePrior, number: Array, larger: Prior | None = None
+    ) -> tuple[State, Array]:
+        draws = np.random.default_rng([config.seed, int(number)])
+        slopes, error = prior.gradient(
+            np.asarray(see(state, number)),
+            draws.uniform(*config.levels),
+            int(draws.integers(2**31)),
+        )
+        said = Gradient(jnp.asarray(slopes)[None], jnp.asarray(error))
+        return step(state, said, number, larger)
+
+    return outside_step
 
 
 def optimizer(config: Config) -> optax.GradientTransformation:

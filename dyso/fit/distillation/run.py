@@ -32,6 +32,7 @@ from dyso.fit.distillation import optimization
 from dyso.fit.distillation.config import Config
 from dyso.fit.distillation.meshes import write_meshes
 from dyso.fit.distillation.optimization import STEPS, Prior
+from dyso.fit.distillation.pipelines import INDEX, Pipeline, digest
 from dyso.fit.distillation.rendering import views
 from dyso.fit.hexplane.optimization import State
 from dyso.fit.iterations import iterate, read_checkpoint
@@ -64,7 +65,8 @@ def fit(
 
     Args:
       text: what the scene shows, in words that the prior knows.
-      prior: the folder of a run of `dyso train video-prior`.
+      prior: the folder of a run of `dyso train video-prior`, or of a text-to-video
+        pipeline of diffusers.
       config: the settings.
       out: the folder of the scene.
       super_resolution: the run of a prior of super-resolution, for the third stage.
@@ -81,8 +83,14 @@ def fit(
     """
     if bool(config.super_steps) != (super_resolution is not None):
         raise UserError("--super-resolution PRIOR and --super-steps N need each other")
-    model, given, used = _open(prior, text, tell)
-    if model.upsampling > 1:
+    model: Network | Pipeline
+    given: Prior | Pipeline
+    if (prior / INDEX).is_file():
+        model = given = Pipeline(prior, text, config.guidance)
+        used = {"pipeline": digest(prior)}
+    else:
+        model, given, used = _open(prior, text, tell)
+    if isinstance(model, Network) and model.upsampling > 1:
         raise UserError(
             f"{prior}: is a prior of super-resolution; it is the second one"
         )
@@ -149,7 +157,7 @@ def _open(
     return model, Prior(params, words), {"config": digest, "step": step}
 
 
-def _check_larger(path: Path, large: Network, model: Network) -> None:
+def _check_larger(path: Path, large: Network, model: Network | Pipeline) -> None:
     """Checks that a prior of super-resolution enlarges the videos of another prior.
 
     Raises:
