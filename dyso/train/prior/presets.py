@@ -29,7 +29,7 @@ PRESETS = {
                 compute="float32",
             ),
             training=Training(
-                steps=3_000,
+                steps=3_500,
                 decay_steps=5_000,
                 batch_size=8,
                 image_share=0.4,
