@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +23,9 @@ def check_record(
       views: the number of views that were read; None means a whole record.
 
     Raises:
-      RecordError: a field is missing, has another shape than the spec, or contains NaN
-        or infinity; the message names the field. Only depth may be infinite.
+      RecordError: a field is missing, has another shape than the spec, contains NaN or
+        infinity, or is no JSON where it must be; the message names the field. Only
+        depth may be infinite.
     """
     sizes: dict[str | int, int] = {
         "V": spec.views if views is None else views,
@@ -55,3 +57,9 @@ def check_record(
                 f"{field.name!r} contains {value[bad][0]}, first at "
                 f"{np.argwhere(bad)[0].tolist()}"
             )
+    if "scene" in record:
+        records.parse_scene(str(record["scene"]))
+    try:
+        json.loads(str(record.get("versions", "{}")))
+    except ValueError as error:
+        raise records.RecordError("damaged field 'versions': not JSON") from error

@@ -5,7 +5,7 @@ decoder and tfds's features all follow from it.
 """
 
 from dyso.files import replacing
-from dyso.records.codec import decode, encode, scene_of
+from dyso.records.codec import decode, encode, parse_scene, scene_of
 from dyso.records.depth import DEPTH_ERROR
 from dyso.records.errors import RecordError
 from dyso.records.fields import BONES, FIELDS, JOINTS, Field, fields_of
@@ -38,6 +38,7 @@ __all__ = [
     "encode",
     "feature_faults",
     "fields_of",
+    "parse_scene",
     "read_json",
     "read_shard",
     "read_splits",

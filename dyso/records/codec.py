@@ -158,13 +158,22 @@ def scene_of(data: bytes, spec: Spec | None = None) -> Scene:
                 f"damaged field 'scene': {len(text)} characters are more than a scene "
                 "of its spec takes"
             )
-    try:
-        scene = Scene.from_json(text)
-    except ValueError as error:
-        raise RecordError("damaged field 'scene': not a scene's JSON") from error
+    scene = parse_scene(text)
     if spec is not None:
         _check_scene(scene, spec)
     return scene
+
+
+def parse_scene(text: str) -> Scene:
+    """Returns the scene that a record's field `scene` has.
+
+    Raises:
+      RecordError: it has none.
+    """
+    try:
+        return Scene.from_json(text)
+    except ValueError as error:
+        raise RecordError("damaged field 'scene': not a scene's JSON") from error
 
 
 def _check_counts(views: int, objects: int, spec: Spec) -> None:

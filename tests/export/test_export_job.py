@@ -265,6 +265,23 @@ def test_a_value_that_is_not_a_number_is_named(name, field, own, tmp_path):
         export.run(1, nothing)
 
 
+@pytest.mark.parametrize("name", ["webdataset", "tfrecord", "parquet"])
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("scene", b"junk"), ("scene", b"[]"), ("scene", b"{}"), ("versions", b"junk")],
+)
+def test_json_that_is_none_is_named(name, field, text, own, tmp_path):
+    def damage(split, scenes):
+        example = tf_example_pb2.Example.FromString(scenes[0])
+        example.features.feature[field].bytes_list.value[0] = text
+        return [example.SerializeToString(), *scenes[1:]]
+
+    source = write_dataset(tmp_path / "data", own, synthetic_views, damage)
+    export = Export.of(source, format=name, out=tmp_path / "out", scenes=":1")
+    with pytest.raises(records.RecordError, match=f"^scene 0 of train: .*'{field}'"):
+        export.run(1, nothing)
+
+
 @pytest.mark.parametrize(
     ("name", "lost"),
     [("nerfstudio", "train/scene_1/step_000/images"), ("parquet", "data")],
