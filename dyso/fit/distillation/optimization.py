@@ -23,15 +23,11 @@ from dyso.fit.hexplane.optimization import State, by_kind
 from dyso.fit.rays import rays_of
 from dyso.fit.volume import Bounds
 from dyso.train.prior.config import Network
-from dyso.train.prior.diffusion import averaged, guided, lowered, noised
+from dyso.train.prior.diffusion import LOW_LEVEL, averaged, guided, lowered, noised
 from dyso.train.prior.model import Low, shares
 
 STEPS = 16
 """Cells of the planes along time."""
-
-
-LOW_LEVEL = 0.1
-"""Of the noise in the video that super-resolution is given."""
 
 
 class Prior(NamedTuple):

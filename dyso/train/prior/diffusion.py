@@ -20,6 +20,12 @@ from dyso.train.prior.vocabulary import NOTHING
 _LAST = 0.98
 """The level that sampling begins at; at 1, nothing of the video is left."""
 
+LOW_LEVEL, MOST_LOW_LEVEL = 0.02, 0.1
+"""The noise in videos that super-resolution is given, and the most of it in training.
+
+At 0.1, its variance is about that of the videos of specs/captioned_videos.yaml.
+"""
+
 
 def noised(
     videos: Float[Array, "B T H W 3"],

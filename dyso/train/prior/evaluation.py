@@ -27,13 +27,11 @@ from jaxtyping import Array, Float, Int
 
 from dyso.train.prior.config import Config, Network
 from dyso.train.prior.data import Videos
-from dyso.train.prior.diffusion import lowered, noised, video_errors
+from dyso.train.prior.diffusion import LOW_LEVEL, lowered, noised, video_errors
 from dyso.train.prior.model import Denoiser, shares
 from dyso.train.prior.vocabulary import NOTHING, encode
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
-LOW_LEVEL = 0.1
-"""Of the noise in the video of lower resolution, for super-resolution."""
 CHOICES = 4
 _BATCH = 8
 
@@ -160,7 +158,8 @@ def _error(
     low = None
     if model.upsampling > 1:
         low_key = jax.random.fold_in(key, 1)
-        low_levels = jnp.full(len(videos), LOW_LEVEL)
+        # The floor is an enlarged video without noise.
+        low_levels = jnp.full(len(videos), 0.0 if params is None else LOW_LEVEL)
         low = lowered(videos, model.upsampling, low_key, low_levels)
     if params is not None:
         arguments = seen, levels, rates, words, low

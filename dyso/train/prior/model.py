@@ -106,6 +106,8 @@ class Denoiser(nn.Module):
         )(x)
         x = x.reshape(batch, count, down, across, side, side, 3)
         x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(videos.shape)
+        if low is not None:
+            x = x + low.videos  # The network returns what the enlarged video lacks.
         video, rest = shares(levels)
         return (videos - video * x) / jnp.maximum(rest, 1e-3)
 

@@ -16,8 +16,15 @@ from dyso.train import checkpoints, labels
 from dyso.train.log import Say
 from dyso.train.prior.config import Config
 from dyso.train.prior.data import Batches, Videos
-from dyso.train.prior.diffusion import lowered, noised, sample, video_errors
-from dyso.train.prior.evaluation import LOW_LEVEL, Evaluation
+from dyso.train.prior.diffusion import (
+    LOW_LEVEL,
+    MOST_LOW_LEVEL,
+    lowered,
+    noised,
+    sample,
+    video_errors,
+)
+from dyso.train.prior.evaluation import Evaluation
 from dyso.train.prior.model import Denoiser, Low
 from dyso.train.prior.vocabulary import encode
 from dyso.train.run import Feed, is_video, run_task
@@ -31,8 +38,6 @@ from dyso.train.step import (
 )
 
 _PARAMETERS, _DRAWS, _SAMPLES = 0, 1, 2  # what the seed is used for
-_LOW_LEVEL = 0.5
-"""The most noise in videos of lower resolution, for super-resolution."""
 SHOWN = 4
 """Sample videos in a picture."""
 _COLUMNS = 8
@@ -113,7 +118,7 @@ def loss(
     low = None
     if config.model.upsampling > 1:
         low_key, low_level_key = jax.random.split(jax.random.fold_in(key, 1))
-        low_levels = jax.random.uniform(low_level_key, (count,), maxval=_LOW_LEVEL)
+        low_levels = jax.random.uniform(low_level_key, (count,), maxval=MOST_LOW_LEVEL)
         low = lowered(videos, config.model.upsampling, low_key, low_levels)
     found = Denoiser(config.model).apply(
         {"params": params},
