@@ -6,6 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 DEMO := data/demo
 # What the demo runs, and what every check runs.
+comma := ,
 EXTRAS_demo := generate,preview
 EXTRAS_all := generate,dask,dataflow,s3,gcs,hub,preview,export,view,train,docs,dev
 # uv installs in a fraction of pip's time; `make UV=` uses pip.
@@ -83,7 +84,8 @@ UPGRADE := --upgrade
 
 .PHONY: lock
 lock: | $(BIN)/uv  ## pin the newest packages that fit, for .venv and the worker image
-	@$(LOCK) $(UPGRADE) --all-extras -o constraints.txt >/dev/null
+	@$(LOCK) $(UPGRADE) $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS_all))) \
+	    -o constraints.txt >/dev/null
 	@$(LOCK) $(IMAGE_EXTRAS:%=--extra %) -c constraints.txt --generate-hashes \
 	    -o docker/requirements.txt >/dev/null
 
