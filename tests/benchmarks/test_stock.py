@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_stock_kubric_shows_what_the_worker_shows(
-    starter: ResolvedSpec, renderer: Renderer, tmp_path, monkeypatch
+    starter: ResolvedSpec,
+    renderer: Renderer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(helpers.FOLDER.parents[1] / "benchmarks")
     measure = importlib.import_module("measure")

@@ -182,6 +182,7 @@ def write(folder: Path, name: str, *parts: Callable[[], list], **options) -> Non
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
     write(target, "arm", arm)
     write(target, "cubic", arm, export_force_sampling=False)
     write(target, "face", face)
