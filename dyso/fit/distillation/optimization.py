@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -391,9 +392,12 @@ def gradient_step(
 
 
 def optimizer(config: Config) -> optax.GradientTransformation:
-    """Returns Adam, whose rates fall to 0 by a cosine, as MAV3D's do."""
+    """Returns Adam, whose rates fall to 0 by a cosine in each stage."""
+    stages = [n for n in (config.static, config.dynamic, config.super_steps) if n]
+    ends = list(itertools.accumulate(stages))
 
     def adam(rate: float) -> optax.GradientTransformation:
-        return optax.adam(optax.cosine_decay_schedule(rate, config.iterations))
+        falling = [optax.cosine_decay_schedule(rate, steps) for steps in stages]
+        return optax.adam(optax.join_schedules(falling, ends[:-1]))
 
     return by_kind(config.rates, adam)
