@@ -94,10 +94,12 @@ def fit(
         raise UserError(
             f"{prior}: is a prior of super-resolution; it is the second one"
         )
-    settings = asdict(config)
-    if not config.super_steps:  # Fits from before it was a setting go on.
-        del settings["super_steps"]
-    identity = {"fit": "text to 4D", "text": text, "prior": used, "settings": settings}
+    identity = {
+        "fit": "text to 4D",
+        "text": text,
+        "prior": used,
+        "settings": asdict(config),
+    }
     large, larger = None, None
     if super_resolution is not None:
         large, larger, used = _open(super_resolution, text, tell)

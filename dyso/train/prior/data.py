@@ -13,6 +13,7 @@ from dyso.errors import UserError
 from dyso.reading import CAPTION_FIELDS, Split, captions
 from dyso.spec import Catalog, ProceduralCatalog
 from dyso.train.prior.config import Config, Network
+from dyso.train.prior.diffusion import averaged
 from dyso.train.prior.vocabulary import NOTHING, encode
 
 PHRASES = 2
@@ -93,9 +94,7 @@ def _smaller(
 ) -> UInt8[np.ndarray, "F h w 3"]:
     if factor == 1:
         return color
-    count, height, width, _ = color.shape
-    parts = color.reshape(count, height // factor, factor, width // factor, factor, 3)
-    return np.rint(parts.mean((2, 4))).astype(np.uint8)
+    return np.rint(averaged(color, factor)).astype(np.uint8)
 
 
 class Batches:

@@ -11,7 +11,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
 
 from dyso.train.prior.config import Network
 from dyso.train.prior.model import Denoiser, Low, shares
@@ -49,12 +50,12 @@ def video_errors(
 
 
 def averaged(
-    videos: Float[Array, "B T H W 3"], factor: int
-) -> Float[Array, "B T h w 3"]:
+    videos: Num[Array | np.ndarray, "*B H W 3"], factor: int
+) -> Float[Array | np.ndarray, "*B h w 3"]:
     """Returns videos of lower resolution: means of squares of pixels."""
-    batch, count, height, width, _ = videos.shape
-    parts = (batch, count, height // factor, factor, width // factor, factor, 3)
-    return videos.reshape(parts).mean((3, 5))
+    *batch, height, width, _ = videos.shape
+    parts = (*batch, height // factor, factor, width // factor, factor, 3)
+    return videos.reshape(parts).mean((-4, -2))
 
 
 def lowered(

@@ -10,30 +10,21 @@ import pytest
 from dyso import geometry
 from dyso.errors import UserError
 from dyso.fit.distillation import cameras, optimization
-from dyso.fit.distillation.config import Bias, Cameras, Config
+from dyso.fit.distillation.config import Bias, Cameras
 from dyso.fit.distillation.optimization import Prior
 from dyso.fit.hexplane import field as fields
 from dyso.fit.hexplane.config import (
-    Background,
-    Grid,
-    Marching,
-    Occupancy,
     Rates,
 )
 from dyso.train.prior.config import Network
 from dyso.train.prior.model import shares
+from helpers.small_distillation import SMALL
 
 MODEL = Network(
     resolution=(4, 4), frames=2, patch=4, width=8, heads=2, compute="float32"
 )
-CONFIG = Config(
-    static=20,
-    dynamic=5,
-    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
-    background=Background(layers=1, hidden=4, frequencies=1),
-    marching=Marching(candidates=12, points=6),
-    occupancy=Occupancy(cells=8, samples=64),
-    rates=Rates(planes=0.1, networks=0.1),
+CONFIG = dataclasses.replace(
+    SMALL, static=20, dynamic=5, rates=Rates(planes=0.1, networks=0.1)
 )
 RED = jnp.array([0.8, -0.6, -0.6])  # in [-1, 1]
 

@@ -1,5 +1,7 @@
 """What is measured of made scenes, on fields that are known exactly."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,17 +9,12 @@ import pytest
 
 from dyso import geometry
 from dyso.fit.distillation import cameras, measures, optimization
-from dyso.fit.distillation.config import Bias, Config
-from dyso.fit.hexplane.config import Background, Grid, Marching, Occupancy
+from dyso.fit.distillation.config import Bias
+from dyso.fit.hexplane.config import Marching
+from helpers.small_distillation import SMALL
 
-CONFIG = Config(
-    static=1,
-    dynamic=1,
-    bias=Bias(strength=0.0),
-    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
-    background=Background(layers=1, hidden=4, frequencies=1),
-    marching=Marching(candidates=64, points=64),
-    occupancy=Occupancy(cells=8, samples=64),
+CONFIG = dataclasses.replace(
+    SMALL, bias=Bias(strength=0.0), marching=Marching(candidates=64, points=64)
 )
 SIZE = (8, 8)
 

@@ -1,5 +1,6 @@
 """Textured meshes of a field that is known exactly, as others read them."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,19 +13,12 @@ import trimesh
 
 import helpers
 from dyso.fit.distillation import meshes, optimization
-from dyso.fit.distillation.config import Bias, Config
-from dyso.fit.hexplane.config import Background, Grid, Occupancy
+from dyso.fit.distillation.config import Bias
 from dyso.worker.gltf_animation import AnimatedMesh
 from dyso.worker.untrusted_gltf import read_gltf
+from helpers.small_distillation import SMALL
 
-CONFIG = Config(
-    static=1,
-    dynamic=1,
-    bias=Bias(strength=0.0),
-    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
-    background=Background(layers=1, hidden=4, frequencies=1),
-    occupancy=Occupancy(cells=8, samples=64),
-)
+CONFIG = dataclasses.replace(SMALL, bias=Bias(strength=0.0))
 RADIUS, TRAVEL = 0.4, 0.3
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from dyso.errors import UserError
 from dyso.fit.distillation import run
-from dyso.fit.distillation.config import Bias, Config
+from dyso.fit.distillation.config import Bias
 from dyso.fit.distillation.pipelines import Pipeline
 from dyso.fit.hexplane import field as fields
-from dyso.fit.hexplane.config import Background, Grid, Marching, Occupancy
+from helpers.small_distillation import SMALL
 
 INSTALLED = all(
     importlib.util.find_spec(name) for name in ("torch", "diffusers", "transformers")
@@ -23,16 +23,7 @@ needs_diffusers = pytest.mark.skipif(
 # The libraries warn of their own future.
 pytestmark = pytest.mark.filterwarnings("default")
 
-CONFIG = Config(
-    static=1,
-    dynamic=1,
-    sample_every=0,
-    bias=Bias(end=0.5),
-    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
-    background=Background(layers=1, hidden=4, frequencies=1),
-    marching=Marching(candidates=12, points=6),
-    occupancy=Occupancy(cells=8, samples=64),
-)
+CONFIG = dataclasses.replace(SMALL, bias=Bias(end=0.5))
 
 
 def save(folder, prediction="epsilon", silent=False):

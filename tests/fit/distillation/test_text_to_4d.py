@@ -9,24 +9,17 @@ from PIL import Image
 
 from dyso.errors import UserError
 from dyso.fit.distillation import run
-from dyso.fit.distillation.config import Bias, Config
-from dyso.fit.hexplane.config import Background, Grid, Marching, Occupancy
+from dyso.fit.distillation.config import Bias
 from dyso.train import checkpoints
 from dyso.train.prior.config import Config as PriorConfig
 from dyso.train.prior.config import Network
 from dyso.train.prior.run import init_state
+from helpers.small_distillation import SMALL
 
 pytestmark = pytest.mark.slow
 
-CONFIG = Config(
-    static=2,
-    dynamic=2,
-    sample_every=2,
-    bias=Bias(end=0.5),
-    grid=Grid(coarsest=4, finest=4, levels=1, channels=2, layers=1, hidden=8),
-    background=Background(layers=1, hidden=4, frequencies=1),
-    marching=Marching(candidates=12, points=6),
-    occupancy=Occupancy(cells=8, samples=64),
+CONFIG = dataclasses.replace(
+    SMALL, static=2, dynamic=2, sample_every=2, bias=Bias(end=0.5)
 )
 
 
