@@ -72,8 +72,11 @@ def _load() -> tuple[ctypes.CDLL, int, int]:
     """Returns the library, a device and a filter, which live as long as the process."""
     bpy = find_spec("bpy")
     assert bpy is not None and bpy.origin is not None
-    [path] = Path(bpy.origin).parent.glob("lib/libOpenImageDenoise.so.*")
-    library = ctypes.CDLL(str(path))
+    lib = Path(bpy.origin).parent / "lib"
+    paths = list(lib.glob("libOpenImageDenoise.so.*"))
+    if len(paths) != 1:
+        raise RuntimeError(f"{lib}: found {len(paths)} libOpenImageDenoise.so.*, not 1")
+    library = ctypes.CDLL(str(paths[0]))
     for name, (result, *arguments) in _SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -1,8 +1,8 @@
 """The settings of a fit of a monocular video.
 
 "Dynamic View Synthesis from Small Camera Motion Videos" (Sun et al., TVCG 2025;
-arXiv 2506.23153) is cited as DDR. Its field is another one, so that the values here are
-this project's.
+arXiv 2506.23153) is cited as DDR, after its distribution-based depth regularisation.
+Its field is another one, so that the values here are this project's.
 """
 
 from __future__ import annotations
