@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 RENDERERS = {"bpy", "mathutils", "kubric", "pybullet", "dyso.worker"}
-TENSORFLOW = {"tensorflow"}
+TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 BEAM = {"apache_beam"}
 TRAINING = {"jax", "flax", "optax", "orbax"}
 DATA = {"grain", "array_record", "tensorflow_datasets"}

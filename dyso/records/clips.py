@@ -10,10 +10,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from jaxtyping import UInt8
 from PIL import Image
-from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso.images import DAMAGED, open_image
 from dyso.records.errors import RecordError
+from dyso.records.example import Example
 
 # Video compression has already lost more than this. Full colour resolution costs 25 %
 # more bytes and is 3 dB closer to the frame. WebP of the same quality is a third
@@ -80,7 +80,7 @@ def _decode_frame(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
 
 def encode_clip(clip: Clip) -> bytes:
     """Returns the record of a clip; equal values have equal bytes."""
-    example = tf_example_pb2.Example()
+    example = Example()
     features = example.features.feature
     features["frames"].bytes_list.value.extend(clip.images)
     features["times"].float_list.value.extend(clip.times)
@@ -100,7 +100,7 @@ def decode_clip(data: bytes) -> Clip:
       RecordError: the record is not a clip.
     """
     try:
-        features = tf_example_pb2.Example.FromString(data).features.feature
+        features = Example.FromString(data).features.feature
         texts = {
             key: features[key].bytes_list.value[0].decode()
             for key in ("name", "label", "category")

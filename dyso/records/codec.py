@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from tensorflow_datasets.proto import tf_example_pb2
 
 from dyso.records.depth import decode_depth, encode_depth
 from dyso.records.errors import RecordError
+from dyso.records.example import Example
 from dyso.records.fields import BONES, CLIPS, FIELDS, JOINTS, Field, fields_of
 from dyso.records.images import decode_image, encode_image
 from dyso.records.packed import MESH_STEP, pack, unpack
@@ -43,7 +43,7 @@ def encode(scene: Scene, views: Views) -> bytes:
     Raises:
       ValueError: a depth is out of the format's range, or a layer is missing.
     """
-    example = tf_example_pb2.Example()
+    example = Example()
     features = example.features.feature
     for field in fields_of(scene):
         value, keys = field.value(scene, views), stored_keys(field)
@@ -212,7 +212,7 @@ def _span(low: int, high: int) -> str:
 
 def _parse(data: bytes) -> Any:
     try:
-        example = tf_example_pb2.Example.FromString(data)
+        example = Example.FromString(data)
     except DecodeError as error:
         raise RecordError("not a record: not a tf.train.Example") from error
     if "color" not in example.features.feature:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tensorflow_datasets.proto import tf_example_pb2
-
 from dyso.records.codec import stored_keys
+from dyso.records.example import Example
 from dyso.records.fields import FIELDS
 
 
@@ -14,7 +13,7 @@ def stored_bytes(data: bytes) -> dict[str, int]:
     Args:
       data: a valid record.
     """
-    features = tf_example_pb2.Example.FromString(data).features.feature
+    features = Example.FromString(data).features.feature
     return {
         field.name: sum(features[key].ByteSize() for key in stored_keys(field))
         for field in FIELDS
