@@ -29,7 +29,14 @@ from dyso.train.config import Config
 from dyso.train.data import Scenes
 from dyso.train.model import Dyst
 from dyso.train.presets import PRESETS
-from dyso.train.step import devices_mesh, init_params, init_state, make_step, place
+from dyso.train.step import (
+    devices_mesh,
+    init_params,
+    init_state,
+    make_step,
+    place,
+    repeated,
+)
 
 SIZES = (1024, 2048, 4096, 8192)
 REPEATS = 5
@@ -180,7 +187,8 @@ def measure(
     device, mesh = jax.devices()[0], devices_mesh()
     config = device_memory.fit(config, mesh, 0, print)
     by_module = flops(config)
-    step, state = make_step(config, mesh, video=False), init_state(config)
+    step = make_step(config, mesh, video=False)
+    state = jax.device_put(init_state(config), repeated(mesh))
     state, metrics = step(state, place(next(batches), mesh), None)
     jax.block_until_ready(metrics)
     waited, times = 0.0, []

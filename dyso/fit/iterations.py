@@ -54,6 +54,9 @@ def iterate(
     if done:
         state = read_checkpoint(Path(str(journal.folder)), done, state)
         tell(f"resuming after iteration {done}")
+    # A step whose other arguments are committed to a device, as those that Orbax reads
+    # are, returns a committed state: for another one it would be compiled twice.
+    state = jax.device_put(state, jax.devices()[0])
     if done < count:
         tell(f"compiling {about}")
     scores: list[Array] = []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from dyso.errors import UserError
 from dyso.train import checkpoints, device_memory, periodic_evaluation
@@ -23,7 +23,15 @@ from dyso.train.data import Scenes, look_up
 from dyso.train.interruption import Stopped, interruptible, signals
 from dyso.train.log import Log, Say
 from dyso.train.memory import InMemory
-from dyso.train.step import State, devices_mesh, init_state, make_step, place, repeat
+from dyso.train.step import (
+    State,
+    devices_mesh,
+    init_state,
+    make_step,
+    place,
+    repeat,
+    repeated,
+)
 from dyso.train.video_data import Clips
 
 _AHEAD = 2
@@ -210,7 +218,7 @@ def run_task(
             state = _resume(manager, task, workdir, mesh, tell)
             if state is None:
                 state = patiently("initialising the parameters", task.init)
-                state = jax.device_put(state, _repeated(mesh))
+                state = jax.device_put(state, repeated(mesh))
             if first:
                 patiently("decoding the scenes to evaluate on", task.load)
         except Stopped:
@@ -351,7 +359,7 @@ def _resume(
 
     The sources continue after the batches that it has seen.
     """
-    restored = checkpoints.restore(manager, task.init, _repeated(mesh))
+    restored = checkpoints.restore(manager, task.init, repeated(mesh))
     if restored is None:
         return None
     for newer, reason in restored.damaged.items():
@@ -363,10 +371,6 @@ def _resume(
     for name, source in task.feeds.items():
         source.batches.set_state(restored.places[name])
     return restored.state
-
-
-def _repeated(mesh: Mesh) -> NamedSharding:
-    return NamedSharding(mesh, PartitionSpec())
 
 
 def _compile(step: Any, *arguments: Any) -> Any:

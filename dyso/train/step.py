@@ -152,8 +152,15 @@ def place(batch: dict[str, np.ndarray], mesh: Mesh) -> Batch:
 
 def repeat(array: np.ndarray, mesh: Mesh) -> Array:
     """Returns an array, the same in every process, with a copy on each device."""
-    sharding = NamedSharding(mesh, PartitionSpec())
-    return jax.make_array_from_process_local_data(sharding, array, array.shape)
+    return jax.make_array_from_process_local_data(repeated(mesh), array, array.shape)
+
+
+def repeated(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of the state, which has a copy on each device.
+
+    A step is compiled again for a state of another sharding, such as `init_state`'s.
+    """
+    return NamedSharding(mesh, PartitionSpec())
 
 
 def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
@@ -198,12 +205,11 @@ def make_step(config: Config, mesh: Mesh, *, video: bool) -> Any:
 
 def compiled(step: Callable[..., Any], mesh: Mesh) -> Any:
     """Compiles a step of (state, batch, pictures); the batch is spread over a mesh."""
-    repeated = NamedSharding(mesh, PartitionSpec())
     spread = NamedSharding(mesh, PartitionSpec("scenes"))
     return jax.jit(
         step,
-        in_shardings=(repeated, spread, repeated),
-        out_shardings=repeated,
+        in_shardings=(repeated(mesh), spread, repeated(mesh)),
+        out_shardings=repeated(mesh),
         donate_argnums=0,
     )
 

@@ -17,7 +17,7 @@ from dyso.train.evaluation import evaluate
 from dyso.train.metrics import MEASURES
 from dyso.train.predict import Predictor
 from dyso.train.presets import PRESETS
-from dyso.train.step import devices_mesh, init_state, make_step, place
+from dyso.train.step import devices_mesh, init_state, make_step, place, repeated
 from helpers.dataset_writer import write_dataset
 
 BENCHMARK = runpy.run_path("benchmarks/train.py")
@@ -74,7 +74,7 @@ def test_steps_and_an_evaluation(name, dataset):
         assert jax.tree.map(np.shape, after) == jax.tree.map(np.shape, state)
         assert metrics["loss"].shape == ()
         return
-    state = init_state(config)
+    state = jax.device_put(init_state(config), repeated(mesh))
     before = jax.device_get(state.params)
     losses = []
     for _ in range(8):

@@ -27,7 +27,14 @@ from dyso.train.labels import LINE
 from dyso.train.metrics import MEASURES
 from dyso.train.predict import Predictor
 from dyso.train.run import is_video, train
-from dyso.train.step import devices_mesh, init_state, make_step, place, schedule
+from dyso.train.step import (
+    devices_mesh,
+    init_state,
+    make_step,
+    place,
+    repeated,
+    schedule,
+)
 from helpers.dataset_writer import write_dataset
 
 
@@ -371,7 +378,8 @@ def test_portions_of_a_batch_give_the_same_step(changed, batch):
     for micro_batch in (0, 2):
         config = changed(micro_batch=micro_batch)
         step = make_step(config, mesh, video=False)
-        state, metrics = step(init_state(config), place(batch, mesh), None)
+        state = jax.device_put(init_state(config), repeated(mesh))
+        state, metrics = step(state, place(batch, mesh), None)
         results.append((metrics["loss"], metrics["gradient_norm"], state.params))
     for whole, *portions in zip(*map(jax.tree.leaves, results), strict=True):
         for portion in portions:
@@ -401,7 +409,8 @@ def test_every_variant_learns(changed, trained_on, model, control):
     source, mesh = scenes(config, trained_on), devices_mesh()
     drawn = [source[index] for index in range(4)]
     batch = {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
-    step, state = make_step(config, mesh, video=False), init_state(config)
+    step = make_step(config, mesh, video=False)
+    state = jax.device_put(init_state(config), repeated(mesh))
     losses = []
     for _ in range(8):
         state, metrics = step(state, place(batch, mesh), None)

@@ -1,6 +1,7 @@
 """A whole scene from a text, stopped and resumed."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -161,7 +162,10 @@ def test_a_third_stage_at_a_higher_resolution(fit, prior, larger, tmp_path):
         fit(tmp_path, config=config)
     with pytest.raises(UserError, match="is no prior of super-resolution"):
         fit(tmp_path, config=config, super_resolution=prior)
-    other = make_prior(tmp_path / "other", resolution=(16, 16), upsampling=4)
+    other = shutil.copytree(larger, tmp_path / "other")
+    settings = (larger / "config.json").read_text()
+    settings = settings.replace('"upsampling": 2', '"upsampling": 4')
+    (other / "config.json").write_text(settings)
     expected = "3 frames of 4 x 4 pixels, but the other prior has 3 of 8 x 8"
     with pytest.raises(UserError, match=expected):
         fit(tmp_path, config=config, super_resolution=other)
