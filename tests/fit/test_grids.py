@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from dyso.fit import grids
 
@@ -16,15 +17,20 @@ def random_planes(resolution, channels=2):
     )
 
 
-def test_at_cells_features_are_products_of_complementary_planes():
+@pytest.mark.parametrize("fusion, fused", [("product", np.multiply), ("sum", np.add)])
+def test_at_cells_features_are_products_or_sums_of_complementary_planes(fusion, fused):
     planes = random_planes((5, 4, 3, 2))
     x, y, z, t = 1, 3, 0, 1
     point = 2 * jnp.array([[x / 4, y / 3, z / 2, t / 1]]) - 1
     xy, zt, xz, yt, yz, xt = planes
     expected = np.concatenate(
-        [xy[x, y] * zt[z, t], xz[x, z] * yt[y, t], yz[y, z] * xt[x, t]]
+        [
+            fused(xy[x, y], zt[z, t]),
+            fused(xz[x, z], yt[y, t]),
+            fused(yz[y, z], xt[x, t]),
+        ]
     )
-    assert np.allclose(grids.features([planes], point), expected, atol=1e-5)
+    assert np.allclose(grids.features([planes], point, fusion), expected, atol=1e-5)
 
 
 def test_between_cells_planes_are_interpolated():
@@ -53,11 +59,14 @@ def test_points_outside_have_the_features_of_the_edge():
     )
 
 
-def test_initial_features_do_not_vary_over_time():
-    planes = grids.initial(jax.random.key(0), (4, 4, 4, 3), 2)
+@pytest.mark.parametrize("fusion", ["product", "sum"])
+def test_initial_features_vary_in_space_and_not_over_time(fusion):
+    planes = grids.initial(jax.random.key(0), (4, 4, 4, 3), 2, fusion)
     at = jnp.array([[0.3, -0.2, 0.7, t] for t in (-1.0, 0.1, 1.0)])
-    features = grids.features([planes], at)
+    features = grids.features([planes], at, fusion)
     assert np.allclose(features, features[:1])
+    elsewhere = grids.features([planes], -at, fusion)
+    assert abs(elsewhere - features).min() > 1e-3
     assert jnp.abs(features).min() > 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dyso.errors import UserError
+from dyso.fit.grids import Fusion
 from dyso.fit.hexplane.config import Background, Grid, Marching, Occupancy, Rates
 
 
@@ -75,6 +76,7 @@ class Config:
       sample_every: iterations between two pictures.
       cameras: random ones.
       bias: of the density.
+      fusion: of the features of complementary planes; MAV3D's is `sum`.
       grid: planes and network.
       background: behind the field.
       marching: along rays.
@@ -95,6 +97,7 @@ class Config:
     sample_every: int = 500
     cameras: Cameras = field(default_factory=Cameras)
     bias: Bias = field(default_factory=Bias)
+    fusion: Fusion = "product"
     grid: Grid = field(default_factory=Grid)
     background: Background = field(default_factory=Background)
     marching: Marching = field(default_factory=Marching)

@@ -99,7 +99,7 @@ def centres(
     axis = (np.arange(_CELLS) + 0.5) / _CELLS - 0.5  # The inner cube.
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     points = points.reshape(-1, 3).astype(np.float32)
-    evaluate = optimization.biased(config.bias, optimization.sigma_at(config, count))
+    evaluate = optimization.biased(config, optimization.sigma_at(config, count))
     found = []
     for time in times:
         density, _ = evaluate(

@@ -169,7 +169,7 @@ def _compiled_look_up(
     state: State, points: Array, step: Array, config: Config
 ) -> tuple[Array, Array]:
     evaluate = optimization.biased(
-        config.bias, optimization.sigma_at(config, config.iterations)
+        config, optimization.sigma_at(config, config.iterations)
     )
     times = jnp.full(len(points), time_of(step, STEPS))
     return evaluate(state.field, points, times)

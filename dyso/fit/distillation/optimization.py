@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from dyso import geometry
 from dyso.fit.distillation import cameras
-from dyso.fit.distillation.config import Bias, Config
+from dyso.fit.distillation.config import Config
 from dyso.fit.hexplane import field as fields
 from dyso.fit.hexplane import marching, occupancy
 from dyso.fit.hexplane.field import Field, Region
@@ -95,7 +95,7 @@ def region_of(config: Config) -> Region:
 def start(config: Config) -> State:
     """Returns the state before the first step."""
     key = jax.random.key(config.seed)
-    field = fields.initial(key, config.grid, config.background, STEPS)
+    field = fields.initial(key, config.grid, config.background, STEPS, config.fusion)
     return State(
         field=field,
         densities=occupancy.initial(config.occupancy),
@@ -103,16 +103,17 @@ def start(config: Config) -> State:
     )
 
 
-def biased(bias: Bias, sigma: Float[Array, ""]) -> marching.Evaluate:
+def biased(config: Config, sigma: Float[Array, ""]) -> marching.Evaluate:
     """Returns `fields.evaluate` with more density at the centre.
 
     Args:
-      bias: its strength.
-      sigma: its size, in radii of the scene.
+      config: the fusion of the planes, and the strength of the bias.
+      sigma: the bias's size, in radii of the scene.
     """
+    bias = config.bias
 
     def evaluate(field: Field, points: Array, times: Array) -> tuple[Array, Array]:
-        density, color = fields.evaluate(field, points, times)
+        density, color = fields.evaluate(field, points, times, config.fusion)
         # The inner cube is half of the planes, and a radius is half of it.
         squared = (4 * points**2).sum(-1)
         added = bias.strength * jnp.exp(-squared / (2 * sigma**2)) - bias.offset
@@ -203,7 +204,7 @@ def filmed(
     if frames > 1:
         times = 2 * (begin + share * jnp.linspace(0.0, 1.0, frames)) - 1
         rates = config.rate / share[None]
-    evaluate = biased(config.bias, sigma_at(config, number))
+    evaluate = biased(config, sigma_at(config, number))
     got = render(field, densities, poses, times, config, size, evaluate, march_key)
     return got, 2 * got.color[None] - 1, rates
 
@@ -349,7 +350,7 @@ def gradient_step(
                 )
             )
         field = optax.apply_updates(state.field, updates)
-        evaluate = biased(config.bias, sigma_at(config, number))
+        evaluate = biased(config, sigma_at(config, number))
         densities = jax.lax.cond(
             number % settings.every == 0,
             functools.partial(

@@ -56,7 +56,7 @@ def _draw(
     config: Config,
     size: tuple[int, int],
 ) -> optimization.Rendered:
-    evaluate = optimization.biased(config.bias, sigma)
+    evaluate = optimization.biased(config, sigma)
     return optimization.render(
         state.field, state.densities, extrinsics, times, config, size, evaluate
     )

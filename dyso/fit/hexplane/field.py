@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dyso.fit import grids, networks
-from dyso.fit.grids import HexPlane
+from dyso.fit.grids import Fusion, HexPlane
 from dyso.fit.hexplane.config import Background, Grid
 from dyso.fit.networks import Network
 from dyso.fit.volume import Bounds, density_of
@@ -62,7 +62,13 @@ class Region(NamedTuple):
         return (2 - 1 / size) * (scaled / size) / 2
 
 
-def initial(key: Array, grid: Grid, background: Background, steps: int) -> Field:
+def initial(
+    key: Array,
+    grid: Grid,
+    background: Background,
+    steps: int,
+    fusion: Fusion = "product",
+) -> Field:
     """Returns a thin fog.
 
     Args:
@@ -70,11 +76,12 @@ def initial(key: Array, grid: Grid, background: Background, steps: int) -> Field
       grid: the settings of the planes and their network.
       background: those of the background.
       steps: dynamics steps.
+      fusion: of complementary planes.
     """
     planes, network, behind = jax.random.split(key, 3)
     keys = jax.random.split(planes, grid.levels)
     levels = tuple(
-        grids.initial(part, (cells, cells, cells, steps), grid.channels)
+        grids.initial(part, (cells, cells, cells, steps), grid.channels, fusion)
         for part, cells in zip(keys, grid.cells, strict=True)
     )
     inputs = 3 * grid.channels * grid.levels
@@ -96,7 +103,10 @@ def initial(key: Array, grid: Grid, background: Background, steps: int) -> Field
 
 
 def evaluate(
-    field: Field, points: Float[Array, "N 3"], times: Float[Array, " N"]
+    field: Field,
+    points: Float[Array, "N 3"],
+    times: Float[Array, " N"],
+    fusion: Fusion = "product",
 ) -> tuple[Float[Array, " N"], Float[Array, "N 3"]]:
     """Returns densities per unit of the cube, and colours in [0, 1].
 
@@ -104,9 +114,11 @@ def evaluate(
       field: the parameters.
       points: in [-1, 1]^3.
       times: from -1 for the first step to 1 for the last.
+      fusion: of complementary planes.
     """
     places = jnp.concatenate([points, times[:, None]], axis=-1)
-    decoded = networks.apply(field.network, grids.features(field.levels, places))
+    features = grids.features(field.levels, places, fusion)
+    decoded = networks.apply(field.network, features)
     return density_of(decoded[:, 0]), jax.nn.sigmoid(decoded[:, 1:])
 
 

@@ -56,7 +56,7 @@ def test_the_scene_becomes_what_the_prior_wants_and_then_moves(wants_red):
 
     def distance(state):
         poses = cameras.drawn(jax.random.key(5), CONFIG.cameras, 1)
-        evaluate = optimization.biased(CONFIG.bias, jnp.array(0.5))
+        evaluate = optimization.biased(CONFIG, jnp.array(0.5))
         got = optimization.render(
             state.field,
             state.densities,
@@ -112,18 +112,20 @@ def test_super_resolution_is_distilled_beside_the_prior(monkeypatch):
     assert not np.allclose(alone[-1], both[-1], rtol=0.1)
 
 
-def test_more_density_is_at_the_centre():
-    field = fields.initial(jax.random.key(0), CONFIG.grid, CONFIG.background, 2)
+@pytest.mark.parametrize("fusion", ["product", "sum"])
+def test_more_density_is_at_the_centre(fusion):
+    bias = Bias(strength=6.0, offset=2.0)
+    config = dataclasses.replace(CONFIG, fusion=fusion, bias=bias)
+    field = optimization.start(config).field
     # The centre, one radius from it, and the edge of contracted space.
     points = jnp.array([[0.0, 0, 0], [0.5, 0, 0], [1.0, 0, 0]])
-    plain, _ = fields.evaluate(field, points, jnp.zeros(3))
-    bias = Bias(strength=6.0, offset=2.0)
-    found, _ = optimization.biased(bias, jnp.array(0.5))(field, points, jnp.zeros(3))
+    plain, _ = fields.evaluate(field, points, jnp.zeros(3), fusion)
+    sigma = jnp.array(0.5)
+    found, _ = optimization.biased(config, sigma)(field, points, jnp.zeros(3))
     expected = [np.exp(6 - 2), np.exp(6 * np.exp(-2) - 2), np.exp(6 * np.exp(-8) - 2)]
     assert np.allclose(found / plain, expected, rtol=1e-3)
-    without, _ = optimization.biased(Bias(strength=0.0), jnp.array(0.5))(
-        field, points, jnp.zeros(3)
-    )
+    config = dataclasses.replace(config, bias=Bias(strength=0.0))
+    without, _ = optimization.biased(config, sigma)(field, points, jnp.zeros(3))
     assert np.allclose(without, plain)
     assert optimization.sigma_at(CONFIG, 0) == CONFIG.bias.start
     assert optimization.sigma_at(CONFIG, 20) == CONFIG.bias.end
