@@ -82,6 +82,8 @@ def command(trained_on):
         options += " --model.encoder-layers 1 --model.estimator-layers 1"
         options += " --model.decoder-layers 1 --model.estimator-blocks 3"
         options += " --training.batch-size 4 --training.pixels 64 --log-every 1"
+        # However long it is, so that its step is compiled once for all tests.
+        options += " --training.decay-steps 100"
         folders = ["--data", trained_on, "--workdir", workdir]
         return [*start, "dyst-tiny", *folders, *options.split(), *more]
 

@@ -73,7 +73,7 @@ def test_monocular_scenes_are_videos(make_resolved, small, tmp_path):
 
 @pytest.mark.slow
 def test_steps_on_scenes_and_on_videos_take_turns(clips, trained_on, changed, tmp_path):
-    config = dataclasses.replace(changed(steps=4), log_every=1)
+    config = dataclasses.replace(changed(steps=4, decay_steps=6), log_every=1)
     scenes = Scenes(split=Dataset(trained_on)["train"], config=config)
     source = Clips.open(clips, config)
     assert train(config, tmp_path / "run", scenes, source) == 4

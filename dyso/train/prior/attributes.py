@@ -138,6 +138,7 @@ def train_classifier(
     categories: Sequence[str],
     *,
     steps: int = STEPS,
+    batch: int = BATCH,
     seed: int = 0,
     show: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Classifier:
@@ -147,6 +148,7 @@ def train_classifier(
       videos: whose first captions are the truth.
       categories: the dataset's.
       steps: gradient steps.
+      batch: frames in a step.
       seed: of the parameters, and of the order of frames.
       show: is given each step's number, from 1 on, and the loss.
 
@@ -177,7 +179,7 @@ def train_classifier(
     moments = adam.init(params)
     rng = np.random.default_rng([seed, 0])
     for number in range(1, steps + 1):
-        chosen = rng.integers(len(labels), size=BATCH)
+        chosen = rng.integers(len(labels), size=batch)
         frames = _moved(videos.frames, chosen, rng)
         params, moments, value = step(params, moments, frames, labels[chosen])
         show(number, float(value))

@@ -40,12 +40,12 @@ def precision(classifier, videos):
 @pytest.mark.slow
 def test_it_retrieves_captions_of_videos_that_it_has_not_seen_and_only_true_ones():
     videos, others = films(0, 48), films(1, 16)
-    known = train_classifier(videos, CATEGORIES, steps=60)
+    known = train_classifier(videos, CATEGORIES, steps=90, batch=16)
     assert min(precision(known, others).values()) > 0.85
     rng = np.random.default_rng(2)
     shuffled = [videos.captions[i] for i in rng.permutation(len(videos))]
     wrong = dataclasses.replace(videos, captions=tuple(shuffled))
-    confused = train_classifier(wrong, CATEGORIES, steps=60)
+    confused = train_classifier(wrong, CATEGORIES, steps=90, batch=16)
     assert precision(confused, others)["retrieval"] < 0.6  # Chance is 0.25.
 
 
