@@ -12,8 +12,8 @@ from dyso.files import writing
 def main(runs: tyro.conf.Positional[list[Path]], /, *, out: Path) -> int:
     """Draw the learning curves of one or several runs into one picture.
 
-    PSNR on what is trained on, and what runs measure on held-out scenes while they
-    train: PSNR, R_cam and R_dyn. TensorBoard shows the same of a run that goes on.
+    They show PSNR on the training scenes, and PSNR, R_cam and R_dyn on the scenes that
+    a run is evaluated on while it trains. TensorBoard shows the same during a run.
 
     Args:
       runs: the folders of runs of `dyso train`.

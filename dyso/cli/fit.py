@@ -40,7 +40,10 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         config = PRESETS["dynamic-gaussians"].config
-        return "fit METHOD", functools.partial(gaussians, config=config), [name]
+        overview = functools.partial(gaussians, config=config)
+        _, _, arguments_of = str(gaussians.__doc__).partition(_METHODS)
+        overview.__doc__ = _OVERVIEW + arguments_of
+        return "fit METHOD", overview, [name]
     if name not in PRESETS:
         raise refusal("dyso fit", "method", name, PRESETS)
     commands = (
@@ -62,7 +65,7 @@ def gaussians(
     scene: int = 0,
     name: str = "dynamic Gaussians",
 ) -> int:
-    """Fit one scene of a dataset; run the same command to resume.
+    """Fit dynamic Gaussians to one scene; run the same command to resume.
 
     Several cameras must see each dynamics step. Every setting can be changed, as in
     `--losses.rigid 0`.
@@ -76,7 +79,7 @@ def gaussians(
         scenes of the split may go to the same folder.
       split: the split that the scene is in; default: the first split.
       scene: the scene's position in the split.
-      name: of the method, in the scores.
+      name: the method's name in the scores.
     """
     to_stderr(f"dyso fit: loading JAX and {dataset}")
     from dyso.fit.data import MultiView
@@ -112,7 +115,7 @@ def small_motion(
     scene: int = 0,
     name: str | None = None,
 ) -> int:
-    """Fit one monocular video of a dataset; run the same command to resume.
+    """Fit a dynamic field to one monocular video; run the same command to resume.
 
     One camera must move from step to step, as in specs/small_motion.yaml; other cameras
     are held out. Every setting can be changed, as in `--depth.loss expectation`.
@@ -126,7 +129,7 @@ def small_motion(
         scenes of the split may go to the same folder.
       split: the split that the scene is in; default: the first split.
       scene: the scene's position in the split.
-      name: of the method, in the scores; default: the field, and its `depth.loss`.
+      name: the method's name in the scores; default: the field, and its `depth.loss`.
     """
     to_stderr(f"dyso fit: loading JAX and {dataset}")
     from dyso.fit.motion.run import fit
@@ -175,10 +178,10 @@ def hexplane(
     scene: int = 0,
     name: str = "HexPlane",
 ) -> int:
-    """Fit one scene of a dataset; run the same command to resume.
+    """Fit a HexPlane to one scene; run the same command to resume.
 
-    Several cameras may see each dynamics step, or one that moves. Every setting can be
-    changed, as in `--grid.levels 4`.
+    Several cameras may see each dynamics step, or one moving camera. Every setting can
+    be changed, as in `--grid.levels 4`.
 
     {methods}
 
@@ -189,7 +192,7 @@ def hexplane(
         scenes of the split may go to the same folder.
       split: the split that the scene is in; default: the first split.
       scene: the scene's position in the split.
-      name: of the method, in the scores.
+      name: the method's name in the scores.
     """
     to_stderr(f"dyso fit: loading JAX and {dataset}")
     from dyso.fit.data import MultiView
@@ -270,9 +273,14 @@ def _say_next(out: Path, dataset: Path) -> None:
 _WIDTH = max(map(len, PRESETS))
 _METHODS = "\n    ".join(
     [
-        "The methods, of which `dyso fit METHOD --help` shows the settings:",
+        "The methods; `dyso fit METHOD --help` shows the settings of one:",
         *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in PRESETS.items()),
     ]
 )
+_OVERVIEW = f"""Fit a method to one scene of a dataset, or make a scene from a text.
+
+    {_METHODS}
+
+    The options below are those of `dynamic-gaussians`."""
 for _command in (gaussians, small_motion, hexplane, text_to_4d):
     _command.__doc__ = str(_command.__doc__).replace("{methods}", _METHODS)

@@ -42,9 +42,9 @@ def main(
     A scene of 25 views takes about 0.15 core-seconds and 0.2 MB. Existing pictures are
     replaced, since those in a downloaded dataset may be untrusted.
 
-    `tracks.gif` shows the middle camera through all dynamics steps, with points on the
-    objects and tails that tell where they were; points that a view does not see are
-    left out.
+    The animation `tracks.gif` shows the middle camera through all dynamics steps, with
+    points on the objects and tails that tell where they were. Points that a view does
+    not see are left out.
 
     Of an output of `dyso videos ingest`, it writes a contact sheet and an animation of
     clips.
@@ -52,7 +52,7 @@ def main(
     Args:
       dataset: the folder of the dataset, or of the clips.
       out: the output folder; default: `preview` in the dataset's folder.
-      scenes: the most scenes on the page, evenly spaced, as many of each split.
+      scenes: the most scenes on the page, evenly spaced, equally many from each split.
     """
     if scenes < 1:
         raise UserError(f"scenes: must be at least 1, got {scenes}")

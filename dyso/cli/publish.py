@@ -35,7 +35,7 @@ def main(
     'dyso[gcs]' and their credentials for buckets.
 
     Args:
-      folder: of the dataset or export.
+      folder: the folder of the dataset or export.
       to: hf://OWNER/NAME, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or a folder.
       sample: the number of scenes of the first split in the sample; 0 leaves it out.
       private: on the Hub, create a private repository.

@@ -42,8 +42,8 @@ def main(
     What a method does not predict is not measured. Views that it has not seen are
     scored: PSNR, SSIM, LPIPS, also on moving pixels alone, and depth. Tracks are of the
     points that --queries writes: 3D error, survival, TAP-Vid's measures. Camera poses
-    are scored as they are and aligned. docs/scoring.md defines all scores and has a
-    ten-line writer.
+    are scored as they are and aligned. docs/scoring.md defines all scores and has an
+    example.
       dyso score --data data/demo --queries queries     what to track
       dyso score a --data data/demo                     prints the scores
       dyso score a b --data data/demo --out report.html  also report.json, pictures

@@ -34,7 +34,10 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
     """
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        return "train PRESET", functools.partial(main, config=_of_any("dyst")), [name]
+        overview = functools.partial(main, config=_of_any("dyst"))
+        about = f"{_PRESETS}\n\n    The options below are those of `dyst`."
+        overview.__doc__ = str(main.__doc__).replace(_PRESETS, about)
+        return "train PRESET", overview, [name]
     if name not in ALL:
         raise refusal("dyso train", "preset", name, ALL)
     command: functools.partial[int]
@@ -42,8 +45,8 @@ def select(arguments: list[str]) -> tuple[str, Callable[..., int], list[str]]:
         command = functools.partial(video_prior, config=PRIORS[name].config)
     else:
         command = functools.partial(main, config=_of_any(name))
-    about = str(command.func.__doc__)
-    command.__doc__ = about.replace(_PRESETS, _about(ALL[name]))
+    text = str(command.func.__doc__)
+    command.__doc__ = text.replace(_PRESETS, _about(ALL[name]))
     return f"train {name}", command, rest
 
 
@@ -280,7 +283,7 @@ ALL: dict[str, Preset[Any]] = {**PRESETS, **PRIORS}
 _WIDTH = max(map(len, ALL))
 _PRESETS = "\n    ".join(
     [
-        "The presets, of which `dyso train PRESET --help` shows the defaults:",
+        "The presets; `dyso train PRESET --help` shows the options of one:",
         *(f"  {name:{_WIDTH}}  {preset.about}" for name, preset in ALL.items()),
     ]
 )

@@ -40,19 +40,21 @@ class Model:
         map (DyST); by an `mlp` with one hidden layer, as wide as the query ("a small
         query MLP", RUST, section 2.1); or the ray's `features` are the query
         (the original SRT).
-      query_width: of the decoder's queries, unless they are `features`; 0 for `width`.
+      query_width: width of the decoder's queries, unless they are `features`; 0 for
+        `width`.
       color_hidden: hidden width of the MLP that returns the colour.
       post_norm: layer norms follow the sum of each layer, instead of preceding the
         layer (the original SRT).
-      camera_latent: its size; 0 for none.
-      dynamics_latent: its size; 0 for none.
+      camera_latent: size of the camera latent; 0 for none.
+      dynamics_latent: size of the dynamics latent; 0 for none.
       input_poses: the encoder is given the input views' rays.
       target_poses: `given` makes a query of the target's ray instead of latents.
       estimator_sees_scene: the estimator attends to the first input view.
-      estimator_attends_to_itself: its tokens attend to one another.
-      estimator_gradient: gradients flow from it into the encoder.
-      estimator_half: it sees one half of each target alone, left or right, drawn at
-        random (RUST). Scores are those of the right half, with latents from the left.
+      estimator_attends_to_itself: the estimator's tokens attend to one another.
+      estimator_gradient: gradients flow from the estimator into the encoder.
+      estimator_half: the estimator sees only one half of each target, left or right,
+        drawn at random (RUST). Scores are those of the right half, with latents from
+        the left.
       compute: type of activations and of the factors of matrix products. Always in
         float32: parameters, the sums within a product, norms, softmax, the latents and
         their linear map to queries, colours, and the loss. A product's result is
@@ -173,26 +175,27 @@ class Training:
         others are added. 0 holds as many as a GPU has memory for, and all on a CPU.
       inputs: views that the encoder sees.
       targets: views that are rendered; 4 where latents are swapped.
-      pixels: drawn per scene and step, uniformly over all its targets together.
+      pixels: pixels drawn per scene and step, uniformly over all its targets together.
       control: where a target's latents come from, except in videos (DyST, table 1):
         from the matching targets (`swap`); from these or the target itself, chosen at
         random per scene (`half`); the mean of both (`average`); from the target itself
         (`none`).
       video_share: share of the steps that are on videos, if there are any.
       estimator_scale: factor of the gradients that flow to and through the estimator.
-      static: takes all views from one dynamics step (RUST, SRT).
+      static: take all views from one dynamics step (RUST, SRT).
       pose_noise: standard deviation, in metres, of Gaussian noise on the camera
         positions that the model is given.
       noisy_poses: the poses that have this noise: those of `inputs` alone, or `all`
         (RUST, table 1). The first input view's never has, since the others are
         relative to it.
-      learning_rate: after the warm-up.
-      final_learning_rate: from step `decay_steps` on; the decay is exponential.
+      learning_rate: learning rate after the warm-up.
+      final_learning_rate: learning rate from step `decay_steps` on; the decay is
+        exponential.
       decay_steps: the step at which the rate has fallen to its final value; 0 takes the
         `steps` that the run is begun with. Raising `steps` later does not change it.
       warmup_steps: steps in which the rate grows from 0.
       clip: largest global norm of a gradient.
-      seed: of parameters, and of the order of scenes, views and pixels.
+      seed: seed of the parameters, and of the order of scenes, views and pixels.
       abort_norm: the gradient's norm, before clipping, that ends the run.
     """
 

@@ -116,10 +116,10 @@ _SRT_ORIGINAL = _with(
 )
 _TINY_DECODER = {"query_width": 64, "color_hidden": 32}  # to its width as RUST's
 
-_SWAP_NEEDS = "5 x 5 views a scene, as in specs/dyso.yaml; for 256 scenes, several GPUs"
-_TINY_NEEDS = "3 cameras and dynamics steps or more, and a CPU"
-_STATIC_NEEDS = "8 cameras a dynamics step, as specs/msn.yaml has; several GPUs"
-_TINY_STATIC_NEEDS = "8 cameras a dynamics step, and a CPU"
+_SWAP_NEEDS = "4 cameras and 4 dynamics steps or more; several GPUs"
+_TINY_NEEDS = "4 cameras and 4 dynamics steps or more; a CPU"
+_STATIC_NEEDS = "8 cameras that see each step, as in specs/msn.yaml; several GPUs"
+_TINY_STATIC_NEEDS = "8 cameras that see each step; a CPU"
 
 
 def _dyst(about: str, scores: str, config: Config) -> Preset:

@@ -44,7 +44,7 @@ class Bias:
     Attributes:
       strength: 0 for no bias.
       offset: makes space emptier at the start.
-      start: sigma at the first iteration.
+      start: sigma at the first iteration, in radii of the scene.
       end: sigma from the middle of the iterations on.
     """
 
@@ -64,22 +64,23 @@ class Config:
       dynamic: gradient steps of the second stage: videos, by SDS-T.
       super_steps: gradient steps of the third stage: videos of higher resolution, by
         SDS-T and a prior of super-resolution. 0 leaves it out.
-      guidance: see `dyso train video-prior --help`; distillation needs more than
+      guidance: scale of classifier-free guidance; distillation needs more than
         sampling.
-      levels: of the noise, from 0 (none) to 1 (nothing else).
-      slowest: the least frames per second that is drawn, as a share of the fastest at
-        which the whole motion fills a video; 1 draws no others.
+      levels: the lowest and the highest level of the noise, from 0 (none) to 1 (nothing
+        else).
+      slowest: the smallest share of the motion that a video shows, at `rate` divided by
+        the share; with 1, every video shows the whole motion.
       rate: frames per second at which the whole motion fills a video.
       smooth: weight of the planes' total variation.
       opacity: weight of the entropy of the rays' opacities.
-      seed: of the field, the cameras and the noise.
+      seed: seed of the field, the cameras and the noise.
       sample_every: iterations between two pictures.
-      cameras: random ones.
-      bias: of the density.
-      fusion: of the features of complementary planes; MAV3D's is `sum`.
+      cameras: random cameras.
+      bias: a bias of the density towards the centre.
+      fusion: how the features of complementary planes are combined; `sum` in MAV3D.
       grid: planes and network.
-      background: behind the field.
-      marching: along rays.
+      background: the colour behind the field.
+      marching: points along rays.
       occupancy: which cells are empty.
       rates: learning rates.
     """

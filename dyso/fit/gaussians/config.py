@@ -80,7 +80,7 @@ class Densification:
     Attributes:
       start: the first iteration.
       stop: the last iteration.
-      every: iterations.
+      every: iterations between two times.
       gradient: a Gaussian is copied or split whose mean gradient with respect to its
         position in the image is larger, in units of half the image. Where slots are
         short, those of the largest gradients come first.
@@ -118,11 +118,11 @@ class Config:
       iterations: the same, at each later time step.
       held_out: numbers of the cameras that are not trained on; none takes those that
         the spec holds out, or else the last camera.
-      seed: of the first points and of the order of the cameras.
-      losses: their weights.
-      neighbors: of the foreground.
-      rates: of learning.
-      densification: at step 0.
+      seed: seed of the first points and of the order of the cameras.
+      losses: weights of the losses.
+      neighbors: neighbours of the Gaussians on objects.
+      rates: learning rates.
+      densification: how Gaussians are added and removed at step 0.
     """
 
     gaussians: int = 200_000

@@ -21,9 +21,9 @@ class Grid:
     Attributes:
       coarsest: cells along each axis of space at the first level.
       finest: the same at the last level; between, they grow by the same factor.
-      levels: their number. All have a cell for each dynamics step.
+      levels: number of levels. All have a cell for each dynamics step.
       channels: features of each plane at each level.
-      layers: of the network, without the last one.
+      layers: layers of the network, without the last one.
       hidden: width of the network.
       margin: half of the inner cube's width over the largest distance of objects from
         its centre. Space outside is contracted into the outer half of the cells.
@@ -53,9 +53,10 @@ class Background:
     """The network of the colour where a ray meets nothing, by the ray's direction.
 
     Attributes:
-      layers: without the last one.
-      hidden: width.
-      frequencies: of sines and cosines of the direction, each twice the one before.
+      layers: layers of the network, without the last one.
+      hidden: width of the network.
+      frequencies: frequencies of sines and cosines of the direction, each twice the one
+        before.
     """
 
     layers: int = 3
@@ -82,10 +83,10 @@ class Occupancy:
     """The grid of the largest density in each cell at any time, by a moving average.
 
     Attributes:
-      cells: along each axis.
+      cells: cells along each axis.
       every: iterations between two updates.
       samples: random cells that an update looks up, at random times.
-      decay: of a cell's density at each update.
+      decay: factor of a cell's density at each update.
       least: opacity across a cell from which on it is occupied.
     """
 
@@ -117,15 +118,15 @@ class Config:
 
     Attributes:
       iterations: gradient steps.
-      rays: of each step, from random pixels of the training cameras at all steps.
+      rays: rays of each step, from random pixels of the training cameras at all steps.
       smooth: weight of the planes' total variation.
       held_out: numbers of the cameras that are not trained on; none takes those that
         the spec holds out, or else the last camera. In a video, the moving camera is
         number 0, and none takes all others.
-      seed: of the field and the rays.
+      seed: seed of the field and the rays.
       grid: planes and network.
-      background: behind the field.
-      marching: along rays.
+      background: the colour behind the field.
+      marching: points along rays.
       occupancy: which cells are empty.
       rates: learning rates.
     """

@@ -43,7 +43,7 @@ class Depth:
       loss: none; expectation, the error of the mean distance along a ray; ddr, the mean
         error of distances that are drawn from the rendering weights, and no density
         before the surface.
-      weight: of the loss.
+      weight: weight of the loss.
       empty: weight of the density before the surface, for ddr.
       before: how far before the surface that is, in s from 0 (near) to 1 (far).
       temperature: of the Gumbel-softmax, for ddr.
@@ -103,16 +103,16 @@ class Config:
 
     Attributes:
       iterations: gradient steps.
-      rays: of each step, from random pixels of all frames.
+      rays: rays of each step, from random pixels of all frames.
       coarse: intervals of a ray at which densities are looked up, without gradients.
       fine: intervals that are rendered; they are short where density was found. 0
         renders the coarse ones.
       smooth: weight of the planes' total variation.
       static: weight of the dynamic part's share of the rendered rays.
-      seed: of the field, the rays, and of perturbed poses and degraded depth.
+      seed: seed of the field, the rays, and of perturbed poses and degraded depth.
       grid: the field.
-      depth: regularisation.
-      cameras: poses.
+      depth: depth regularisation.
+      cameras: poses of the frames.
       rates: learning rates.
     """
 

@@ -15,15 +15,15 @@ class Network:
     Attributes:
       resolution: height and width of the frames, in pixels. Larger videos are averaged
         over squares of pixels. With `0 0`, `dyso train` takes the dataset's.
-      upsampling: 1, or by how much the frames are larger than those of a video that is
-        given besides, for super-resolution.
-      frames: of a video.
+      upsampling: for super-resolution, how many times larger the frames are than those
+        of the video that the model is given; 1 for a prior that is given none.
+      frames: frames of a video.
       patch: side of a patch, in pixels.
       width: numbers per token.
       heads: attention heads.
       mlp: hidden width of the layers' MLPs.
-      layers: each has attention to the caption, and among the patches of all frames.
-      text_layers: of the captions' encoder.
+      layers: layers of attention to the caption, and among the patches of all frames.
+      text_layers: layers of the captions' encoder.
       tokens: the most words of a caption; further ones are left out.
       words: the vocabulary; `dyso train` takes that of the captions.
       compute: type of activations, see `dyso train dyst --help`.
@@ -78,12 +78,13 @@ class Training:
       no_caption: share of videos whose caption is left out, for guidance.
       strides: dynamics steps from frame to frame are drawn from 1 to this number, as
         far as the videos are long enough; the model is given the frame rate.
-      learning_rate: after the warm-up.
-      final_learning_rate: from step `decay_steps` on; the decay is exponential.
+      learning_rate: learning rate after the warm-up.
+      final_learning_rate: learning rate from step `decay_steps` on; the decay is
+        exponential.
       decay_steps: see `dyso train dyst --help`.
       warmup_steps: steps in which the rate grows from 0.
       clip: largest global norm of a gradient.
-      seed: of parameters, and of the order of videos, frames and noise.
+      seed: seed of the parameters, and of the order of videos, frames and noise.
       abort_norm: the gradient's norm, before clipping, that ends the run.
     """
 
@@ -121,9 +122,9 @@ class Config:
     Attributes:
       model: the network.
       training: how it learns.
-      guidance: of sample videos: how far beyond the prediction without a caption that
-        with one is taken; 1 is the latter.
-      sample_steps: of sample videos, from noise to the video.
+      guidance: scale of classifier-free guidance for sample videos; 1 is the prediction
+        with the caption alone.
+      sample_steps: steps of DDIM for sample videos.
       log_every: steps between lines of progress and metrics.
       save_every: steps between checkpoints, of which the last three are kept.
       keep_every: steps between checkpoints that are kept for good; 0 for none.

@@ -14,7 +14,7 @@ PRESETS = {
         config=Config(),
     ),
     "video-prior-tiny": Preset(
-        about="the same at 32 x 32 pixels, for a CPU",
+        about="a video prior of 8 frames of 32 x 32 pixels, for a CPU",
         needs="a dataset such as specs/captioned_videos.yaml",
         config=Config(
             model=Network(
@@ -51,7 +51,7 @@ PRESETS = {
 
 _TINY = PRESETS["video-prior-tiny"].config
 PRESETS["video-prior-super-resolution-tiny"] = Preset(
-    about="super-resolution of the tiny one's videos to 64 x 64 pixels, for a CPU",
+    about="super-resolution of videos from 32 x 32 to 64 x 64 pixels, for a CPU",
     needs="a dataset such as specs/captioned_videos.yaml, of 64 x 64 pixels",
     config=dataclasses.replace(
         _TINY,
