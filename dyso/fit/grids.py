@@ -45,7 +45,8 @@ def initial(
       channels: C, features of each plane.
       fusion: of complementary planes.
     """
-    neutral = {"product": 1.0, "sum": 0.0}[fusion]
+    # Of a type that is not weak, as after a step, which would be compiled again.
+    neutral = jnp.float32({"product": 1.0, "sum": 0.0}[fusion])
     planes = []
     for axes, part in zip(
         itertools.chain(*PAIRS), jax.random.split(key, 6), strict=True

@@ -70,6 +70,13 @@ def test_initial_features_vary_in_space_and_not_over_time(fusion):
     assert jnp.abs(features).min() > 0
 
 
+@pytest.mark.parametrize("fusion", ["product", "sum"])
+def test_initial_planes_are_of_the_type_of_later_ones(fusion):
+    """Or else a fit compiles its step twice."""
+    planes = grids.initial(jax.random.key(0), (4, 4, 4, 2), 2, fusion)
+    assert not any(plane.weak_type for plane in planes)
+
+
 def test_gradients_with_respect_to_points_are_those_of_finite_differences():
     planes = random_planes((6, 5, 4, 3))
     point = jnp.array([[0.13, -0.21, 0.37, 0.55]])
