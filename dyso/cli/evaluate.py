@@ -33,11 +33,12 @@ def main(
 ) -> int:
     """Measure a trained model; write evaluation.json and evaluation.html.
 
-    PSNR, SSIM and LPIPS for every source of a target's latents; how well camera and
-    dynamics are separated; the floors, which are what an untrained model and blind
-    predictors score; linear probes; latent distances and principal components; for
-    models of static scenes with latents (`rust`), explicit pose estimation.
-    docs/training.md defines the figures. Every model is measured on the same views.
+    They have PSNR, SSIM and LPIPS for every source of a target's latents; how well
+    camera and dynamics are separated; floors, which are the scores of an untrained
+    model and of predictors that ignore the camera or the dynamics; linear probes;
+    latent distances and principal components; and, for models of static scenes with
+    latents (`rust`), explicit pose estimation. docs/training.md defines the figures.
+    All models with the same number of inputs are measured on the same views.
 
     Args:
       model: the folder of a run of `dyso train`, a file of `dyso weights`, or the name

@@ -230,9 +230,9 @@ def text_to_4d(
 ) -> int:
     """Make a moving 3D scene from a text; run the same command to resume.
 
-    Score distillation of a video prior into a HexPlane: first a scene that stands
-    still, from single images, then its motion, from videos, and, if asked for, at a
-    higher resolution. Every setting can be changed, as in `--cameras.turn 0`.
+    A video prior is distilled into a HexPlane: first a scene that stands still, from
+    single images; then its motion, from videos; and, with --super-resolution, details
+    of a higher resolution. Every setting can be changed, as in `--cameras.turn 0`.
 
     {methods}
 

@@ -28,9 +28,9 @@ def main(
 ) -> int:
     """Write a video beside its reconstruction and its manipulation by the model.
 
-    Side by side, with names above: the video, its reconstruction, the manipulated
-    video and, for --transfer, the video that the latent is from. The model sees the
-    first, middle and last frame; videos are cropped and scaled to its views.
+    The output shows side by side the video, its reconstruction, the manipulated video
+    and, for --transfer, the video that the latents are from. The model sees the first,
+    middle and last frame. Videos are cropped and scaled to the size of its views.
 
     Args:
       model: the folder of a run of `dyso train`, a file of `dyso weights`, or the name

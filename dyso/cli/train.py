@@ -107,14 +107,14 @@ def main(
         first split.
       evaluate_split: the scenes to evaluate on while training; default: `validation`,
         else `test`, if the dataset has it and it is not trained on.
-      loader_workers: processes that read ahead; 0 reads in threads; default: one for
-        each CPU but two, at most 16, where a GPU or TPU computes, else 0.
+      loader_workers: processes that read ahead; 0 reads in threads; default: on a GPU
+        or TPU, two fewer than there are CPUs, at most 16; on a CPU, 0.
       in_memory: decode all scenes and clips once and keep them on the device; for a
         dataset that fits. The steps are the same.
-      distributed: one run on several hosts, on each of which this same command is
-        started: `auto` where Slurm, Open MPI, Kubernetes or a TPU pod say who takes
-        part, else HOST:PORT,NUMBER,COUNT with an address of the first host and this
-        one's number from 0 on. They share the folders.
+      distributed: HOST:PORT,NUMBER,COUNT, with an address of the first host, this
+        process's number from 0 on, and the number of processes; or `auto` with Slurm,
+        Open MPI, Kubernetes or on a TPU pod. Train one run on several hosts: start the
+        same command on each. All hosts share the folders.
     """
     to_stderr(f"dyso train: loading JAX and {data}")
     from dyso.reading import Dataset
