@@ -15,7 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
 from dyso.errors import UserError
-from dyso.train.config import Config, Learning
+from dyso.train.config import Config, Learning, Model
 from dyso.train.data import look_up
 from dyso.train.model import Dyst
 from dyso.train.objective import Batch, losses
@@ -64,19 +64,23 @@ def optimizer(training: Learning) -> optax.GradientTransformation:
 
 def init_params(config: Config) -> Any:
     """Draws the parameters from the seed."""
-    model, training = config.model, config.training
+    training = config.training
+    key = jax.random.fold_in(jax.random.key(training.seed), _PARAMETERS)
+    return _init(key, config.model, training.inputs, training.targets)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _init(key: Array, model: Model, inputs: int, targets: int) -> Any:
     height, width = model.resolution
-    inputs = jnp.zeros((1, training.inputs, height, width, 3))
-    targets = jnp.zeros((1, training.targets, height, width, 3))
+    views = jnp.zeros((1, inputs, height, width, 3))
+    others = jnp.zeros((1, targets, height, width, 3))
     owners, positions = jnp.zeros((1, 1), jnp.int32), jnp.zeros((1, 1, 2))
     rays = {}
     if model.input_poses:
-        rays["input_rays"] = jnp.zeros((*inputs.shape[:-1], 6))
+        rays["input_rays"] = jnp.zeros((*views.shape[:-1], 6))
     if model.target_poses == "given":
         rays["target_rays"] = jnp.zeros((1, 1, 6))
-    key = jax.random.fold_in(jax.random.key(training.seed), _PARAMETERS)
-    init = jax.jit(Dyst(model).init)
-    return init(key, inputs, targets, owners, positions, **rays)["params"]
+    return Dyst(model).init(key, views, others, owners, positions, **rays)["params"]
 
 
 _PARAMETERS, _DRAWS = 0, 1  # what the seed is used for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jaxtyping import Array, Float
 
 from dyso.train import checkpoints, labels
 from dyso.train.log import Say
-from dyso.train.prior.config import Config
+from dyso.train.prior.config import Config, Network
 from dyso.train.prior.data import Batches, Videos
 from dyso.train.prior.diffusion import (
     LOW_LEVEL,
@@ -78,19 +79,23 @@ def train(
 
 def init_state(config: Config) -> State:
     """Returns the state before the first step."""
-    model = config.model
     key = jax.random.fold_in(jax.random.key(config.training.seed), _PARAMETERS)
-    one = jnp.zeros(1)
-    videos = jnp.zeros((1, model.frames, *model.resolution, 3))
-    words = jnp.zeros((1, model.tokens), jnp.int32)
-    low = Low(videos, one) if model.upsampling > 1 else None
-    params = jax.jit(Denoiser(model).init)(key, videos, one, one, words, low)["params"]
+    params = _init(key, config.model)
     return State(
         step=jnp.zeros((), jnp.int32),
         params=params,
         moments=optimizer(config.training).init(params),
         failed=jnp.full((), -1, jnp.int32),
     )
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _init(key: Array, model: Network) -> Any:
+    one = jnp.zeros(1)
+    videos = jnp.zeros((1, model.frames, *model.resolution, 3))
+    words = jnp.zeros((1, model.tokens), jnp.int32)
+    low = Low(videos, one) if model.upsampling > 1 else None
+    return Denoiser(model).init(key, videos, one, one, words, low)["params"]
 
 
 def loss(
