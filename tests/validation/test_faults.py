@@ -13,7 +13,7 @@ from dyso import records
 from dyso.records import feature_faults
 from dyso.records.synthetic import synthetic_views
 from dyso.sampling import sample_scene
-from dyso.spec import UserError
+from dyso.spec import Dynamics, UserError
 from dyso.validation import Validation, chosen
 from helpers.dataset_writer import write_dataset
 
@@ -22,7 +22,11 @@ SHARD = "test-train.array_record-00000-of-00001"
 
 @pytest.fixture(scope="module")
 def resolved(make_resolved):
-    return make_resolved(resolution=(32, 32), splits={"train": 3, "test": 2})
+    return make_resolved(
+        resolution=(32, 32),
+        splits={"train": 3, "test": 2},
+        dynamics=Dynamics(steps=3),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +66,7 @@ def flipped(path, at):
 
 
 def test_a_flipped_byte_is_named_with_its_record(copy):
-    # Every record is at least 100 KB; the second begins at the second 64 KB block or
-    # later, so this byte is of the first or the second.
+    # Within one of the records, of some 47 KB each.
     flipped(copy / SHARD, 100_000)
     found = problems(copy)
     assert found[0] == f"{SHARD}: its checksum is not the one in metadata.json"
@@ -141,7 +144,7 @@ def test_a_record_of_another_split_is_named(tmp_path, resolved):
 
 
 def test_a_record_of_another_dataset_is_named(tmp_path, resolved, make_resolved):
-    other = make_resolved(resolution=(32, 32), seed=1)
+    other = make_resolved(resolution=(32, 32), dynamics=Dynamics(steps=3), seed=1)
     scene = sample_scene(other, "train", 1)
     foreign = records.encode(scene, synthetic_views(scene))
     folder = changed(tmp_path, resolved, lambda own: [own[0], foreign, own[2]])
@@ -190,14 +193,14 @@ def reencoded(resolved, **changes):
 
 def moved(positions):
     positions = positions.copy()
-    positions[0, 3, 0] += 0.2
+    positions[0, 2, 0] += 0.2
     return positions
 
 
 def test_a_wrong_pose_is_named_with_its_step(tmp_path, resolved):
     folder = changed(tmp_path, resolved, reencoded(resolved, positions=moved))
     assert problems(folder) == [
-        f"{SHARD}: record 0: objects: pose of object 0 at dynamics step 3: "
+        f"{SHARD}: record 0: objects: pose of object 0 at dynamics step 2: "
         "differs from scene"
     ]
 
@@ -205,7 +208,7 @@ def test_a_wrong_pose_is_named_with_its_step(tmp_path, resolved):
 def lifted(positions):
     # The height is the mesh's to decide, so that only the pixels tell.
     positions = positions.copy()
-    positions[0, 3, 2] += 0.4
+    positions[0, 2, 2] += 0.4
     return positions
 
 
