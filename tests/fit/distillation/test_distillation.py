@@ -13,9 +13,7 @@ from dyso.fit.distillation import cameras, optimization
 from dyso.fit.distillation.config import Bias, Cameras
 from dyso.fit.distillation.optimization import Prior
 from dyso.fit.hexplane import field as fields
-from dyso.fit.hexplane.config import (
-    Rates,
-)
+from dyso.fit.hexplane.config import Rates
 from dyso.train.prior.config import Network
 from dyso.train.prior.model import shares
 from helpers.small_distillation import SMALL
