@@ -117,7 +117,11 @@ def _folded(text: str) -> str:
             lines.append((column, line))
     return "".join(
         textwrap.fill(
-            line, width, subsequent_indent=" " * column, break_on_hyphens=False
+            # tyro prints nothing as the default of an empty tuple.
+            re.sub(r"\(default: *\)", "(default: none)", line),
+            width,
+            subsequent_indent=" " * column,
+            break_on_hyphens=False,
         )
         + "\n"
         for column, line in lines

@@ -14,6 +14,8 @@ from helpers.commands import Command
 COMMANDS = [
     *([name] for name in cli.COMMANDS),
     ["train", "dyst"],
+    ["train", "video-prior-tiny"],
+    ["fit", "hexplane"],
     ["videos", "ingest"],
     *(["assets", action] for action in assets._ACTIONS),
 ]
@@ -35,6 +37,7 @@ def test_help_is_plain_and_broken_once(words, width, monkeypatch, capsys):
     text = printed(words, width, monkeypatch, capsys)
     assert text.startswith(f"usage: dyso {words[0]}")
     assert "{None}" not in text and "default: None" not in text
+    assert not re.search(r"default:\s*\)", text)
     assert text.count("(default:") == text.count("default:")
     assert not re.search(r"\w\.\)", text)
     lines = text.splitlines()
