@@ -6,13 +6,17 @@ z = 0. Camera axes are OpenCV's: x right, y down, z forward.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dyso.spec import Joint, Layout, Render
+
+if TYPE_CHECKING:
+    import pydantic
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -402,9 +406,15 @@ class Scene:
         Raises:
           ValueError: the text is not a scene.
         """
-        import pydantic
+        return _parser().validate_json(text)
 
-        return pydantic.TypeAdapter(cls).validate_json(text)
+
+@functools.cache
+def _parser() -> pydantic.TypeAdapter[Scene]:
+    """Returns what parses scenes, which takes far longer to make than to run."""
+    import pydantic
+
+    return pydantic.TypeAdapter(Scene)
 
 
 def _floats(value: Any) -> Iterator[float]:
