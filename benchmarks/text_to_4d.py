@@ -105,14 +105,20 @@ def folder_of(out: Path, variant: str, text: str) -> Path:
 
 
 def fit(prior: Path, out: Path, prompts: list[str], extra: list[str]) -> None:
-    """Fits all variants, one after another."""
+    """Fits all variants, one after another.
+
+    Raises:
+      SystemExit: a fit failed, and has printed why.
+    """
     for variant, settings in VARIANTS.items():
         for text in prompts:
             folder = folder_of(out, variant, text)
             command = [DYSO, "fit", "text-to-4d-tiny", text, "--prior", str(prior)]
             command += ["--out", str(folder), *settings.split(), *extra]
             print(variant, text, flush=True)
-            subprocess.run(command, check=True)
+            status = subprocess.run(command).returncode
+            if status:
+                sys.exit(status)
 
 
 def finished(out: Path, variant: str, prompts: list[str]) -> Iterator[tuple[int, Any]]:

@@ -51,3 +51,11 @@ def test_a_table_has_means_of_what_was_measured(bench, capsys):
     head, line, whole, static = capsys.readouterr().out.splitlines()
     assert {row.count("|") for row in (head, line, whole, static)} == {10}
     assert whole.startswith("| text to 4D | 2 | 0.500 |")
+
+
+def test_a_fit_that_fails_says_why_and_ends_the_benchmark(bench, tmp_path, capfd):
+    with pytest.raises(SystemExit) as end:
+        bench.fit(tmp_path / "none", tmp_path / "scenes", ["a red car"], [])
+    assert end.value.code == 2
+    *_, last = capfd.readouterr().err.splitlines()
+    assert last.startswith(f"{tmp_path}/none")
