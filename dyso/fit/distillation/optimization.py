@@ -191,8 +191,8 @@ def filmed(
     config: Config,
     size: tuple[int, int],
     frames: int,
-) -> tuple[Rendered, Float[Array, "1 T H W 3"], Float[Array, " 1"]]:
-    """Returns a random video of the scene: rendered, in [-1, 1], and its frame rate."""
+) -> tuple[Rendered, Float[Array, " 1"]]:
+    """Returns a random video of the scene, and its frame rate."""
     camera_key, march_key, _, _, rate_key, time_key = jax.random.split(key, 6)
     poses = cameras.drawn(camera_key, config.cameras, frames)
     # A video at the rate r covers the share rate / r of the whole motion, from a random
@@ -206,22 +206,27 @@ def filmed(
         rates = config.rate / share[None]
     evaluate = biased(config, sigma_at(config, number))
     got = render(field, densities, poses, times, config, size, evaluate, march_key)
-    return got, 2 * got.color[None] - 1, rates
+    return got, rates
 
 
-def _shrunk(films: Array, larger_model: Network | None) -> Array:
-    return averaged(films, larger_model.upsampling) if larger_model else films
+def films_of(
+    color: Float[Array, "T H W 3"], larger_model: Network | None
+) -> tuple[Float[Array, "1 T H W 3"], Float[Array, "1 T h w 3"]]:
+    """Returns a video in [-1, 1], and the same in the first prior's resolution."""
+    films = 2 * color[None] - 1
+    if larger_model is None:
+        return films, films
+    return films, averaged(films, larger_model.upsampling)
 
 
 def loss(
     field: Field,
-    densities: Densities,
+    got: Rendered,
+    rates: Float[Array, " 1"],
     prior: Prior | Gradient,
     key: Array,
-    number: Array,
     config: Config,
     model: Network | OutsidePrior,
-    frames: int,
     larger: Prior | None = None,
     larger_model: Network | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -232,19 +237,16 @@ def loss(
 
     Args:
       field: the parameters.
-      densities: the occupancy grid.
-      prior: of videos, or what an outside one says of this step's.
+      got: a video of them, see `filmed`.
+      rates: its frame rate.
+      prior: of videos, or what an outside one says of this video.
       key: of cameras and noise.
-      number: of the iteration.
       config: the settings.
       model: of the prior.
-      frames: 1 for an image.
       larger: a prior of super-resolution.
       larger_model: its settings.
     """
-    size = (larger_model or model).resolution
-    got, films, rates = filmed(field, densities, key, number, config, size, frames)
-    small = _shrunk(films, larger_model)
+    films, small = films_of(got.color, larger_model)
     level_key, noise_key = jax.random.split(key, 6)[2:4]
     if isinstance(prior, Gradient):
         total, error = (prior.slopes * small).mean(), prior.error
@@ -294,13 +296,27 @@ def distilled(
     return (rest**2 * error * films).mean(), (error**2).mean()
 
 
+class _Filmed(NamedTuple):
+    """The video of a step.
+
+    Attributes:
+      got: the video.
+      pull: maps a gradient by the video to that by the field.
+      rates: the frame rate.
+    """
+
+    got: Rendered
+    pull: Callable[[Rendered], tuple[Field]]
+    rates: Float[Array, " 1"]
+
+
 def gradient_step(
     config: Config,
     model: Network | OutsidePrior,
     frames: int,
     larger_model: Network | None = None,
 ) -> Callable[..., tuple[State, Array]]:
-    """Returns a compiled step. An outside prior is asked before each.
+    """Returns a compiled step. An outside prior is asked in the middle of each.
 
     It takes the state, the prior, the iteration's number, and the prior of
     super-resolution, if any; and returns the new state and |e' - e|^2.
@@ -314,30 +330,31 @@ def gradient_step(
       larger_model: of the prior of super-resolution.
     """
     adam, settings = optimizer(config), config.occupancy
+    size = (larger_model or model).resolution
 
     def keys(number: Array) -> Array:
         return jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
 
-    @jax.jit
-    def step(
+    def film(state: State, number: Array) -> _Filmed:
+        def of(field: Field) -> tuple[Rendered, Array]:
+            key, _ = keys(number)
+            return filmed(field, state.densities, key, number, config, size, frames)
+
+        return _Filmed(*jax.vjp(of, state.field, has_aux=True))
+
+    def learn(
         state: State,
+        video: _Filmed,
         prior: Prior | Gradient,
         number: Array,
         larger: Prior | None = None,
     ) -> tuple[State, Array]:
         key, grid_key = keys(number)
-        slopes, error = jax.grad(loss, has_aux=True)(
-            state.field,
-            state.densities,
-            prior,
-            key,
-            number,
-            config,
-            model,
-            frames,
-            larger,
-            larger_model,
+        (direct, by_video), error = jax.grad(loss, argnums=(0, 1), has_aux=True)(
+            *(state.field, video.got, video.rates, prior, key),
+            *(config, model, larger, larger_model),
         )
+        slopes = jax.tree.map(jnp.add, direct, *video.pull(by_video))
         updates, after = adam.update(slopes, state.adam)
         if frames == 1:
             updates = updates._replace(
@@ -366,28 +383,30 @@ def gradient_step(
         return State(field, densities, after), error
 
     if isinstance(model, Network):
-        return step
-    size = (larger_model or model).resolution
 
-    @jax.jit
-    def see(state: State, number: Array) -> Array:
-        _, films, _ = filmed(
-            *(state.field, state.densities, keys(number)[0], number),
-            *(config, size, frames),
-        )
-        return _shrunk(films, larger_model)[0]
+        @jax.jit
+        def step(
+            state: State, prior: Prior, number: Array, larger: Prior | None = None
+        ) -> tuple[State, Array]:
+            return learn(state, film(state, number), prior, number, larger)
+
+        return step
+
+    begin, end = jax.jit(film), jax.jit(learn)
 
     def outside_step(
         state: State, prior: OutsidePrior, number: Array, larger: Prior | None = None
     ) -> tuple[State, Array]:
+        video = begin(state, number)
+        _, small = films_of(video.got.color, larger_model)
         draws = np.random.default_rng([config.seed, int(number)])
         slopes, error = prior.gradient(
-            np.asarray(see(state, number)),
+            np.asarray(small[0]),
             draws.uniform(*config.levels),
             int(draws.integers(2**31)),
         )
         said = Gradient(jnp.asarray(slopes)[None], jnp.asarray(error))
-        return step(state, said, number, larger)
+        return end(state, video, said, number, larger)
 
     return outside_step
 
