@@ -19,19 +19,18 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fits import DYSO, fit
 from PIL import Image
 
 from dyso.fit.motion.video import Video
 from dyso.reading import Dataset
 
-DYSO = str(Path(sys.executable).with_name("dyso"))
 DEGRADED = "--depth.scale 1.1 --depth.shift 0.05 --depth.blur 1.5 --depth.noise 0.05"
 PERTURBED = "--cameras.rotation 0.5 --cameras.translation 1"
 LOSSES = ("none", "expectation", "ddr")
@@ -60,15 +59,17 @@ def runs() -> Iterator[tuple[str, str, str]]:
                 yield f"1-degraded-{loss}", "1", degraded
 
 
-def fit(data: str, out: Path, scenes: list[int], extra: list[str]) -> None:
-    """Fits all runs, one scene after another, in the order of `runs`."""
+def fit_all(data: str, out: Path, scenes: list[int], extra: list[str]) -> None:
+    """Fits all runs, one scene after another, in the order of `runs`.
+
+    Raises:
+      SystemExit: a fit failed, and has printed why.
+    """
     for name, baseline, settings in runs():
         for scene in scenes:
-            command = [DYSO, "fit", "small-motion-tiny"]
-            command += [f"{data}_{baseline}", "--scene", str(scene)]
-            command += ["--out", str(out / name), *settings.split(), *extra]
-            print(name, scene, flush=True)
-            subprocess.run(command, check=True)
+            options = [f"{data}_{baseline}", "--scene", str(scene)]
+            options += ["--out", str(out / name)]
+            fit("small-motion-tiny", *options, *settings.split(), *extra)
 
 
 def scores_of(folder: Path, data: str) -> dict[str, list[float]]:

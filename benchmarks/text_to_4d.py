@@ -29,7 +29,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fits import fit
 
 from dyso.errors import UserError
 from dyso.fit.distillation import measures, optimization, run
@@ -48,7 +48,6 @@ from dyso.train.prior.config import Config
 from dyso.train.prior.data import Videos
 from dyso.train.prior.run import init_state, sampled
 
-DYSO = str(Path(sys.executable).with_name("dyso"))
 VARIANTS = {
     "whole": "",
     "static": "--dynamic 0",
@@ -104,7 +103,7 @@ def folder_of(out: Path, variant: str, text: str) -> Path:
     return out / variant / re.sub(r"\W+", "-", text)
 
 
-def fit(prior: Path, out: Path, prompts: list[str], extra: list[str]) -> None:
+def fit_all(prior: Path, out: Path, prompts: list[str], extra: list[str]) -> None:
     """Fits all variants, one after another.
 
     Raises:
@@ -113,12 +112,8 @@ def fit(prior: Path, out: Path, prompts: list[str], extra: list[str]) -> None:
     for variant, settings in VARIANTS.items():
         for text in prompts:
             folder = folder_of(out, variant, text)
-            command = [DYSO, "fit", "text-to-4d-tiny", text, "--prior", str(prior)]
-            command += ["--out", str(folder), *settings.split(), *extra]
-            print(variant, text, flush=True)
-            status = subprocess.run(command).returncode
-            if status:
-                sys.exit(status)
+            options = [text, "--prior", str(prior), "--out", str(folder)]
+            fit("text-to-4d-tiny", *options, *settings.split(), *extra)
 
 
 def finished(out: Path, variant: str, prompts: list[str]) -> Iterator[tuple[int, Any]]:
@@ -318,7 +313,7 @@ def main() -> None:
         scores = json.dumps(found, indent=1)
         (arguments.out / "scores.json").write_text(f"{scores}\n")
     else:
-        fit(arguments.prior, arguments.out, bench.prompts, extra)
+        fit_all(arguments.prior, arguments.out, bench.prompts, extra)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dyso import geometry
-from dyso.fit.distillation import cameras, optimization
+from dyso.fit.distillation import cameras, rendering
 from dyso.fit.distillation.config import Config
 from dyso.fit.distillation.rendering import views
 from dyso.fit.hexplane.optimization import State
@@ -99,7 +99,7 @@ def centres(
     axis = (np.arange(_CELLS) + 0.5) / _CELLS - 0.5  # The inner cube.
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     points = points.reshape(-1, 3).astype(np.float32)
-    evaluate = optimization.biased(config, optimization.sigma_at(config, count))
+    evaluate = rendering.biased(config, rendering.sigma_at(config, count))
     found = []
     for time in times:
         density, _ = evaluate(

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
-from dyso.fit.distillation import optimization
+from dyso.fit.distillation import rendering
 from dyso.fit.distillation.config import Config
 from dyso.fit.distillation.optimization import STEPS
 from dyso.fit.hexplane.optimization import State
@@ -168,8 +168,6 @@ def _look_up(
 def _compiled_look_up(
     state: State, points: Array, step: Array, config: Config
 ) -> tuple[Array, Array]:
-    evaluate = optimization.biased(
-        config, optimization.sigma_at(config, config.iterations)
-    )
+    evaluate = rendering.biased(config, rendering.sigma_at(config, config.iterations))
     times = jnp.full(len(points), time_of(step, STEPS))
     return evaluate(state.field, points, times)

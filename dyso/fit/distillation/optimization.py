@@ -13,16 +13,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from dyso import geometry
-from dyso.fit.distillation import cameras
+from dyso.fit.distillation import cameras, rendering
 from dyso.fit.distillation.config import Config
+from dyso.fit.distillation.rendering import Rendered
 from dyso.fit.hexplane import field as fields
-from dyso.fit.hexplane import marching, occupancy
-from dyso.fit.hexplane.field import Field, Region
+from dyso.fit.hexplane import occupancy
+from dyso.fit.hexplane.field import Field
 from dyso.fit.hexplane.occupancy import Densities
 from dyso.fit.hexplane.optimization import State, by_kind
-from dyso.fit.rays import rays_of
-from dyso.fit.volume import Bounds
 from dyso.train.prior.config import Network
 from dyso.train.prior.diffusion import LOW_LEVEL, averaged, guided, lowered, noised
 from dyso.train.prior.model import Low, shares
@@ -82,16 +80,6 @@ class Gradient(NamedTuple):
     error: Float[Array, ""]
 
 
-def region_of(config: Config) -> Region:
-    """Returns the space of a scene of radius 1 around the origin."""
-    near, far = config.cameras.distance
-    return Region(
-        center=jnp.zeros(3),
-        radius=jnp.ones(()),
-        bounds=Bounds(near=near - 1.0, far=far + 1.5),
-    )
-
-
 def start(config: Config) -> State:
     """Returns the state before the first step."""
     key = jax.random.key(config.seed)
@@ -101,86 +89,6 @@ def start(config: Config) -> State:
         densities=occupancy.initial(config.occupancy),
         adam=optimizer(config).init(field),
     )
-
-
-def biased(config: Config, sigma: Float[Array, ""]) -> marching.Evaluate:
-    """Returns `fields.evaluate` with more density at the centre.
-
-    Args:
-      config: the fusion of the planes, and the strength of the bias.
-      sigma: the bias's size, in radii of the scene.
-    """
-    bias = config.bias
-
-    def evaluate(field: Field, points: Array, times: Array) -> tuple[Array, Array]:
-        density, color = fields.evaluate(field, points, times, config.fusion)
-        # The inner cube is half of the planes, and a radius is half of it.
-        squared = (4 * points**2).sum(-1)
-        added = bias.strength * jnp.exp(-squared / (2 * sigma**2)) - bias.offset
-        return density * jnp.exp(added if bias.strength else 0.0), color
-
-    return evaluate
-
-
-def sigma_at(config: Config, number: Array | int) -> Array:
-    """Returns the bias's size at an iteration: it grows until the middle."""
-    share = jnp.clip(2 * jnp.asarray(number) / config.iterations, 0, 1)
-    return config.bias.start + share * (config.bias.end - config.bias.start)
-
-
-class Rendered(NamedTuple):
-    """A video.
-
-    Attributes:
-      color: in [0, 1].
-      opacity: of the rays.
-      distance: from the camera to what the rays meet, the mean by the rendering
-        weights, in radii; 0 where they meet nothing.
-    """
-
-    color: Float[Array, "T H W 3"]
-    opacity: Float[Array, "T H W"]
-    distance: Float[Array, "T H W"]
-
-
-def render(
-    field: Field,
-    densities: Densities,
-    extrinsics: Float[Array, "T 3 4"],
-    times: Float[Array, " T"],
-    config: Config,
-    size: tuple[int, int],
-    evaluate: marching.Evaluate,
-    key: Array | None = None,
-) -> Rendered:
-    """Renders the frames of a video one after another, to need less memory."""
-    height, width = size
-    lens = jnp.asarray(cameras.lens(config.cameras, size))
-    pixels = geometry.pixel_grid(height, width, jnp).reshape(-1, 2)
-    region = region_of(config)
-
-    def frame(arguments: Any) -> Rendered:
-        pose, time, frame_key = arguments
-        rays = rays_of(lens, pose, pixels, jnp.full(len(pixels), time))
-        got = marching.render(
-            field,
-            densities,
-            rays,
-            region,
-            config,
-            None if key is None else frame_key,
-            evaluate,
-        )
-        opacity = got.weights.sum(-1)
-        distances = (got.weights * region.bounds.distance(got.places)).sum(-1)
-        return Rendered(
-            got.color.reshape(height, width, 3),
-            opacity.reshape(height, width),
-            (distances / jnp.maximum(opacity, 1e-6)).reshape(height, width),
-        )
-
-    keys = jax.random.split(jax.random.key(0) if key is None else key, len(times))
-    return jax.lax.map(jax.checkpoint(frame), (extrinsics, times, keys))
 
 
 def filmed(
@@ -204,8 +112,10 @@ def filmed(
     if frames > 1:
         times = 2 * (begin + share * jnp.linspace(0.0, 1.0, frames)) - 1
         rates = config.rate / share[None]
-    evaluate = biased(config, sigma_at(config, number))
-    got = render(field, densities, poses, times, config, size, evaluate, march_key)
+    evaluate = rendering.biased(config, rendering.sigma_at(config, number))
+    got = rendering.render(
+        field, densities, poses, times, config, size, evaluate, march_key
+    )
     return got, rates
 
 
@@ -367,7 +277,7 @@ def gradient_step(
                 )
             )
         field = optax.apply_updates(state.field, updates)
-        evaluate = biased(config, sigma_at(config, number))
+        evaluate = rendering.biased(config, rendering.sigma_at(config, number))
         densities = jax.lax.cond(
             number % settings.every == 0,
             functools.partial(

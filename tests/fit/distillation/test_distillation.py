@@ -9,7 +9,7 @@ import pytest
 
 from dyso import geometry
 from dyso.errors import UserError
-from dyso.fit.distillation import cameras, optimization
+from dyso.fit.distillation import cameras, optimization, rendering
 from dyso.fit.distillation.config import Bias, Cameras
 from dyso.fit.distillation.optimization import Prior
 from dyso.fit.hexplane import field as fields
@@ -54,8 +54,8 @@ def test_the_scene_becomes_what_the_prior_wants_and_then_moves(wants_red):
 
     def distance(state):
         poses = cameras.drawn(jax.random.key(5), CONFIG.cameras, 1)
-        evaluate = optimization.biased(CONFIG, jnp.array(0.5))
-        got = optimization.render(
+        evaluate = rendering.biased(CONFIG, jnp.array(0.5))
+        got = rendering.render(
             state.field,
             state.densities,
             poses,
@@ -149,14 +149,14 @@ def test_more_density_is_at_the_centre(fusion):
     points = jnp.array([[0.0, 0, 0], [0.5, 0, 0], [1.0, 0, 0]])
     plain, _ = fields.evaluate(field, points, jnp.zeros(3), fusion)
     sigma = jnp.array(0.5)
-    found, _ = optimization.biased(config, sigma)(field, points, jnp.zeros(3))
+    found, _ = rendering.biased(config, sigma)(field, points, jnp.zeros(3))
     expected = [np.exp(6 - 2), np.exp(6 * np.exp(-2) - 2), np.exp(6 * np.exp(-8) - 2)]
     assert np.allclose(found / plain, expected, rtol=1e-3)
     config = dataclasses.replace(config, bias=Bias(strength=0.0))
-    without, _ = optimization.biased(config, sigma)(field, points, jnp.zeros(3))
+    without, _ = rendering.biased(config, sigma)(field, points, jnp.zeros(3))
     assert np.allclose(without, plain)
-    assert optimization.sigma_at(CONFIG, 0) == CONFIG.bias.start
-    assert optimization.sigma_at(CONFIG, 20) == CONFIG.bias.end
+    assert rendering.sigma_at(CONFIG, 0) == CONFIG.bias.start
+    assert rendering.sigma_at(CONFIG, 20) == CONFIG.bias.end
 
 
 def test_cameras_look_at_the_centre_and_move_as_much_as_asked():

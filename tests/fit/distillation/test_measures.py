@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dyso import geometry
-from dyso.fit.distillation import cameras, measures, optimization
+from dyso.fit.distillation import cameras, measures, optimization, rendering
 from dyso.fit.distillation.config import Bias
 from dyso.fit.hexplane.config import Marching
 from helpers.small_distillation import SMALL
@@ -29,7 +29,7 @@ def measured(monkeypatch, density):
 
         return evaluate
 
-    monkeypatch.setattr(optimization, "biased", biased)
+    monkeypatch.setattr(rendering, "biased", biased)
     monkeypatch.setattr(measures, "CAMERAS", 2)
     monkeypatch.setattr(measures, "DEPTH_SIZE", (32, 32))
     # Compiled programs know nothing of the change.

@@ -12,7 +12,7 @@ import pytest
 import trimesh
 
 import helpers
-from dyso.fit.distillation import meshes, optimization
+from dyso.fit.distillation import meshes, optimization, rendering
 from dyso.fit.distillation.config import Bias
 from dyso.worker.gltf_animation import AnimatedMesh
 from dyso.worker.untrusted_gltf import read_gltf
@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
     # Compiled programs know nothing of the change.
     jax.clear_caches()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optimization, "biased", biased)
+        patch.setattr(rendering, "biased", biased)
         patch.setattr(meshes, "_CELLS", 24)
         meshes.write_meshes(out, optimization.start(CONFIG), CONFIG)
     jax.clear_caches()
