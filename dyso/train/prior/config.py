@@ -10,7 +10,7 @@ from dyso.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A transformer over patches of all frames, and an encoder of captions.
+    """A U-Net over frames and their order, and an encoder of captions.
 
     Attributes:
       resolution: height and width of the frames, in pixels. Larger videos are averaged
@@ -18,11 +18,12 @@ class Network:
       upsampling: for super-resolution, how many times larger the frames are than those
         of the video that the model is given; 1 for a prior that is given none.
       frames: frames of a video.
-      patch: side of a patch, in pixels.
-      width: numbers per token.
+      patch: side of the squares of pixels that are a place of the finest level.
+      channels: numbers per place, of each level. The first is the finest; each has half
+        the height and half the width of the one before.
+      blocks: residual blocks of each level, on the way down and on the way up.
+      layers: transformer layers at the coarsest level.
       heads: attention heads.
-      mlp: hidden width of the layers' MLPs.
-      layers: layers of attention to the caption, and among the patches of all frames.
       text_layers: layers of the captions' encoder.
       tokens: the most words of a caption; further ones are left out.
       words: the vocabulary; `dyso train` takes that of the captions.
@@ -32,11 +33,11 @@ class Network:
     resolution: tuple[int, int] = (64, 64)
     upsampling: int = 1
     frames: int = 16
-    patch: int = 4
-    width: int = 512
+    patch: int = 2
+    channels: tuple[int, ...] = (192, 384, 576)
+    blocks: int = 2
+    layers: int = 4
     heads: int = 8
-    mlp: int = 2048
-    layers: int = 12
     text_layers: int = 4
     tokens: int = 32
     words: tuple[str, ...] = ()
@@ -48,20 +49,29 @@ class Network:
         Raises:
           UserError: sizes do not fit.
         """
-        if any(size % self.patch for size in self.resolution):
-            raise UserError(f"model.resolution: must be multiples of {self.patch}")
-        if self.width % self.heads or self.width % 2:
-            raise UserError(f"model.width: must be a multiple of {self.heads} and 2")
         for name in (
             "upsampling",
             "frames",
             "patch",
+            "blocks",
             "layers",
             "text_layers",
             "tokens",
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"model.{name}: must be at least 1")
+        if min(self.channels, default=0) < 1:
+            raise UserError("model.channels: must be one number or more, from 1 on")
+        place = self.patch * 2 ** (len(self.channels) - 1)
+        if any(size % place for size in self.resolution):
+            raise UserError(
+                f"model.resolution: must be multiples of {place}, the pixels of "
+                "model.patch that are one place of the last level of model.channels"
+            )
+        if self.channels[-1] % self.heads:
+            raise UserError(
+                "model.channels: the last one must be a multiple of model.heads"
+            )
         if any(size % self.upsampling for size in self.resolution):
             raise UserError("model.resolution: must be multiples of model.upsampling")
 

@@ -1,15 +1,19 @@
 """The network: predicts the noise in videos, given captions and frame rates.
 
-A transformer over the patches of all frames (as the joint attention of ViViT, Arnab et
-al., ICCV 2021). It has the layers of the other models of `dyso.train`.
+A U-Net of frames with convolutions over time, as in Make-A-Video (Singer et al., ICLR
+2023), the prior of MAV3D. The coarsest level is a transformer over all places of all
+frames, which reads the caption; its layers are those of the other models of
+`dyso.train`.
 
-Its last layer returns the video, from which the noise follows: videos have few degrees
+The last layer returns the video, from which the noise follows: videos have few degrees
 of freedom, and a narrow network can return them, but not noise ("Back to Basics: Let
 Denoising Generative Models Denoise", Li and He, 2025).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -23,6 +27,8 @@ from dyso.train.prior.config import Network
 RATE = 24.0
 """Frames per second that count as 1."""
 _OCTAVES = 8
+_GROUPS = 8
+"""Of channels, whose mean and variance are normalised."""
 
 
 class Low(NamedTuple):
@@ -39,7 +45,7 @@ class Low(NamedTuple):
 
 
 class Denoiser(nn.Module):
-    """Shapes: B videos, T frames, K words of a caption, D the width."""
+    """Shapes: B videos, T frames, K words of a caption, D the last level's width."""
 
     config: Network
 
@@ -62,7 +68,6 @@ class Denoiser(nn.Module):
           low: the videos of lower resolution, if `upsampling` is above 1.
         """
         config, layers = self.config, layers_of(self.config)
-        batch, count, height, width, _ = videos.shape
         text = self._text(words)
         # The words' mean joins the level, for attention learns to read them only late.
         given = [
@@ -74,48 +79,66 @@ class Denoiser(nn.Module):
         if low is not None:
             given, seen = [*given, features(low.levels)], [*seen, low.videos]
         given = jnp.concatenate(given, axis=-1)
-        given = exact_dense(config.width, name="given_hidden")(given)
-        given = nn.silu(given)
+        given = nn.silu(exact_dense(layers.width, name="given_hidden")(given))
 
-        side = config.patch
-        down, across = height // side, width // side
-        x = jnp.concatenate(seen, axis=-1)
-        x = x.reshape(batch, count, down, side, across, side, -1)
-        x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(batch, count, down * across, -1)
-        x = dense(layers, config.width, name="patches")(x.astype(layers.compute_dtype))
-        place = self.param(
-            "positions", nn.initializers.normal(0.02), (down * across, config.width)
+        x = _in_squares(jnp.concatenate(seen, axis=-1), config.patch)
+        x = dense(layers, config.channels[0], name="squares")(
+            x.astype(layers.compute_dtype)
         )
-        time = exact_dense(config.width, name="times")(
-            features(jnp.arange(count) / config.frames)
-        )
-        x = x + place.astype(x.dtype) + time[:, None].astype(x.dtype)
-        x = x.reshape(batch, -1, config.width)
-        attends = {"attends_to_scene": True, "attends_to_itself": True}
-        for number in range(config.layers):
-            shift = exact_dense(config.width, name=f"given_{number}")(given)
-            x = x + shift[:, None].astype(x.dtype)
-            x = Block(layers, **attends, name=f"layer_{number}")(x, text)
-        scale, shift = jnp.split(
-            exact_dense(2 * config.width, name="last")(given), 2, -1
-        )
-        x = norm(layers)(x).astype(jnp.float32)
-        x = x * (1 + scale[:, None]) + shift[:, None]
+        kept = []
+        for level, width in enumerate(config.channels):
+            if level:
+                x = dense(layers, width, name=f"coarser_{level}")(_in_squares(x, 2))
+            for number in range(config.blocks):
+                x = Residual(layers, width, name=f"down_{level}_{number}")(x, given)
+                kept.append(x)
+        x = self._attended(x, text)
+        for level, width in reversed(list(enumerate(config.channels))):
+            for number in range(config.blocks):
+                x = jnp.concatenate([x, kept.pop()], axis=-1)
+                x = Residual(layers, width, name=f"up_{level}_{number}")(x, given)
+            if level:
+                finer = 4 * config.channels[level - 1]
+                x = _from_squares(dense(layers, finer, name=f"finer_{level}")(x), 2)
+        x = nn.silu(_group_norm(layers, "last")(x)).astype(jnp.float32)
         x = exact_dense(
-            side * side * 3, kernel_init=nn.initializers.zeros, name="video"
+            3 * config.patch**2, kernel_init=nn.initializers.zeros, name="video"
         )(x)
-        x = x.reshape(batch, count, down, across, side, side, 3)
-        x = x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(videos.shape)
+        x = _from_squares(x, config.patch)
         if low is not None:
             x = x + low.videos  # The network returns what the enlarged video lacks.
         video, rest = shares(levels)
         return (videos - video * x) / jnp.maximum(rest, 1e-3)
 
+    def _attended(
+        self, x: Float[Array, "B T h w D"], text: Float[Array, "B K D"]
+    ) -> Float[Array, "B T h w D"]:
+        """Returns the coarsest level after attention to the caption and to itself."""
+        config, layers = self.config, layers_of(self.config)
+        batch, count, down, across, width = x.shape
+        place = self.param(
+            "places", nn.initializers.normal(0.02), (down * across, width)
+        )
+        time = exact_dense(width, name="times")(
+            features(jnp.arange(count) / config.frames)
+        )
+        tokens = x.reshape(batch, count, -1, width)
+        tokens = tokens + place.astype(x.dtype) + time[:, None].astype(x.dtype)
+        tokens = tokens.reshape(batch, -1, width)
+        for number in range(config.layers):
+            tokens = Block(
+                layers,
+                attends_to_scene=True,
+                attends_to_itself=True,
+                name=f"layer_{number}",
+            )(tokens, text)
+        return tokens.reshape(x.shape)
+
     def _text(self, words: Int[Array, "B K"]) -> Float[Array, "B K D"]:
         """Returns a token for each word of the captions, in their order."""
         config, layers = self.config, layers_of(self.config)
-        x = nn.Embed(len(config.words) + 1, config.width, name="words")(words)
-        order = exact_dense(config.width, name="order")(
+        x = nn.Embed(len(config.words) + 1, layers.width, name="words")(words)
+        order = exact_dense(layers.width, name="order")(
             features(jnp.arange(words.shape[1]) / config.tokens)
         )
         x = (x + order).astype(layers.compute_dtype)
@@ -124,10 +147,80 @@ class Denoiser(nn.Module):
         return norm(layers)(x)
 
 
+class Residual(nn.Module):
+    """Two convolutions of each frame, and one over a frame and its neighbours."""
+
+    layers: configs.Model
+    width: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "B T h w C"], given: Float[Array, "B D"]
+    ) -> Float[Array, "B T h w width"]:
+        """Transforms a level; `given` scales and shifts its channels."""
+        layers, width = self.layers, self.width
+        scale, shift = jnp.split(
+            exact_dense(2 * width, name="given")(given)[:, None, None, None], 2, -1
+        )
+        y = self._convolved(nn.silu(_group_norm(layers, "norm_0")(x)), "frame_0")
+        y = _group_norm(layers, "norm_1")(y)
+        y = y * (1 + scale.astype(y.dtype)) + shift.astype(y.dtype)
+        y = self._convolved(nn.silu(y), "frame_1")
+        if x.shape[-1] != width:
+            x = dense(layers, width, use_bias=False, name="same")(x)
+        x = x + y
+        y = nn.silu(_group_norm(layers, "norm_2")(x))
+        y = jnp.pad(y, [(0, 0), (1, 1), *[(0, 0)] * 3])
+        y = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
+        # At first, frames do not see each other.
+        start = nn.initializers.zeros
+        return x + dense(layers, width, kernel_init=start, name="frames")(y)
+
+    def _convolved(
+        self, x: Float[Array, "B T h w C"], name: str
+    ) -> Float[Array, "B T h w width"]:
+        batch, count, *shape = x.shape
+        conv = nn.Conv(self.width, (3, 3), dtype=self.layers.compute_dtype, name=name)
+        x = conv(x.reshape(-1, *shape))
+        return x.reshape(batch, count, *x.shape[1:])
+
+
+def _group_norm(layers: configs.Model, name: str) -> Callable[[Array], Array]:
+    """Returns a norm of each frame, of groups of channels."""
+
+    def normed(x: Float[Array, "B T h w C"]) -> Float[Array, "B T h w C"]:
+        groups = math.gcd(_GROUPS, x.shape[-1])
+        norm = nn.GroupNorm(groups, dtype=layers.compute_dtype, name=name)
+        return norm(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
+
+    return normed
+
+
+def _in_squares(
+    x: Float[Array, "B T H W C"], side: int
+) -> Float[Array, "B T h w {side*side}*C"]:
+    """Returns x with the channels of a square of places as those of one."""
+    *batch, height, width, channels = x.shape
+    x = x.reshape(*batch, height // side, side, width // side, side, channels)
+    x = x.swapaxes(-4, -3)
+    return x.reshape(*batch, height // side, width // side, -1)
+
+
+def _from_squares(
+    x: Float[Array, "B T h w C"], side: int
+) -> Float[Array, "B T H W C//{side*side}"]:
+    """Reverts `_in_squares`."""
+    *batch, height, width, channels = x.shape
+    x = x.reshape(*batch, height, width, side, side, channels // side**2)
+    x = x.swapaxes(-4, -3)
+    return x.reshape(*batch, height * side, width * side, -1)
+
+
 def layers_of(config: Network) -> configs.Model:
     """Returns the settings of the transformer's layers."""
+    width = config.channels[-1]
     return configs.Model(
-        width=config.width, heads=config.heads, mlp=config.mlp, compute=config.compute
+        width=width, heads=config.heads, mlp=4 * width, compute=config.compute
     )
 
 

@@ -20,22 +20,22 @@ PRESETS = {
             model=Network(
                 resolution=(32, 32),
                 frames=8,
-                width=128,
+                channels=(32, 64, 128),
+                blocks=1,
+                layers=2,
                 heads=4,
-                mlp=256,
-                layers=4,
                 text_layers=1,
                 tokens=24,
                 compute="float32",
             ),
             training=Training(
-                steps=3_500,
-                decay_steps=5_000,
+                steps=6_000,
+                decay_steps=6_000,
                 batch_size=8,
                 image_share=0.4,
                 strides=2,
                 learning_rate=1e-3,
-                final_learning_rate=1e-4,
+                final_learning_rate=3e-5,
                 warmup_steps=200,
             ),
             guidance=3.0,
@@ -56,7 +56,7 @@ PRESETS["video-prior-super-resolution-tiny"] = Preset(
     config=dataclasses.replace(
         _TINY,
         model=dataclasses.replace(
-            _TINY.model, resolution=(64, 64), upsampling=2, patch=8
+            _TINY.model, resolution=(64, 64), upsampling=2, patch=4
         ),
     ),
 )

@@ -19,7 +19,7 @@ from dyso.train.prior.model import shares
 from helpers.small_distillation import SMALL
 
 MODEL = Network(
-    resolution=(4, 4), frames=2, patch=4, width=8, heads=2, compute="float32"
+    resolution=(4, 4), frames=2, channels=(4, 8), heads=2, compute="float32"
 )
 CONFIG = dataclasses.replace(
     SMALL, static=20, dynamic=5, rates=Rates(planes=0.1, networks=0.1)

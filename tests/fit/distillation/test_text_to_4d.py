@@ -29,10 +29,10 @@ def make_prior(folder, **changes):
     model = Network(
         resolution=(8, 8),
         frames=3,
-        width=8,
-        heads=2,
-        mlp=8,
+        channels=(4, 8),
+        blocks=1,
         layers=1,
+        heads=2,
         text_layers=1,
         tokens=4,
         words=("a", "car", "red"),
@@ -54,7 +54,7 @@ def prior(tmp_path_factory):
 def larger(tmp_path_factory):
     """A prior of super-resolution to 16 x 16 pixels."""
     folder = tmp_path_factory.mktemp("prior") / "large"
-    return make_prior(folder, resolution=(16, 16), patch=8, upsampling=2)
+    return make_prior(folder, resolution=(16, 16), patch=4, upsampling=2)
 
 
 @pytest.fixture(scope="module")

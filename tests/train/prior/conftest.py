@@ -27,10 +27,10 @@ def small_prior():
         model=Network(
             resolution=(8, 8),
             frames=3,
-            width=16,
-            heads=2,
-            mlp=16,
+            channels=(4, 16),
+            blocks=1,
             layers=1,
+            heads=2,
             text_layers=1,
             tokens=6,
             compute="float32",

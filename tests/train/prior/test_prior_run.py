@@ -116,6 +116,6 @@ def test_the_command_has_the_settings_of_a_prior(capsys):
     with pytest.raises(SystemExit):
         arguments.parse(command, f"dyso {name}", rest)
     assert "--training.image-share" in capsys.readouterr().out
-    name, command, rest = train.select([*words.split(), "--model.patch", "5"])
-    with pytest.raises(UserError, match="must be multiples of 5"):
+    name, command, rest = train.select([*words.split(), "--model.patch", "3"])
+    with pytest.raises(UserError, match="must be multiples of 12"):
         arguments.parse(command, f"dyso {name}", rest)
