@@ -7,26 +7,28 @@
     python benchmarks/text_to_4d.py data/captioned_videos runs/prior scenes \\
         --picture scenes.webp
 
-Fits each of `VARIANTS` to each of 12 prompts: the most frequent captions of the
-categories in different colours, without directions, which depend on the camera.
-`--prompts` reads others from a file, one per line. A fit that is finished is not done
-again. Other arguments are passed on to the fits.
+Fits `VARIANTS`, or those that `--variants` names, to each of 12 prompts: the most
+frequent captions of the categories in different colours, without directions, which
+depend on the camera. `--prompts` reads others from a file, one per line. A fit that is
+finished is not done again. Other arguments are passed on to the fits. The variant
+`super-resolution` needs `--super-resolution`, a prior that enlarges videos.
 
 `--table` measures what is finished, prints a table and writes scenes/scores.json. See
 `dyso.train.prior.attributes` and `dyso.fit.distillation.measures` for the figures; the
 floors and ceilings are
 
 - `real`: the dataset's validation videos; each caption among itself and the prompts;
-- `prior`: a sample of the prior for each prompt;
+- `prior`: four samples of the prior for each prompt;
 - `untrained`: the field before the first iteration.
 
 `--neighbours` names a dataset whose cameras 0 and 1 are neighbours, for the agreement
-of true depths.
+of true depths, and `--large` one of videos of twice the resolution, for true detail.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
 import sys
@@ -48,17 +50,30 @@ from dyso.train.prior.config import Config
 from dyso.train.prior.data import Videos
 from dyso.train.prior.run import init_state, sampled
 
+SUPER = "super-resolution"
 VARIANTS = {
     "whole": "",
     "static": "--dynamic 0",
     "still-cameras": "--cameras.turn 0 --cameras.rise 0",
+    "no-bias": "--bias.strength 0",
+    "no-smooth": "--smooth 0",
+    "no-opacity": "--opacity 0",
+    "product": "--fusion product",
+    "seed-1": "--seed 1",
+    SUPER: "--super-steps 50",
 }
 ROWS = {
     "real": "real renders",
     "prior": "the prior's samples",
     "whole": "text to 4D",
+    "seed-1": "the same, another seed",
     "static": "static stage only",
     "still-cameras": "without dynamic cameras",
+    "no-bias": "without density bias",
+    "no-smooth": "without total variation",
+    "no-opacity": "without entropy of opacities",
+    "product": "products of planes",
+    SUPER: "with super-resolution",
     "untrained": "untrained field",
     "chance": "chance",
 }
@@ -70,8 +85,11 @@ SCORES = {
     "displacement": "displacement, radii",
     "agreement": "depth agreement",
     "opaque": "opaque pixels",
+    "detail": "detail",
 }
 PROMPTS = 12
+SAMPLES = 4
+"""Of the prior, for each prompt."""
 _RELATIVE = re.compile(r"\b(left|right|camera|and)\b")
 
 
@@ -103,17 +121,25 @@ def folder_of(out: Path, variant: str, text: str) -> Path:
     return out / variant / re.sub(r"\W+", "-", text)
 
 
-def fit_all(prior: Path, out: Path, prompts: list[str], extra: list[str]) -> None:
-    """Fits all variants, one after another.
+def fit_all(
+    prior: Path, out: Path, prompts: list[str], variants: dict[str, str]
+) -> None:
+    """Fits variants, one after another.
+
+    Args:
+      prior: a run.
+      out: folder of the variants.
+      prompts: of each variant.
+      variants: options of each one's fits, by its name.
 
     Raises:
       SystemExit: a fit failed, and has printed why.
     """
-    for variant, settings in VARIANTS.items():
+    for variant, settings in variants.items():
         for text in prompts:
             folder = folder_of(out, variant, text)
             options = [text, "--prior", str(prior), "--out", str(folder)]
-            fit("text-to-4d-tiny", *options, *settings.split(), *extra)
+            fit("text-to-4d-tiny", *options, *settings.split())
 
 
 def finished(out: Path, variant: str, prompts: list[str]) -> Iterator[tuple[int, Any]]:
@@ -144,6 +170,10 @@ class Bench:
             else prompts_of(captions, self.categories)
         )
 
+    def variants(self) -> list[str]:
+        """Returns those that were fitted, in the order of the table."""
+        return [row for row in ROWS if (self.out / row).is_dir()]
+
     def read(self, split: str) -> Videos:
         """Returns a split's videos, in the prior's resolution."""
         resolved = self.dataset.resolved
@@ -156,6 +186,14 @@ class Bench:
             each for each in self.prompts if attributes_of(each, self.categories) != own
         ]
         return [text, *others[: len(self.prompts) - 1]]
+
+    def large(self, data: Path) -> list[dict[str, float]]:
+        """Measures validation videos of twice the resolution."""
+        dataset = Dataset(data)
+        size = tuple(2 * side for side in self.settings.model.resolution)
+        model = dataclasses.replace(self.settings.model, resolution=size)
+        films = Videos.read(dataset["validation"], dataset.resolved.objects, model)
+        return [{"detail": measures.detail(each[:1] / 255)} for each in films.frames]
 
     def real(self, classifier: Classifier) -> list[dict[str, float]]:
         """Measures the validation videos."""
@@ -170,7 +208,7 @@ class Bench:
             )
         ]
 
-    def samples(self) -> np.ndarray:
+    def samples(self, seed: int = 0) -> np.ndarray:
         """Returns the prior's videos of the prompts."""
         _, params = checkpoints.load_params(
             self.prior, self.settings, lambda line: None, init=init_state
@@ -179,7 +217,7 @@ class Bench:
         most = (self.videos.frames.shape[1] - 1) // (self.frames - 1)
         stride = min(self.settings.training.strides, most)
         rates = np.full(len(self.prompts), self.videos.rate / stride, np.float32)
-        return sampled(params, self.settings, self.prompts, rates)
+        return sampled(params, self.settings, self.prompts, rates, seed)
 
     def scene(self, classifier: Classifier, number: int, *scene: Any) -> dict:
         """Measures a scene: settings, state, iterations."""
@@ -190,18 +228,23 @@ class Bench:
         texts = self.choices(self.prompts[number])
         return classifier.retrieved(frames, texts) | values
 
-    def table(self, neighbours: Path | None) -> dict[str, list[dict[str, float]]]:
+    def table(
+        self, neighbours: Path | None, large: Path | None
+    ) -> dict[str, list[dict[str, float]]]:
         """Returns the figures of all rows, of each prompt or video."""
         classifier = train_classifier(self.videos, self.categories)
         rows = {"real": self.real(classifier)}
         if neighbours:
             rows["real"] += real_agreement(Dataset(neighbours))
+        if large:
+            rows["real"] += self.large(large)
         rows["prior"] = [
             classifier.retrieved(film, self.choices(text))
             | {"change": measures.change(film)}
-            for film, text in zip(self.samples(), self.prompts, strict=True)
+            for seed in range(SAMPLES)
+            for film, text in zip(self.samples(seed), self.prompts, strict=True)
         ]
-        for variant in VARIANTS:
+        for variant in self.variants():
             rows[variant] = [
                 self.scene(classifier, number, config, state, config.iterations)
                 for number, (config, state) in finished(self.out, variant, self.prompts)
@@ -266,12 +309,12 @@ def show(rows: dict[str, list[dict[str, float]]]) -> None:
         print(f"| {ROWS[row]} | {count or ''} |", " | ".join(numbers), "|")
 
 
-def picture(bench: Bench, file: Path) -> None:
-    """Draws a film: for each prompt, a sample, and the variants from one side."""
+def picture(bench: Bench, variants: list[str], file: Path) -> None:
+    """Draws a film: for each prompt, a sample, and variants from one side."""
     size = bench.settings.model.resolution
     films = {"prior": list(bench.samples())}
     blank = np.zeros((bench.frames, *size, 3))
-    for variant in VARIANTS:
+    for variant in [row for row in bench.variants() if row in variants]:
         films[variant] = [blank] * len(bench.prompts)
         for number, (config, state) in finished(bench.out, variant, bench.prompts):
             times = np.linspace(-1, 1, bench.frames)
@@ -298,22 +341,44 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("prior", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        default=[],
+        choices=[*VARIANTS],
+        help="to fit, or to draw; all unless given",
+    )
     parser.add_argument("--prompts", type=Path, help="a file with a prompt per line")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--neighbours", type=Path, help="a dataset, for --table")
+    parser.add_argument(
+        "--large", type=Path, help="a dataset of twice the resolution, for --table"
+    )
+    parser.add_argument(
+        "--super-resolution", type=Path, help="a prior, for the variant of this name"
+    )
     parser.add_argument("--picture", type=Path, help="a film, .webp")
     arguments, extra = parser.parse_known_args()
+    variants = {
+        name: " ".join([options, *extra])
+        for name, options in VARIANTS.items()
+        if name in (arguments.variants or VARIANTS)
+    }
+    if arguments.super_resolution and SUPER in variants:
+        variants[SUPER] += f" --super-resolution {arguments.super_resolution}"
+    elif not arguments.variants:
+        del variants[SUPER]
     bench = Bench(arguments.data, arguments.prior, arguments.out, arguments.prompts)
     if arguments.picture:
-        picture(bench, arguments.picture)
+        picture(bench, [*variants], arguments.picture)
     elif arguments.table:
-        rows = bench.table(arguments.neighbours)
+        rows = bench.table(arguments.neighbours, arguments.large)
         show(rows)
         found = {"prompts": bench.prompts, "means": averages(rows), "rows": rows}
         scores = json.dumps(found, indent=1)
         (arguments.out / "scores.json").write_text(f"{scores}\n")
     else:
-        fit_all(arguments.prior, arguments.out, bench.prompts, extra)
+        fit_all(arguments.prior, arguments.out, bench.prompts, variants)
 
 
 if __name__ == "__main__":

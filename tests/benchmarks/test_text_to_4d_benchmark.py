@@ -13,7 +13,9 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "text_to_4d.py"
 def bench():
     spec = importlib.util.spec_from_file_location("text_to_4d", SCRIPT)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        spec.loader.exec_module(module)
     return module
 
 
@@ -49,13 +51,15 @@ def test_a_table_has_means_of_what_was_measured(bench, capsys):
     assert means["static"] == {} and not np.isnan(means["whole"]["agreement"])
     bench.show(rows)
     head, line, whole, static = capsys.readouterr().out.splitlines()
-    assert {row.count("|") for row in (head, line, whole, static)} == {10}
+    assert {row.count("|") for row in (head, line, whole, static)} == {11}
     assert whole.startswith("| text to 4D | 2 | 0.500 |")
 
 
 def test_a_fit_that_fails_says_why_and_ends_the_benchmark(bench, tmp_path, capfd):
     with pytest.raises(SystemExit) as end:
-        bench.fit(tmp_path / "none", tmp_path / "scenes", ["a red car"], [])
+        bench.fit_all(
+            tmp_path / "none", tmp_path / "scenes", ["a red car"], {"one": ""}
+        )
     assert end.value.code == 2
     *_, last = capfd.readouterr().err.splitlines()
     assert last.startswith(f"{tmp_path}/none")

@@ -77,7 +77,8 @@ class Config:
       sample_every: iterations between two pictures.
       cameras: random cameras.
       bias: a bias of the density towards the centre.
-      fusion: how the features of complementary planes are combined; `sum` in MAV3D.
+      fusion: how the features of complementary planes are combined, as in MAV3D or,
+        with `product`, as in HexPlane.
       grid: planes and network.
       background: the colour behind the field.
       marching: points along rays.
@@ -98,7 +99,7 @@ class Config:
     sample_every: int = 500
     cameras: Cameras = field(default_factory=Cameras)
     bias: Bias = field(default_factory=Bias)
-    fusion: Fusion = "product"
+    fusion: Fusion = "sum"
     grid: Grid = field(default_factory=Grid)
     background: Background = field(default_factory=Background)
     marching: Marching = field(default_factory=Marching)

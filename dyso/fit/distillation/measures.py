@@ -8,11 +8,13 @@ random.
   radii of the scene. The centre is that of cells, weighted by their opacities;
 - `agreement`: see `depth_agreement`, of the depths from a camera and from one that is
   `NEIGHBOUR` degrees further on;
-- `opaque`: share of pixels whose opacity is above `OPAQUE`, which show a point.
+- `opaque`: share of pixels whose opacity is above `OPAQUE`, which show a point;
+- `detail`: see `detail`, of frames of twice the resolution.
 """
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +24,7 @@ from dyso.fit.distillation import cameras, rendering
 from dyso.fit.distillation.config import Config
 from dyso.fit.distillation.rendering import views
 from dyso.fit.hexplane.optimization import State
+from dyso.train.prior.diffusion import averaged
 
 CAMERAS, TIMES = 6, 16
 NEIGHBOUR = 15.0
@@ -54,6 +57,8 @@ def measure(
         state, config, count, np.repeat(sides, frames), np.tile(times, CAMERAS), size
     )
     films = np.asarray(seen.color).reshape(CAMERAS, frames, *size, 3)
+    twice = (2 * size[0], 2 * size[1])
+    _, large = views(state, config, count, sides, np.zeros(CAMERAS), twice)
 
     chosen = np.linspace(-1, 1, DEPTH_TIMES, dtype=np.float32)
     pairs = np.stack([sides, sides + np.deg2rad(NEIGHBOUR)], axis=-1)
@@ -79,12 +84,22 @@ def measure(
         "displacement": displacement(centres(state, config, count, times)),
         "agreement": float(points.mean()) if len(points) else float("nan"),
         "opaque": float(np.isfinite(depth).mean()),
+        "detail": detail(np.asarray(large.color)),
     }
 
 
 def change(films: Float[np.ndarray, "*C T H W 3"]) -> float:
     """Returns the mean absolute difference of frames from the next ones."""
     return float(np.abs(np.diff(films, axis=-4)).mean())
+
+
+def detail(frames: Float[np.ndarray, "N H W 3"]) -> float:
+    """Returns what frames have beyond half of their resolution.
+
+    It is the mean absolute difference from the averages over 2 x 2 pixels, enlarged.
+    """
+    enlarged = jax.image.resize(averaged(frames, 2), frames.shape, "linear")
+    return float(np.abs(frames - np.asarray(enlarged)).mean())
 
 
 def displacement(centres: Float[np.ndarray, "T 3"]) -> float:

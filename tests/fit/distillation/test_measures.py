@@ -89,3 +89,10 @@ def test_depths_of_a_plane_agree_and_random_ones_do_not():
     empty = np.stack([depth[0], np.full(size, np.inf)])
     assert not measures.depth_agreement(empty, every, lens, poses).any()
     assert measures.depth_agreement(depth, ~every, lens, poses).size == 0
+
+
+def test_detail_is_what_half_the_resolution_lacks():
+    slope = np.linspace(0, 1, 16)[None, None, :, None] * np.ones((2, 16, 1, 3))
+    stripes = np.tile([0.0, 1.0], 8)[None, None, :, None] * np.ones((2, 16, 1, 3))
+    assert measures.detail(slope) < 0.01
+    assert measures.detail(stripes) == pytest.approx(0.5)
