@@ -58,5 +58,6 @@ PRESETS["video-prior-super-resolution-tiny"] = Preset(
         model=dataclasses.replace(
             _TINY.model, resolution=(64, 64), upsampling=2, patch=4
         ),
+        training=dataclasses.replace(_TINY.training, steps=2_000, decay_steps=2_000),
     ),
 )
