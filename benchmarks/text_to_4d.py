@@ -87,6 +87,7 @@ SCORES = {
     "opaque": "opaque pixels",
     "detail": "detail",
 }
+DIGITS = {"detail": 4}
 PROMPTS = 12
 SAMPLES = 4
 """Of the prior, for each prompt."""
@@ -305,7 +306,10 @@ def show(rows: dict[str, list[dict[str, float]]]) -> None:
     print("|---|---:|" + "---:|" * len(SCORES))
     for row, values in averages(rows).items():
         count = sum("change" in each for each in rows[row])
-        numbers = (f"{values[key]:.3f}" if key in values else "" for key in SCORES)
+        numbers = (
+            f"{values[key]:.{DIGITS.get(key, 3)}f}" if key in values else ""
+            for key in SCORES
+        )
         print(f"| {ROWS[row]} | {count or ''} |", " | ".join(numbers), "|")
 
 
