@@ -296,7 +296,8 @@ def restore(
       step: reads the checkpoint of this step and no other.
 
     Raises:
-      UserError: no checkpoint is whole, or there is none of that step.
+      UserError: no checkpoint is whole, or there is none of that step, or its
+        parameters are of another network.
     """
     steps = sorted(checkpoints.all_steps(), reverse=True)
     if step is not None:
@@ -315,12 +316,19 @@ def restore(
     for step in steps:
         reason = _damage(Path(checkpoints.directory) / str(step))
         if reason is None:
-            restored = checkpoints.restore(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(shapes), data=ocp.args.JsonRestore()
-                ),
-            )
+            try:
+                restored = checkpoints.restore(
+                    step,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardRestore(shapes),
+                        data=ocp.args.JsonRestore(),
+                    ),
+                )
+            except ValueError as error:
+                raise UserError(
+                    f"{checkpoints.directory}/{step}: has other parameters than the "
+                    "run's config.json describes; was it another version of dyso?"
+                ) from error
             return Restored(State(**restored["state"]), restored["data"], damaged)
         damaged[step] = reason
     if damaged:

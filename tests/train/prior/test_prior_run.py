@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -104,6 +105,15 @@ def test_other_runs_and_settings_need_another_folder(undisturbed, small_prior, f
         run(dataclasses.replace(small_prior, training=training), films, undisturbed)
     with pytest.raises(UserError, match="is of video-prior, but this needs one"):
         evaluate.main(undisturbed, data=films)
+
+
+def test_parameters_of_another_network_are_refused(undisturbed, tmp_path):
+    copy = shutil.copytree(undisturbed, tmp_path / "run")
+    settings = json.loads((copy / "config.json").read_text())
+    settings["model"]["blocks"] = 2
+    (copy / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match="has other parameters than the run's config"):
+        params_of(copy)
 
 
 def test_the_command_has_the_settings_of_a_prior(capsys):
