@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import re
 import sys
@@ -209,16 +210,20 @@ class Bench:
             )
         ]
 
+    @functools.cached_property
+    def params(self) -> Any:
+        """Those of the prior."""
+        return checkpoints.load_params(
+            self.prior, self.settings, lambda line: None, init=init_state
+        )[1]
+
     def samples(self, seed: int = 0) -> np.ndarray:
         """Returns the prior's videos of the prompts."""
-        _, params = checkpoints.load_params(
-            self.prior, self.settings, lambda line: None, init=init_state
-        )
         # As long as the videos, as far as the prior knows such rates.
         most = (self.videos.frames.shape[1] - 1) // (self.frames - 1)
         stride = min(self.settings.training.strides, most)
         rates = np.full(len(self.prompts), self.videos.rate / stride, np.float32)
-        return sampled(params, self.settings, self.prompts, rates, seed)
+        return sampled(self.params, self.settings, self.prompts, rates, seed)
 
     def scene(self, classifier: Classifier, number: int, *scene: Any) -> dict:
         """Measures a scene: settings, state, iterations."""

@@ -61,7 +61,7 @@ def convolve(
     few = x.shape[-1] <= 4 and not (x.shape[1] % 2 or x.shape[2] % 2)
     if tuple(strides) != (1, 1) or not few or jax.default_backend() != "cpu":
         return jax.lax.conv_general_dilated(x, kernel, strides, *arguments, **options)
-    blocks = _in_blocks(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))))
+    blocks = in_squares(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 2)
     shifted = [
         jnp.pad(kernel, ((down, 1 - down), (across, 1 - across), (0, 0), (0, 0)))
         for down in (0, 1)
@@ -72,21 +72,32 @@ def convolve(
     together = jnp.concatenate(shifted, axis=-1).transpose(3, 0, 1, 2)
     y = jax.lax.conv_general_dilated(
         blocks,
-        _in_blocks(together).transpose(1, 2, 3, 0),
+        in_squares(together, 2).transpose(1, 2, 3, 0),
         (1, 1),
         "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
-    count, height, width, channels = y.shape
-    y = y.reshape(count, height, width, 2, 2, channels // 4).swapaxes(2, 3)
-    return y.reshape(count, 2 * height, 2 * width, channels // 4)
+    return from_squares(y, 2)
 
 
-def _in_blocks(x: Float[Array, "N H W C"]) -> Float[Array, "N H//2 W//2 4*C"]:
-    """Returns x with the channels of 2 x 2 pixels as those of one."""
-    count, height, width, channels = x.shape
-    x = x.reshape(count, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
-    return x.reshape(count, height // 2, width // 2, 4 * channels)
+def in_squares(
+    x: Float[Array, "*N H W C"], side: int
+) -> Float[Array, "*N H//{side} W//{side} {side*side}*C"]:
+    """Returns x with the channels of a square of pixels as those of one."""
+    *batch, height, width, channels = x.shape
+    x = x.reshape(*batch, height // side, side, width // side, side, channels)
+    x = x.swapaxes(-4, -3)
+    return x.reshape(*batch, height // side, width // side, side**2 * channels)
+
+
+def from_squares(
+    x: Float[Array, "*N h w C"], side: int
+) -> Float[Array, "*N {side}*h {side}*w C//{side*side}"]:
+    """Reverts `in_squares`."""
+    *batch, height, width, channels = x.shape
+    x = x.reshape(*batch, height, width, side, side, channels // side**2)
+    x = x.swapaxes(-4, -3)
+    return x.reshape(*batch, height * side, width * side, channels // side**2)
 
 
 def contract(

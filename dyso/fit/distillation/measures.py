@@ -14,7 +14,6 @@ random.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +23,7 @@ from dyso.fit.distillation import cameras, rendering
 from dyso.fit.distillation.config import Config
 from dyso.fit.distillation.rendering import views
 from dyso.fit.hexplane.optimization import State
-from dyso.train.prior.diffusion import averaged
+from dyso.train.prior.diffusion import enlarged
 
 CAMERAS, TIMES = 6, 16
 NEIGHBOUR = 15.0
@@ -98,8 +97,7 @@ def detail(frames: Float[np.ndarray, "N H W 3"]) -> float:
 
     It is the mean absolute difference from the averages over 2 x 2 pixels, enlarged.
     """
-    enlarged = jax.image.resize(averaged(frames, 2), frames.shape, "linear")
-    return float(np.abs(frames - np.asarray(enlarged)).mean())
+    return float(np.abs(frames - np.asarray(enlarged(frames, 2))).mean())
 
 
 def displacement(centres: Float[np.ndarray, "T 3"]) -> float:

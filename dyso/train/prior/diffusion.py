@@ -58,6 +58,13 @@ def averaged(
     return videos.reshape(parts).mean((-4, -2))
 
 
+def enlarged(
+    videos: Float[Array | np.ndarray, "*B H W 3"], factor: int
+) -> Float[Array, "*B H W 3"]:
+    """Returns videos as their averages show them: enlarged again, by interpolation."""
+    return jax.image.resize(averaged(videos, factor), videos.shape, "linear")
+
+
 def lowered(
     videos: Float[Array, "B T H W 3"],
     factor: int,
@@ -72,9 +79,8 @@ def lowered(
       key: of the noise.
       levels: of the noise.
     """
-    large = jax.image.resize(averaged(videos, factor), videos.shape, "linear")
     noise = jax.random.normal(key, videos.shape)
-    return Low(noised(large, noise, levels), levels)
+    return Low(noised(enlarged(videos, factor), noise, levels), levels)
 
 
 def guided(

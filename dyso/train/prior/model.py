@@ -13,7 +13,6 @@ Denoising Generative Models Denoise", Li and He, 2025).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -22,6 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from dyso.train import config as configs
 from dyso.train.model import Block, dense, exact_dense, norm
+from dyso.train.operations import from_squares, in_squares
 from dyso.train.prior.config import Network
 
 RATE = 24.0
@@ -81,14 +81,14 @@ class Denoiser(nn.Module):
         given = jnp.concatenate(given, axis=-1)
         given = nn.silu(exact_dense(layers.width, name="given_hidden")(given))
 
-        x = _in_squares(jnp.concatenate(seen, axis=-1), config.patch)
+        x = in_squares(jnp.concatenate(seen, axis=-1), config.patch)
         x = dense(layers, config.channels[0], name="squares")(
             x.astype(layers.compute_dtype)
         )
         kept = []
         for level, width in enumerate(config.channels):
             if level:
-                x = dense(layers, width, name=f"coarser_{level}")(_in_squares(x, 2))
+                x = dense(layers, width, name=f"coarser_{level}")(in_squares(x, 2))
             for number in range(config.blocks):
                 x = Residual(layers, width, name=f"down_{level}_{number}")(x, given)
                 kept.append(x)
@@ -99,12 +99,12 @@ class Denoiser(nn.Module):
                 x = Residual(layers, width, name=f"up_{level}_{number}")(x, given)
             if level:
                 finer = 4 * config.channels[level - 1]
-                x = _from_squares(dense(layers, finer, name=f"finer_{level}")(x), 2)
-        x = nn.silu(_group_norm(layers, "last")(x)).astype(jnp.float32)
+                x = from_squares(dense(layers, finer, name=f"finer_{level}")(x), 2)
+        x = nn.silu(_group_norm(layers, "last", x)).astype(jnp.float32)
         x = exact_dense(
             3 * config.patch**2, kernel_init=nn.initializers.zeros, name="video"
         )(x)
-        x = _from_squares(x, config.patch)
+        x = from_squares(x, config.patch)
         if low is not None:
             x = x + low.videos  # The network returns what the enlarged video lacks.
         video, rest = shares(levels)
@@ -162,14 +162,14 @@ class Residual(nn.Module):
         scale, shift = jnp.split(
             exact_dense(2 * width, name="given")(given)[:, None, None, None], 2, -1
         )
-        y = self._convolved(nn.silu(_group_norm(layers, "norm_0")(x)), "frame_0")
-        y = _group_norm(layers, "norm_1")(y)
+        y = self._convolved(nn.silu(_group_norm(layers, "norm_0", x)), "frame_0")
+        y = _group_norm(layers, "norm_1", y)
         y = y * (1 + scale.astype(y.dtype)) + shift.astype(y.dtype)
         y = self._convolved(nn.silu(y), "frame_1")
         if x.shape[-1] != width:
             x = dense(layers, width, use_bias=False, name="same")(x)
         x = x + y
-        y = nn.silu(_group_norm(layers, "norm_2")(x))
+        y = nn.silu(_group_norm(layers, "norm_2", x))
         y = jnp.pad(y, [(0, 0), (1, 1), *[(0, 0)] * 3])
         y = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
         # At first, frames do not see each other.
@@ -185,35 +185,13 @@ class Residual(nn.Module):
         return x.reshape(batch, count, *x.shape[1:])
 
 
-def _group_norm(layers: configs.Model, name: str) -> Callable[[Array], Array]:
-    """Returns a norm of each frame, of groups of channels."""
-
-    def normed(x: Float[Array, "B T h w C"]) -> Float[Array, "B T h w C"]:
-        groups = math.gcd(_GROUPS, x.shape[-1])
-        norm = nn.GroupNorm(groups, dtype=layers.compute_dtype, name=name)
-        return norm(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
-
-    return normed
-
-
-def _in_squares(
-    x: Float[Array, "B T H W C"], side: int
-) -> Float[Array, "B T h w {side*side}*C"]:
-    """Returns x with the channels of a square of places as those of one."""
-    *batch, height, width, channels = x.shape
-    x = x.reshape(*batch, height // side, side, width // side, side, channels)
-    x = x.swapaxes(-4, -3)
-    return x.reshape(*batch, height // side, width // side, -1)
-
-
-def _from_squares(
-    x: Float[Array, "B T h w C"], side: int
-) -> Float[Array, "B T H W C//{side*side}"]:
-    """Reverts `_in_squares`."""
-    *batch, height, width, channels = x.shape
-    x = x.reshape(*batch, height, width, side, side, channels // side**2)
-    x = x.swapaxes(-4, -3)
-    return x.reshape(*batch, height * side, width * side, -1)
+def _group_norm(
+    layers: configs.Model, name: str, x: Float[Array, "B T h w C"]
+) -> Float[Array, "B T h w C"]:
+    """Returns x with groups of channels of each frame normalised."""
+    groups = math.gcd(_GROUPS, x.shape[-1])
+    norm = nn.GroupNorm(groups, dtype=layers.compute_dtype, name=name)
+    return norm(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
 
 
 def layers_of(config: Network) -> configs.Model:

@@ -39,6 +39,7 @@ from dyso.train.step import (
 )
 
 _PARAMETERS, _DRAWS, _SAMPLES = 0, 1, 2  # what the seed is used for
+_sample = jax.jit(sample, static_argnames=("config", "steps", "guidance"))
 SHOWN = 4
 """Sample videos in a picture."""
 _COLUMNS = 8
@@ -218,19 +219,16 @@ def sampled(
         levels = jnp.full(len(high), LOW_LEVEL)
         low_key = jax.random.fold_in(key, seed + 1)
         low = lowered(2 * jnp.asarray(high) - 1, model.upsampling, low_key, levels)
-    make = jax.jit(
-        lambda params, key, rates, words, low: sample(
-            params,
-            model,
-            key,
-            rates,
-            words,
-            steps=config.sample_steps,
-            guidance=config.guidance,
-            low=low,
-        )
+    films = _sample(
+        params,
+        model,
+        jax.random.fold_in(key, seed),
+        rates,
+        words,
+        steps=config.sample_steps,
+        guidance=config.guidance,
+        low=low,
     )
-    films = make(params, jax.random.fold_in(key, seed), rates, words, low)
     return (np.asarray(films) + 1) / 2
 
 
